@@ -1,0 +1,1 @@
+"""One published family a file: values and names, no modules."""

@@ -1,0 +1,1 @@
+"""What a word, a sentence and a script are, in English and Chinese."""

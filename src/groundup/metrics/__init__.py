@@ -1,0 +1,1 @@
+"""Predictions and references to numbers with a signature and an interval."""

@@ -1,0 +1,227 @@
+"""A design as values: every published family is one setting of these slots."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from groundup.config import Config
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "tanh"]
+
+
+class LearnedPositions(Config):
+    """One trained vector per position, added to the embedding (BERT, GPT-2)."""
+
+    kind: Literal["learned"] = "learned"
+
+
+class SinusoidalPositions(Config):
+    """sin and cos of geometrically spaced wavelengths, added to the embedding (Vaswani et al. 2017, section 3.5)."""
+
+    kind: Literal["sinusoidal"] = "sinusoidal"
+    base: float = Field(10000.0, gt=1.0)
+    """The ratio between the longest and the shortest wavelength."""
+    scale_embedding: bool = True
+    """Multiply token embeddings by sqrt(hidden_size) before the sum, as the paper does."""
+
+
+class RotaryPositions(Config):
+    """Queries and keys rotated by an angle that grows with their position (Su et al. 2021)."""
+
+    kind: Literal["rotary"] = "rotary"
+    base: float = Field(10000.0, gt=1.0)
+    """The ratio between the longest and the shortest wavelength."""
+
+
+class NoPositions(Config):
+    """No position information: only for causal stacks, which can count."""
+
+    kind: Literal["none"] = "none"
+
+
+Position = Annotated[
+    LearnedPositions | SinusoidalPositions | RotaryPositions | NoPositions, Field(discriminator="kind")
+]
+
+
+class LayerNormConfig(Config):
+    """(x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016)."""
+
+    kind: Literal["layer_norm"] = "layer_norm"
+    eps: float = Field(1e-12, gt=0.0)
+    """Added to the variance."""
+    bias: bool = True
+    """Whether a trained bias is added."""
+
+
+class RMSNormConfig(Config):
+    """x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019)."""
+
+    kind: Literal["rms_norm"] = "rms_norm"
+    eps: float = Field(1e-6, gt=0.0)
+    """Added to the mean square."""
+
+
+Norm = Annotated[LayerNormConfig | RMSNormConfig, Field(discriminator="kind")]
+
+NormPlace = Literal["embedding", "input", "output", "residual", "final"]
+"""Where norms stand: after the embedding; in each branch `x -> N_residual(x + N_output(f(N_input(x))))`; after the stack."""
+
+
+class PlainFeedForward(Config):
+    """down(activation(up(x)))."""
+
+    kind: Literal["plain"] = "plain"
+    activation: Activation = "gelu"
+    """`gelu` is the exact one, `gelu_tanh` its approximation by tanh (GPT-2)."""
+
+
+class GatedFeedForward(Config):
+    """down(activation(gate(x)) * up(x)) (Shazeer 2020)."""
+
+    kind: Literal["gated"] = "gated"
+    activation: Activation = "silu"
+    """The function on the gate."""
+
+
+FeedForwardConfig = Annotated[PlainFeedForward | GatedFeedForward, Field(discriminator="kind")]
+
+
+class Dropout(Config):
+    """The probability of dropping a value, by place."""
+
+    embedding: Probability = 0.1
+    """After the embedding and its norm."""
+    attention: Probability = 0.1
+    """On attention probabilities."""
+    residual: Probability = 0.1
+    """On the output of each branch, before it is added."""
+
+
+class MaskedLMHead(Config):
+    """Logits over the vocabulary for masked tokens: transform, norm, tied or own decoder (BERT)."""
+
+    kind: Literal["masked_lm"] = "masked_lm"
+    activation: Activation = "gelu"
+    """The function after the head's dense transform."""
+    bias: bool = True
+    """Whether the decoder adds a bias per vocabulary entry."""
+
+
+class NextSentenceHead(Config):
+    """Two logits on the pooled first token: 0 = B follows A, 1 = B is random (BERT)."""
+
+    kind: Literal["next_sentence"] = "next_sentence"
+
+
+class ClassificationHead(Config):
+    """One logit per class on the pooled first token (tanh pooler, dropout, linear: BERT)."""
+
+    kind: Literal["classification"] = "classification"
+    num_labels: PositiveInt
+    """The number of classes."""
+    dropout: Probability = 0.1
+    """On the pooled vector."""
+
+
+class TokenHead(Config):
+    """One logit per class for every token."""
+
+    kind: Literal["token"] = "token"
+    num_labels: PositiveInt
+    """The number of classes."""
+    dropout: Probability = 0.1
+    """On the hidden states."""
+
+
+class SpanHead(Config):
+    """A start and an end logit for every token (extractive question answering)."""
+
+    kind: Literal["span"] = "span"
+
+
+Head = Annotated[
+    MaskedLMHead | NextSentenceHead | ClassificationHead | TokenHead | SpanHead, Field(discriminator="kind")
+]
+
+
+class ModelConfig(Config):
+    """The design of one stack of Transformer blocks and its heads."""
+
+    vocab_size: PositiveInt
+    """Rows of the token embedding."""
+    hidden_size: PositiveInt = 256
+    """The width of the residual stream."""
+    num_layers: PositiveInt = 4
+    """Blocks, each attention then feed-forward."""
+    num_heads: PositiveInt = 4
+    """Query heads; `hidden_size` must divide by it unless `head_dim` is given."""
+    num_kv_heads: PositiveInt | None = None
+    """Key and value heads, shared by groups of query heads; None means `num_heads`."""
+    head_dim: PositiveInt | None = None
+    """The width of one head; None means `hidden_size / num_heads`."""
+    intermediate_size: PositiveInt = 1024
+    """The inner width of the feed-forward."""
+    max_length: PositiveInt = 128
+    """The most tokens of one sequence; the rows of learned positions."""
+    num_token_types: int = Field(2, ge=0)
+    """Rows of the token-type embedding; 0 for none."""
+    causal: bool = False
+    """True: a decoder stack, where a token attends to itself and what came before. False: an encoder stack."""
+    position: Position = LearnedPositions()
+    """How the model knows where a token stands."""
+    norm: Norm = LayerNormConfig()
+    """The norm at every place of `norm_places`."""
+    norm_places: tuple[NormPlace, ...] = ("embedding", "residual")
+    """Post-norm with an embedding norm by default, as in BERT; pre-norm is `[input, final]`."""
+    feed_forward: FeedForwardConfig = PlainFeedForward()
+    """The second branch of every block."""
+    attention_bias: bool = True
+    """Biases on q, k, v and o."""
+    feed_forward_bias: bool = True
+    """Biases in the feed-forward."""
+    dropout: Dropout = Dropout()
+    """Dropout by place."""
+    tie_embeddings: bool = True
+    """Whether a language-model head shares the token embedding's weight."""
+    initializer_range: float = Field(0.02, gt=0.0)
+    """The standard deviation of fresh weights."""
+    padding_id: int | None = Field(0, ge=0)
+    """The embedding row that never trains, as Hugging Face's configs name it; no batch of ours holds padding."""
+    heads: tuple[Head, ...] = ()
+    """What stands on top of the stack, at most one of a kind."""
+
+    @property
+    def resolved_head_dim(self) -> int:
+        """The width of one head."""
+        return self.head_dim or self.hidden_size // self.num_heads
+
+    @property
+    def resolved_num_kv_heads(self) -> int:
+        """Key and value heads."""
+        return self.num_kv_heads or self.num_heads
+
+    @property
+    def has_pooler(self) -> bool:
+        """Whether a head needs the pooled first token."""
+        return any(head.kind in ("classification", "next_sentence") for head in self.heads)
+
+    @model_validator(mode="after")
+    def _check_design(self) -> Self:
+        if self.head_dim is None and self.hidden_size % self.num_heads:
+            raise ValueError(f"num_heads: must divide hidden_size {self.hidden_size}, got {self.num_heads}")
+        if self.num_heads % self.resolved_num_kv_heads:
+            raise ValueError(f"num_kv_heads: must divide num_heads {self.num_heads}, got {self.num_kv_heads}")
+        if self.position.kind == "rotary" and self.resolved_head_dim % 2:
+            raise ValueError(f"position: rotary needs an even head width, got {self.resolved_head_dim}")
+        if self.position.kind == "none" and not self.causal:
+            raise ValueError("position: an encoder without positions is blind to word order, got 'none'; choose learned")
+        if len(set(self.norm_places)) != len(self.norm_places):
+            raise ValueError(f"norm_places: a place is named twice, got {self.norm_places}")
+        kinds = [head.kind for head in self.heads]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"heads: at most one of a kind, got {kinds}")
+        return self

@@ -1,0 +1,93 @@
+"""The packed batch: a flat run of tokens and the boundaries of its sequences. Nothing is padded.
+
+Sequences of equal length that stand side by side form a group, and a group of `count` sequences of `length` tokens is a
+plain view `[count, length, ...]` of the flat run, so an attention backend needs no copy and no mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+
+class Group(NamedTuple):
+    """Neighbouring sequences of one length: tokens `start` to `start + count * length` of the flat run."""
+
+    start: int
+    count: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch of sequences laid end to end. Tokens after the last sequence are filler and belong to none."""
+
+    input_ids: Int[Tensor, " tokens"]
+    token_type_ids: Int[Tensor, " tokens"]
+    position_ids: Int[Tensor, " tokens"]
+    lengths: tuple[int, ...]
+    """Tokens in each sequence, in the order of the run."""
+
+    @classmethod
+    def from_sequences(
+        cls,
+        input_ids: Sequence[np.ndarray],
+        token_type_ids: Sequence[np.ndarray] | None = None,
+        *,
+        filler: int = 0,
+    ) -> Packed:
+        """Lay arrays of ids end to end (int64 on CPU), followed by `filler` tokens of id 0 that belong to no sequence."""
+        lengths = tuple(len(ids) for ids in input_ids)
+        gap = [np.zeros(filler, dtype=np.int64)]
+        flat = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in input_ids] + gap)
+        positions = np.concatenate([np.arange(length, dtype=np.int64) for length in lengths] + gap)
+        if token_type_ids is None:
+            types = np.zeros(len(flat), dtype=np.int64)
+        else:
+            types = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_type_ids] + gap)
+        return cls(torch.from_numpy(flat), torch.from_numpy(types), torch.from_numpy(positions), lengths)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens inside sequences, filler not counted."""
+        return sum(self.lengths)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Runs of neighbouring sequences of equal length, in order."""
+        groups: list[Group] = []
+        start = 0
+        for length in self.lengths:
+            if groups and groups[-1].length == length:
+                groups[-1] = groups[-1]._replace(count=groups[-1].count + 1)
+            else:
+                groups.append(Group(start, 1, length))
+            start += length
+        return tuple(groups)
+
+    @cached_property
+    def boundaries(self) -> Int[Tensor, " sequences+1"]:
+        """Where each sequence starts, and where the last one ends (int32, on the device of the ids)."""
+        ends = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32)
+        return torch.from_numpy(ends).to(self.input_ids.device, non_blocking=True)
+
+    @property
+    def starts(self) -> Int[Tensor, " sequences"]:
+        """The index of the first token of each sequence (int64)."""
+        return self.boundaries[:-1].long()
+
+    def to(self, device: torch.device | str) -> Packed:
+        """The same batch on another device."""
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device, non_blocking=True),
+            token_type_ids=self.token_type_ids.to(device, non_blocking=True),
+            position_ids=self.position_ids.to(device, non_blocking=True),
+        )

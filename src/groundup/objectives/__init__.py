@@ -1,0 +1,1 @@
+"""Corruption and loss, one objective a file."""

@@ -1,0 +1,1 @@
+"""Released file formats to plain examples."""
