@@ -1,0 +1,136 @@
+"""Attention on the packed run: softmax(Q K^T / sqrt(d)) V within each sequence, by whatever backend is fastest.
+
+A backend is a function of flat queries, keys and values; it never lets a token see another sequence, and gives filler
+tokens zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from groundup.model.config import ModelConfig
+from groundup.model.packed import Packed
+from groundup.model.position import Rotation
+
+AttentionBackend = Literal["grouped", "varlen", "padded"]
+
+Heads = Float[Tensor, "tokens heads head_dim"]
+KvHeads = Float[Tensor, "tokens kv_heads head_dim"]
+
+
+def attend_grouped(
+    q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0
+) -> Heads:
+    """One fused call per group of equal lengths, on views of the flat run: no padding, no mask, no gather."""
+    parts = []
+    for start, count, length in packed.groups:
+        query, key, value = (
+            each[start : start + count * length].view(count, length, *each.shape[1:]).transpose(1, 2)
+            for each in (q, k, v)
+        )
+        part = scaled_dot_product_attention(
+            query, key, value, is_causal=causal, dropout_p=dropout, enable_gqa=q.shape[1] != k.shape[1]
+        )
+        parts.append(part.transpose(1, 2).reshape(count * length, *q.shape[1:]))
+    filler = len(q) - packed.num_tokens
+    if filler:
+        parts.append(q.new_zeros(filler, *q.shape[1:]))
+    return torch.cat(parts)
+
+
+def attend_padded(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
+    """One call on a padded copy under a mask: the backend for what no variable-length kernel covers."""
+    length = max(packed.lengths)
+    offsets = torch.arange(length, device=q.device)
+    lengths = packed.boundaries.diff().long()
+    is_token = offsets < lengths[:, None]
+    rows = torch.where(is_token, packed.starts[:, None] + offsets, 0)
+    query, key, value = (each[rows].transpose(1, 2) for each in (q, k, v))
+    out = scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=_may_attend(is_token, causal),
+        dropout_p=dropout,
+        enable_gqa=q.shape[1] != k.shape[1],
+    )
+    flat = out.transpose(1, 2)[is_token]
+    return pad(flat, (0, 0, 0, 0, 0, len(q) - packed.num_tokens))
+
+
+def _may_attend(is_token: Bool[Tensor, "sequences length"], causal: bool) -> Bool[Tensor, "sequences 1 rows length"]:
+    """Which keys a query may see. A padded query sees the keys of its sequence: a row without any would give NaN."""
+    may_attend = is_token[:, None, None, :]
+    if not causal:
+        return may_attend.expand(-1, 1, is_token.shape[1], -1)
+    return may_attend & torch.ones(2 * (is_token.shape[1],), dtype=torch.bool, device=is_token.device).tril()
+
+
+def attend_varlen(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
+    """Flash attention over sequence boundaries (Dao 2023): CUDA, fp16 or bf16, without dropout."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    length = max(packed.lengths)
+    total = packed.num_tokens
+    out = varlen_attn(
+        q[:total],
+        k[:total],
+        v[:total],
+        packed.boundaries,
+        packed.boundaries,
+        length,
+        length,
+        window_size=(-1, 0) if causal else (-1, -1),
+        enable_gqa=q.shape[1] != k.shape[1],
+    )
+    return pad(out, (0, 0, 0, 0, 0, len(q) - total))
+
+
+BACKENDS: Final[dict[AttentionBackend, Callable[..., Heads]]] = {
+    "grouped": attend_grouped,
+    "varlen": attend_varlen,
+    "padded": attend_padded,
+}
+
+
+def attention_backend(device: torch.device, dtype: torch.dtype, dropout: float) -> AttentionBackend:
+    """The fastest backend that is correct for tensors like these."""
+    if device.type != "cuda":
+        return "grouped"
+    if dtype in (torch.float16, torch.bfloat16) and not dropout:
+        return "varlen"
+    return "padded"
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017, section 3.2); fewer key than query heads share them in groups."""
+
+    backend: AttentionBackend | None = None
+    """Set to force a backend; None takes the fastest one."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.head_dim, self.causal, self.dropout = config.resolved_head_dim, config.causal, config.dropout.attention
+        width = config.num_heads * self.head_dim
+        kv_width = config.resolved_num_kv_heads * self.head_dim
+        self.q = nn.Linear(config.hidden_size, width, config.attention_bias)
+        self.k = nn.Linear(config.hidden_size, kv_width, config.attention_bias)
+        self.v = nn.Linear(config.hidden_size, kv_width, config.attention_bias)
+        self.o = nn.Linear(width, config.hidden_size, config.attention_bias)
+
+    def forward(
+        self, hidden: Float[Tensor, "tokens hidden"], packed: Packed, rotation: Rotation | None = None
+    ) -> Float[Tensor, "tokens hidden"]:
+        """Each token attends within its sequence."""
+        q, k, v = (linear(hidden).unflatten(-1, (-1, self.head_dim)) for linear in (self.q, self.k, self.v))
+        if rotation is not None:
+            q, k = rotation.apply(q), rotation.apply(k)
+        dropout = self.dropout if self.training else 0.0
+        backend = self.backend or attention_backend(q.device, q.dtype, dropout)
+        return self.o(BACKENDS[backend](q, k, v, packed, causal=self.causal, dropout=dropout).flatten(1))

@@ -1,0 +1,59 @@
+"""One block: attention, then feed-forward, each a residual branch with norms at the places of the design."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup.model.attention import Attention
+from groundup.model.config import ModelConfig
+from groundup.model.dropout import Dropout
+from groundup.model.feed_forward import build_feed_forward
+from groundup.model.norm import build_norm
+from groundup.model.packed import Packed
+from groundup.model.position import Rotation
+
+BranchPlace = Literal["input", "output", "residual"]
+BRANCH_PLACES: Final[tuple[BranchPlace, ...]] = ("input", "output", "residual")
+
+
+class BranchNorms(nn.ModuleDict):
+    """The norms of one residual branch, `x -> N_residual(x + dropout(N_output(f(N_input(x)))))`; absent ones do nothing."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(
+            {
+                place: build_norm(config.norm, config.hidden_size)
+                for place in BRANCH_PLACES
+                if place in config.norm_places
+            }
+        )
+
+    def at(self, place: BranchPlace, hidden: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
+        """`hidden` through the norm of this place, if there is one."""
+        return self[place](hidden) if place in self else hidden
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each within its residual branch."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attention = Attention(config)
+        self.attention_norms = BranchNorms(config)
+        self.feed_forward = build_feed_forward(config)
+        self.feed_forward_norms = BranchNorms(config)
+        self.dropout = Dropout(config.dropout.residual)
+
+    def forward(
+        self, hidden: Float[Tensor, "tokens hidden"], packed: Packed, rotation: Rotation | None = None
+    ) -> Float[Tensor, "tokens hidden"]:
+        """The residual stream after this block."""
+        norms = self.attention_norms
+        branch = self.attention(norms.at("input", hidden), packed, rotation)
+        hidden = norms.at("residual", hidden + self.dropout(norms.at("output", branch)))
+        norms = self.feed_forward_norms
+        branch = self.feed_forward(norms.at("input", hidden))
+        return norms.at("residual", hidden + self.dropout(norms.at("output", branch)))

@@ -1,0 +1,62 @@
+"""What stands on top of the stack: hidden states to logits."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from groundup.model import config as design
+from groundup.model.config import ModelConfig
+from groundup.model.dropout import Dropout
+from groundup.model.feed_forward import ACTIVATIONS
+from groundup.model.norm import build_norm
+
+
+class MaskedLMHead(nn.Module):
+    """decoder(norm(activation(dense(x)))) + bias; call it on the rows to predict alone, the rest is wasted work."""
+
+    def __init__(self, config: ModelConfig, head: design.MaskedLMHead, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[head.activation]
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.norm = build_norm(config.norm, config.hidden_size)
+        if not config.tie_embeddings:
+            self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if head.bias else None
+        # In a tuple the module is not registered a second time: the shared weight is saved once, under its own name.
+        self._source = (embedding if config.tie_embeddings else self.decoder,)
+
+    @property
+    def weight(self) -> Float[Tensor, "vocab hidden"]:
+        """The decoder's matrix: the token embedding's own storage where the two are tied."""
+        return self._source[0].weight
+
+    def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows vocab"]:
+        """Logits over the vocabulary."""
+        return functional.linear(self.norm(self.activation(self.dense(hidden))), self.weight, self.bias)
+
+
+class LinearHead(nn.Module):
+    """Dropout, then one linear map, on whatever rows it is given: pooled sequences or tokens."""
+
+    def __init__(self, hidden_size: int, num_logits: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        self.linear = nn.Linear(hidden_size, num_logits)
+
+    def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows logits"]:
+        """Logits of each row."""
+        return self.linear(self.dropout(hidden))
+
+
+def build_head(config: ModelConfig, head: design.Head, embedding: nn.Embedding) -> MaskedLMHead | LinearHead:
+    """The head that the config names; `embedding` is what a tied head shares its weight with."""
+    match head.kind:
+        case "masked_lm":
+            return MaskedLMHead(config, head, embedding)
+        case "classification" | "token":
+            return LinearHead(config.hidden_size, head.num_labels, head.dropout)
+        case "next_sentence" | "span":
+            return LinearHead(config.hidden_size, 2)

@@ -1,0 +1,49 @@
+"""Fresh weights, each a function of the seed and its own name: adding a head changes no other weight."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from groundup.model.transformer import Transformer
+from groundup.randomness import make_key
+
+Role = Literal["embedding", "matrix", "bias", "norm"]
+
+
+def parameter_role(name: str, parameter: Tensor) -> Role:
+    """What a parameter is for, by its dotted name: weight decay and other treatments depend on it."""
+    parts = name.split(".")
+    if any(part in ("norm", "final_norm", "attention_norms", "feed_forward_norms") for part in parts):
+        return "norm"
+    if parts[-1] == "bias":
+        return "bias"
+    return "embedding" if parts[0] == "embedding" else "matrix"
+
+
+def initialize(model: Transformer, seed: int, names: Collection[str] | None = None) -> None:
+    """Fill the model, or the named parameters of it, with fresh weights.
+
+    Matrices and embeddings are normal with `initializer_range`, biases zero, norm weights one, as in BERT. A weight
+    depends on the seed, its name and its shape alone. The numbers are drawn on the CPU for every device.
+    """
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if names is None or name in names:
+                _fill(name, parameter, model.config.initializer_range, seed)
+        padding_id = model.config.padding_id
+        if padding_id is not None and (names is None or "embedding.token.weight" in names):
+            model.embedding.token.weight[padding_id].zero_()
+
+
+def _fill(name: str, parameter: nn.Parameter, deviation: float, seed: int) -> None:
+    if name.endswith("bias"):
+        parameter.zero_()
+    elif parameter_role(name, parameter) == "norm":
+        parameter.fill_(1.0)
+    else:
+        generator = torch.Generator().manual_seed(make_key(seed, name, "initialize") >> 1)
+        parameter.copy_(torch.empty(parameter.shape).normal_(0.0, deviation, generator=generator))

@@ -1,0 +1,144 @@
+"""The position slot: hooks on the embedding and on queries and keys, each of which defaults to nothing.
+
+Tables of sines are pure functions of their size, so they are remembered beside the modules and not stored in them: they
+are never saved, never stale after a load, and always computed in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from groundup.model.config import ModelConfig
+
+
+class Rotation(NamedTuple):
+    """Cosine and sine of the angle of every token and pair of dimensions."""
+
+    cos: Float[Tensor, "tokens 1 half"]
+    sin: Float[Tensor, "tokens 1 half"]
+
+    def apply(self, heads: Float[Tensor, "tokens heads head_dim"]) -> Float[Tensor, "tokens heads head_dim"]:
+        """Rotate each pair (i, i + head_dim / 2), the order in which published weights are laid out."""
+        first, second = heads.chunk(2, dim=-1)
+        cos, sin = self.cos.to(heads.dtype), self.sin.to(heads.dtype)
+        return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+class Position(Protocol):
+    """How a stack knows where its tokens stand. A hook that answers None changes nothing."""
+
+    token_scale: float
+    """What token embeddings are multiplied by before anything is added to them."""
+
+    def embed(self, position_ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"] | None:
+        """What is added to the embedding."""
+        ...
+
+    def rotation(self, position_ids: Int[Tensor, " tokens"]) -> Rotation | None:
+        """How queries and keys are rotated, the same in every block."""
+        ...
+
+
+class NoPosition(nn.Module):
+    """No hook does anything."""
+
+    token_scale = 1.0
+
+    def embed(self, position_ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"] | None:
+        """Nothing."""
+        return None
+
+    def rotation(self, position_ids: Int[Tensor, " tokens"]) -> Rotation | None:
+        """Nothing."""
+        return None
+
+
+class LearnedPosition(NoPosition):
+    """One trained vector per position."""
+
+    def __init__(self, length: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(length, size))
+
+    def embed(self, position_ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"]:
+        """The vector of each token's position."""
+        return nn.functional.embedding(position_ids, self.weight)
+
+
+class SinusoidalPosition(NoPosition):
+    """sin(p / base^(2i/size)) in dimension 2i, its cosine in 2i + 1 (Vaswani et al. 2017, section 3.5)."""
+
+    def __init__(self, length: int, size: int, base: float, scale_embedding: bool) -> None:
+        super().__init__()
+        self.length, self.size, self.base = length, size, base
+        self.token_scale = math.sqrt(size) if scale_embedding else 1.0
+
+    def embed(self, position_ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"]:
+        """The waves at each token's position."""
+        return sinusoids(self.length, self.size, self.base, position_ids.device)[position_ids]
+
+
+class RotaryPosition(NoPosition):
+    """Angles position * base^(-2i/head_dim) on queries and keys (Su et al. 2021)."""
+
+    def __init__(self, length: int, head_dim: int, base: float) -> None:
+        super().__init__()
+        self.length, self.head_dim, self.base = length, head_dim, base
+
+    def rotation(self, position_ids: Int[Tensor, " tokens"]) -> Rotation:
+        """The angles of each token, looked up once for all blocks."""
+        cos, sin = rotations(self.length, self.head_dim, self.base, position_ids.device)
+        return Rotation(cos[position_ids].unsqueeze(1), sin[position_ids].unsqueeze(1))
+
+
+def build_position(config: ModelConfig) -> LearnedPosition | SinusoidalPosition | RotaryPosition | NoPosition:
+    """The position slot of a design."""
+    position = config.position
+    match position.kind:
+        case "learned":
+            return LearnedPosition(config.max_length, config.hidden_size)
+        case "sinusoidal":
+            return SinusoidalPosition(
+                config.max_length, config.hidden_size, position.base, scale_embedding=position.scale_embedding
+            )
+        case "rotary":
+            return RotaryPosition(config.max_length, config.resolved_head_dim, position.base)
+        case "none":
+            return NoPosition()
+
+
+@lru_cache(maxsize=8)
+def sinusoids(length: int, size: int, base: float, device: torch.device) -> Float[Tensor, "length size"]:
+    """Sines in even dimensions, cosines in odd ones, computed in float64 and rounded to float32 once."""
+    angles = _angles(length, size, base)
+    table = np.empty((length, size), dtype=np.float32)
+    table[:, 0::2] = np.sin(angles)
+    table[:, 1::2] = np.cos(angles[:, : size // 2])
+    return _constant(table, device)
+
+
+@lru_cache(maxsize=8)
+def rotations(
+    length: int, size: int, base: float, device: torch.device
+) -> tuple[Float[Tensor, "length half"], Float[Tensor, "length half"]]:
+    """Cosines and sines of the rotary angles, computed in float64 and rounded to float32 once."""
+    angles = _angles(length, size, base)
+    return _constant(np.cos(angles).astype(np.float32), device), _constant(np.sin(angles).astype(np.float32), device)
+
+
+def _angles(length: int, size: int, base: float) -> np.ndarray:
+    """position * base^(-2i/size) for every position and i = 0 ... ceil(size / 2) - 1, in float64."""
+    return np.arange(length)[:, None] * base ** -(np.arange(0, size, 2) / size)
+
+
+def _constant(table: np.ndarray, device: torch.device) -> Tensor:
+    """A tensor fit for training, even where the first call comes from an evaluation."""
+    with torch.inference_mode(False):
+        return torch.from_numpy(table).to(device)

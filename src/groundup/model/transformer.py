@@ -1,0 +1,100 @@
+"""One Transformer for every family: a stack of blocks over a packed run, its heads beside it."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup.errors import DataError
+from groundup.model.block import Block
+from groundup.model.config import ModelConfig
+from groundup.model.dropout import Dropout
+from groundup.model.head import build_head
+from groundup.model.norm import build_norm
+from groundup.model.packed import Packed
+from groundup.model.position import build_position
+
+
+class Embedding(nn.Module):
+    """dropout(norm(token + token_type + position)), each part where the design has it."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.token = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.padding_id)
+        if config.num_token_types:
+            self.token_type = nn.Embedding(config.num_token_types, config.hidden_size)
+        self.has_token_types = bool(config.num_token_types)
+        self.position = build_position(config)
+        self.norm = build_norm(config.norm, config.hidden_size) if "embedding" in config.norm_places else nn.Identity()
+        self.dropout = Dropout(config.dropout.embedding)
+
+    def forward(self, packed: Packed) -> Float[Tensor, "tokens hidden"]:
+        """The residual stream before the first block."""
+        hidden = self.token(packed.input_ids)
+        if self.position.token_scale != 1.0:
+            hidden = hidden * self.position.token_scale
+        if self.has_token_types:
+            hidden = hidden + self.token_type(packed.token_type_ids)
+        added = self.position.embed(packed.position_ids)
+        if added is not None:
+            hidden = hidden + added
+        return self.dropout(self.norm(hidden))
+
+
+class Transformer(nn.Module):
+    """Embedding, blocks, final norm; pooler and heads for the objectives to call. It never sees labels.
+
+    Fresh weights are undefined until `initialize` or a checkpoint fills them.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = Embedding(config)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.final_norm = build_norm(config.norm, config.hidden_size) if "final" in config.norm_places else nn.Identity()
+        if config.has_pooler:
+            self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
+
+    def forward(self, packed: Packed) -> Float[Tensor, "tokens hidden"]:
+        """The final hidden states. Those of filler tokens mean nothing; ids are not checked here (`check_packed`)."""
+        hidden = self.embedding(packed)
+        rotation = self.embedding.position.rotation(packed.position_ids)
+        for block in self.blocks:
+            hidden = block(hidden, packed, rotation)
+        return self.final_norm(hidden)
+
+    def pool(self, hidden: Float[Tensor, "tokens hidden"], packed: Packed) -> Float[Tensor, "sequences hidden"]:
+        """tanh(pooler(first token)) of each sequence; only designs with a head that needs it have a pooler."""
+        return self.pooler(hidden[packed.starts]).tanh()
+
+
+def check_packed(config: ModelConfig, packed: Packed) -> None:
+    """DataError where a batch does not fit the design: too long a sequence, or an id that has no embedding.
+
+    Call it on the CPU, before the batch moves: two passes over the ids, microseconds a batch. On a GPU it would wait
+    for the device, and an id out of range there ends the process.
+    """
+    longest = max(packed.lengths, default=0)
+    if longest > config.max_length:
+        raise DataError(
+            "sequence",
+            f"is longer than the {config.max_length} positions of the model",
+            got=longest,
+            cure="shorten it, or raise model.max_length",
+        )
+    limits = [("input_ids", packed.input_ids, config.vocab_size), ("position_ids", packed.position_ids, config.max_length)]
+    if config.num_token_types:
+        limits.append(("token_type_ids", packed.token_type_ids, config.num_token_types))
+    for name, ids, limit in limits:
+        if not len(ids):
+            continue
+        low, high = (int(bound) for bound in ids.aminmax())
+        if low < 0 or high >= limit:
+            raise DataError(
+                name,
+                f"an id is outside 0 to {limit - 1}",
+                got=low if low < 0 else high,
+                cure="the tokenizer and the model do not belong together" if name == "input_ids" else "",
+            )
