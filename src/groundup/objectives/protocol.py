@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,10 @@ from groundup.metrics.metric import Metric
 from groundup.model.config import Head
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
-from groundup.text.sample import Sample
+from groundup.text.sample import Sample, Samples
+
+ExampleT = TypeVar("ExampleT", contravariant=True)
+PredictionT = TypeVar("PredictionT", covariant=True)
 
 
 class Loss(NamedTuple):
@@ -74,4 +77,16 @@ class Objective(Protocol):
 
     def show(self, batch: Batch) -> list[str]:
         """Each sequence decoded for people, with its targets marked."""
+        ...
+
+
+class Task(Objective, Protocol[ExampleT, PredictionT]):
+    """An objective whose examples people write and whose predictions people read."""
+
+    def encode(self, examples: Sequence[ExampleT], where: str) -> Samples:
+        """Examples as samples, in their order. `where` names their file in errors; a row without a label is no error."""
+        ...
+
+    def decode(self, measured: Mapping[str, np.ndarray]) -> list[PredictionT]:
+        """A prediction for every sample, in the order of the samples, from the concatenated arrays of `measure`."""
         ...

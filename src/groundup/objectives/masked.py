@@ -1,0 +1,233 @@
+"""Masked-language modelling (Devlin et al. 2018, section 3.1), with another mask in every pass (Liu et al. 2019).
+
+What is masked is a function of (seed, epoch, sample, position) alone: not of the batch, the worker or the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor
+
+from groundup.config import Config
+from groundup.errors import ConfigError, DataError
+from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_ratio
+from groundup.metrics.metric import Metric
+from groundup.model.config import MaskedLMHead
+from groundup.model.packed import Packed
+from groundup.model.transformer import Transformer
+from groundup.objectives.loss import cross_entropy_sum, token_losses
+from groundup.objectives.packing import pack_samples
+from groundup.objectives.protocol import Batch, Loss
+from groundup.randomness import draw_uniform, make_key
+from groundup.text.sample import Sample
+
+if TYPE_CHECKING:
+    from groundup.text.tokenizer import Tokenizer
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Masked(Config):
+    """Predict a share of the tokens from the rest, most of them hidden behind the mask token."""
+
+    kind: Literal["masked"] = "masked"
+    max_length: PositiveInt = 128
+    """The most tokens of one sequence, special tokens included."""
+    rate: float = Field(0.15, gt=0.0, le=1.0)
+    """The share of a sequence's tokens to predict, special tokens aside; exact in expectation for every length."""
+    mask: Share = 0.8
+    """Of the tokens to predict, the share shown as the mask token."""
+    random: Share = 0.1
+    """Of the tokens to predict, the share shown as another token, drawn evenly from the vocabulary."""
+    keep: Share = 0.1
+    """Of the tokens to predict, the share shown as they are."""
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        total = self.mask + self.random + self.keep
+        if abs(total - 1.0) > 1e-9:
+            raise ValueError(f"mask: the shares mask, random and keep must sum to 1, got {total:g}")
+        return self
+
+    def build(self, tokenizer: Tokenizer) -> MaskedObjective:
+        """The objective over the vocabulary of `tokenizer`, which needs a mask token (else a ConfigError)."""
+        if tokenizer.mask_id is None:
+            raise ConfigError(
+                "objective.kind",
+                "'masked' needs a tokenizer with a mask token",
+                got=None,
+                cure="choose a tokenizer that has one, or train it with kind wordpiece or byte_bpe",
+            )
+        is_special = np.zeros(tokenizer.vocab_size, dtype=bool)
+        is_special[[number for number in tokenizer.special_ids if number < tokenizer.vocab_size]] = True
+        if is_special.all():
+            raise ConfigError("tokenizer", "has no token besides the special ones", got=tokenizer.vocab_size)
+        return MaskedObjective(self, tokenizer, tokenizer.mask_id, is_special)
+
+
+@dataclass(frozen=True)
+class MaskedObjective:
+    """The corruption and the loss of `Masked`. Only masked rows reach the head."""
+
+    config: Masked
+    tokenizer: Tokenizer
+    mask_id: int
+    is_special: Bool[np.ndarray, " vocab"]
+    """Tokens that are never predicted and never shown in place of another."""
+    head: MaskedLMHead = field(default_factory=MaskedLMHead)
+    best: tuple[str, bool] = ("loss", False)
+
+    def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
+        """Pack and mask. Targets: `rows`, the masked tokens' places in the run, and `labels`, what stood there."""
+        packed = pack_samples(samples)
+        numbers = np.array([sample.index for sample in samples], dtype=np.int64)
+        sequences = np.repeat(np.arange(len(samples)), packed.lengths)
+        original = packed.input_ids.numpy()
+        places = _Places(sequences, numbers[sequences], packed.position_ids.numpy())
+        rows = self._choose(original, places, len(samples), numbers, seed, epoch)
+        labels = original[rows]
+        original[rows] = self._replace(labels, places.numbers[rows], places.positions[rows], seed, epoch)
+        targets = {"rows": torch.from_numpy(rows), "labels": torch.from_numpy(labels)}
+        return Batch(packed, targets, len(rows), numbers)
+
+    def loss(self, model: Transformer, batch: Batch) -> Loss:
+        """Cross-entropy summed over masked tokens."""
+        return Loss(cross_entropy_sum(self._logits(model, batch), batch.targets["labels"]), batch.count)
+
+    def measure(self, model: Transformer, batch: Batch) -> dict[str, np.ndarray]:
+        """Of each masked token: `nll` in nats, whether its most likely token is right, and its sample."""
+        logits, labels = self._logits(model, batch), batch.targets["labels"]
+        sequences = np.searchsorted(np.cumsum(batch.packed.lengths), batch.targets["rows"].cpu().numpy(), side="right")
+        return {
+            "nll": token_losses(logits, labels).cpu().numpy(),
+            "correct": (logits.argmax(dim=-1) == labels).cpu().numpy(),
+            "sample": batch.samples[sequences],
+        }
+
+    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+        """`loss` (nats a masked token), `perplexity` = exp(loss), `accuracy`; samples are resampled whole."""
+        count = len(measured["nll"])
+        if count == 0:
+            raise DataError("data.validation", "no token of it was masked", cure="use more text or a higher rate")
+        _, sample = np.unique(measured["sample"], return_inverse=True)
+        tokens = np.bincount(sample).astype(np.float64)
+        loss = bootstrap_ratio(np.bincount(sample, weights=measured["nll"].astype(np.float64)), tokens)
+        right = bootstrap_ratio(np.bincount(sample, weights=measured["correct"].astype(np.float64)), tokens)
+        shares = f"{self.config.mask:g}/{self.config.random:g}/{self.config.keep:g}"
+        signature = (
+            f"masked tokens, rate={self.config.rate:g}, mask/random/keep={shares}|n={count}|samples={len(tokens)}"
+            f"|tokenizer={self.tokenizer.digest[:12]}"
+            f"|interval=percentile bootstrap over samples, {CONFIDENCE:.0%}|resamples={NUM_RESAMPLES}|seed=0|v1"
+        )
+        perplexity = (float(np.exp(min(value, 700.0))) for value in loss)
+        return {
+            "loss": _metric("loss", count, signature, *loss),
+            "perplexity": _metric("perplexity", count, f"pseudo, {signature}", *perplexity),
+            "accuracy": _metric("accuracy", count, signature, *right),
+        }
+
+    def show(self, batch: Batch) -> list[str]:
+        """Each sequence in words: `[MASK→word]` hidden, `[word→other]` replaced, `[=word]` kept but to be predicted."""
+        ids = batch.packed.input_ids.cpu().numpy()
+        rows, labels = batch.targets["rows"].cpu().numpy(), batch.targets["labels"].cpu().numpy()
+        words = self.tokenizer.tokens(ids)
+        for row, label, word in zip(rows, labels, self.tokenizer.tokens(labels), strict=True):
+            if ids[row] == self.mask_id:
+                words[row] = f"[MASK→{word}]"
+            else:
+                words[row] = f"[={word}]" if ids[row] == label else f"[{word}→{words[row]}]"
+        ends = np.cumsum(batch.packed.lengths)
+        return [" ".join(words[end - length : end]) for end, length in zip(ends, batch.packed.lengths, strict=True)]
+
+    def _logits(self, model: Transformer, batch: Batch) -> Float[Tensor, "rows vocab"]:
+        hidden = model(batch.packed)
+        return model.heads["masked_lm"](hidden.index_select(0, batch.targets["rows"]))
+
+    def _choose(
+        self,
+        ids: Int64[np.ndarray, " tokens"],
+        places: _Places,
+        num_sequences: int,
+        numbers: Int64[np.ndarray, " sequences"],
+        seed: int,
+        epoch: int,
+    ) -> Int64[np.ndarray, " rows"]:
+        """The tokens to predict, in order: in each sequence those with the smallest draws, special tokens left out."""
+        candidates = np.flatnonzero(~self.is_special[ids])
+        sequences = places.sequences[candidates]
+        available = np.bincount(sequences, minlength=num_sequences)
+        # Rounding up with the probability of the fraction keeps the rate exact for short sequences too.
+        wanted = np.floor(available * self.config.rate + draw_uniform(make_key(seed, epoch, "mask count"), numbers))
+        key = make_key(seed, epoch, "mask choice")
+        draws = draw_uniform(key, places.numbers[candidates], places.positions[candidates])
+        order = np.lexsort((draws, sequences))
+        ranks = np.arange(len(candidates)) - (np.cumsum(available) - available)[sequences]
+        return np.sort(candidates[order[ranks < wanted[sequences]]])
+
+    def _replace(
+        self,
+        labels: Int64[np.ndarray, " rows"],
+        numbers: Int64[np.ndarray, " rows"],
+        positions: Int64[np.ndarray, " rows"],
+        seed: int,
+        epoch: int,
+    ) -> Int64[np.ndarray, " rows"]:
+        """What the model sees in place of the tokens to predict."""
+        fate = draw_uniform(make_key(seed, epoch, "mask fate"), numbers, positions)
+        regular = np.flatnonzero(~self.is_special)
+        drawn = draw_uniform(make_key(seed, epoch, "mask random"), numbers, positions)
+        others = regular[(drawn * len(regular)).astype(np.int64)]
+        shown = np.where(fate < self.config.mask + self.config.random, others, labels)
+        return np.where(fate < self.config.mask, self.mask_id, shown)
+
+
+class _Places(NamedTuple):
+    """Of each token of a run: its sequence in the run, the number of its sample, its position in the sequence."""
+
+    sequences: Int64[np.ndarray, " tokens"]
+    numbers: Int64[np.ndarray, " tokens"]
+    positions: Int64[np.ndarray, " tokens"]
+
+
+class Candidate(NamedTuple):
+    """A token that may stand in a masked place."""
+
+    token: str
+    probability: float
+
+
+@torch.inference_mode()
+def fill(model: Transformer, tokenizer: Tokenizer, text: str, top_k: int = 5) -> list[list[Candidate]]:
+    """The most likely tokens of each mask token in `text`, best first, one list per mask token.
+
+    A text without a mask token, or one longer than the model, is a DataError.
+    """
+    ids = tokenizer.encode(text, max_length=model.config.max_length)
+    places = np.flatnonzero(np.asarray(ids.input_ids) == tokenizer.mask_id)
+    if len(places) == 0 or ids.num_truncated:
+        what = f"is longer than {model.config.max_length} tokens" if ids.num_truncated else "holds no mask token"
+        raise DataError("text", what, got=text, cure="write [MASK] where a word is to be found, in a short text")
+    was_training = model.training
+    model.eval()
+    try:
+        device = next(model.parameters()).device
+        hidden = model(Packed.from_sequences([ids.input_ids], [ids.token_type_ids]).to(device))
+        logits = model.heads["masked_lm"](hidden[torch.from_numpy(places).to(device)])
+        likely = logits.float().softmax(dim=-1).topk(min(top_k, logits.shape[-1]), dim=-1)
+    finally:
+        model.train(was_training)
+    return [
+        [Candidate(token, share) for token, share in zip(tokenizer.tokens(row), shares, strict=True)]
+        for row, shares in zip(likely.indices.cpu().numpy(), likely.values.tolist(), strict=True)
+    ]
+
+
+def _metric(name: str, count: int, signature: str, value: float, low: float, high: float) -> Metric:
+    return Metric(name, value, count, signature, low, high)

@@ -1,0 +1,277 @@
+"""Text classification: one text or a pair, one label, a linear map on the pooled first token (Devlin et al. 2018, 4.1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int32, Int64
+from pydantic import Field, PositiveInt
+from torch import Tensor
+from torch.nn import functional
+
+from groundup.config import Config
+from groundup.errors import ConfigError, DataError
+from groundup.metrics.classification import Average, class_metrics, classification_metrics, confusion_matrix
+from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_mean
+from groundup.metrics.metric import Metric
+from groundup.model.config import ClassificationHead
+from groundup.model.transformer import Transformer
+from groundup.objectives.packing import pack_samples
+from groundup.objectives.protocol import Batch, Loss
+from groundup.text.sample import Sample
+
+if TYPE_CHECKING:
+    from groundup.readers.table import Example
+    from groundup.text.tokenizer import Tokenizer
+
+UNLABELLED = -100
+"""Stands for a row without a label: it is predicted but neither trained on nor scored."""
+
+
+class Classification(Config):
+    """Learn the label of a text, or of a pair of texts, from a table."""
+
+    kind: Literal["classification"] = "classification"
+    max_length: PositiveInt = 128
+    """The most tokens of one row, special tokens included; what is longer is cut and counted."""
+    labels: tuple[str, ...] | None = None
+    """The classes in order; null takes them from the training table. Of two, the second is the positive one."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """On the pooled vector, while training."""
+    average: Average | None = None
+    """How precision, recall and F1 are averaged; null means binary for two classes and macro for more."""
+
+    def choose_labels(self, examples: Sequence[Example], where: str) -> tuple[str, ...]:
+        """The labels of the recipe, or else those of the training table `where` (sorted, numbers as numbers)."""
+        return self.labels if self.labels is not None else find_labels(examples, where)
+
+    def build(self, tokenizer: Tokenizer, labels: Sequence[str]) -> ClassificationTask:
+        """The task over these labels, in this order."""
+        labels = tuple(labels)
+        if len(set(labels)) != len(labels) or len(labels) < 2:
+            raise ConfigError("objective.labels", "needs two or more different labels", got=labels)
+        if self.labels is not None and self.labels != labels:
+            raise ConfigError("objective.labels", f"differ from the labels at hand {labels}", got=self.labels)
+        if self.average == "binary" and len(labels) != 2:
+            raise ConfigError(
+                "objective.average",
+                f"'binary' needs two labels, there are {len(labels)}",
+                got="binary",
+                cure="choose macro",
+            )
+        head = ClassificationHead(num_labels=len(labels), dropout=self.dropout)
+        return ClassificationTask(self, tokenizer, labels, head)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one row."""
+
+    label: str
+    probabilities: dict[str, float]
+    """Of every label; they sum to 1."""
+
+
+@dataclass(frozen=True)
+class EncodingReport:
+    """What became of a table's rows, for `groundup check` and the log."""
+
+    num_rows: int
+    num_empty: int
+    """Rows whose text holds no token: they are kept, as special tokens alone."""
+    num_truncated: int
+    """Rows longer than the most tokens allowed."""
+    tokens_lost: int
+    """Tokens cut from them."""
+    label_counts: dict[str, int]
+    """Rows of each label; unlabelled rows are not in it."""
+
+
+@dataclass(frozen=True)
+class TableSamples:
+    """The encoded rows of a table (implements Samples): one flat array of ids, not one object a row."""
+
+    input_ids: Int32[np.ndarray, " tokens"]
+    token_type_ids: Int32[np.ndarray, " tokens"]
+    lengths: Int32[np.ndarray, " rows"]
+    labels: Int64[np.ndarray, " rows"]
+    """The class of each row, UNLABELLED where it has none."""
+    ends: Int64[np.ndarray, " rows"]
+    report: EncodingReport
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        row = slice(int(self.ends[index]) - int(self.lengths[index]), int(self.ends[index]))
+        label = int(self.labels[index])
+        return Sample(index, self.input_ids[row], self.token_type_ids[row], None if label == UNLABELLED else label)
+
+
+@dataclass(frozen=True)
+class ClassificationTask:
+    """Encoding, loss, predictions and metrics of `Classification`."""
+
+    config: Classification
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]
+    head: ClassificationHead
+    best: tuple[str, bool] = ("accuracy", True)
+
+    def encode(self, examples: Sequence[Example], where: str) -> TableSamples:
+        """Rows as token ids. A label that is not among `labels` is a DataError with its line."""
+        return encode_table(
+            examples, self.tokenizer, labels=self.labels, max_length=self.config.max_length, where=where
+        )
+
+    def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
+        """Pack. Targets: `labels`, UNLABELLED for rows without one, which do not count."""
+        labels = [UNLABELLED if sample.label is None else sample.label for sample in samples]
+        targets = {"labels": torch.tensor(labels, dtype=torch.int64)}
+        numbers = np.array([sample.index for sample in samples], dtype=np.int64)
+        return Batch(pack_samples(samples), targets, sum(label != UNLABELLED for label in labels), numbers)
+
+    def loss(self, model: Transformer, batch: Batch) -> Loss:
+        """Softmax cross-entropy summed over labelled rows."""
+        logits, labels = _logits(model, batch), batch.targets["labels"]
+        return Loss(functional.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="sum"), batch.count)
+
+    def measure(self, model: Transformer, batch: Batch) -> dict[str, np.ndarray]:
+        """Of each row: the log-probability of every class, its label and its sample."""
+        return {
+            "log_probabilities": _logits(model, batch).log_softmax(dim=-1).cpu().numpy(),
+            "label": batch.targets["labels"].cpu().numpy(),
+            "sample": batch.samples,
+        }
+
+    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+        """`accuracy`, `precision`, `recall`, `f1`, `macro_f1` and `loss` (nats a row) over the labelled rows."""
+        labels, log_probabilities = _labelled(measured)
+        metrics = classification_metrics(
+            labels, log_probabilities.argmax(axis=1), self.labels, average=self.config.average
+        )
+        losses = -log_probabilities[np.arange(len(labels)), labels].astype(np.float64)
+        signature = (
+            f"softmax cross-entropy, mean over rows|n={len(labels)}|interval=percentile bootstrap over rows, "
+            f"{CONFIDENCE:.0%}|resamples={NUM_RESAMPLES}|seed=0|v1"
+        )
+        value, low, high = bootstrap_mean(losses)
+        return metrics | {"loss": Metric("loss", value, len(labels), signature, low, high)}
+
+    def score_classes(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+        """Precision, recall and F1 of every class, as `f1[label]`."""
+        labels, log_probabilities = _labelled(measured)
+        return class_metrics(labels, log_probabilities.argmax(axis=1), self.labels)
+
+    def confusion(self, measured: Mapping[str, np.ndarray]) -> Int64[np.ndarray, "label prediction"]:
+        """How often each label (row) was predicted as each label (column)."""
+        labels, log_probabilities = _labelled(measured)
+        return confusion_matrix(labels, log_probabilities.argmax(axis=1), len(self.labels))
+
+    def decode(self, measured: Mapping[str, np.ndarray]) -> list[Prediction]:
+        """The most likely label of each row with all probabilities, in the order of the rows."""
+        logs = np.asarray(measured["log_probabilities"], dtype=np.float64)[
+            np.argsort(measured["sample"], kind="stable")
+        ]
+        shares = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+        return [
+            Prediction(self.labels[best], dict(zip(self.labels, row, strict=True)))
+            for best, row in zip(logs.argmax(axis=1), shares.tolist(), strict=True)
+        ]
+
+    def show(self, batch: Batch) -> list[str]:
+        """Each row in words with its label in front: `[positive] a fine film`."""
+        lines = []
+        for ids, label in zip(batch.packed.split(), batch.targets["labels"].tolist(), strict=True):
+            name = "unlabelled" if label == UNLABELLED else self.labels[label]
+            lines.append(f"[{name}] {' '.join(self.tokenizer.tokens(ids.cpu().numpy()))}")
+        return lines
+
+
+def find_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
+    """The labels of a table, sorted; as numbers where all are whole numbers. Fewer than two are a DataError."""
+    labels = {example.label for example in examples if example.label is not None}
+    if len(labels) < 2:
+        cure = "a classifier needs rows of two or more labels; check the label column"
+        raise DataError(where, "holds a single label" if labels else "holds no label", got=sorted(labels), cure=cure)
+    try:
+        return tuple(sorted(labels, key=lambda label: (int(label), label)))
+    except ValueError:
+        return tuple(sorted(labels))
+
+
+def encode_table(
+    examples: Sequence[Example], tokenizer: Tokenizer, *, labels: Sequence[str], max_length: int, where: str
+) -> TableSamples:
+    """Encode a table's rows, in their order, and say what was cut.
+
+    Args:
+        examples: the rows; one without a label is kept as unlabelled.
+        tokenizer: its own template adds the special tokens.
+        labels: the classes in order.
+        max_length: the most tokens of a row.
+        where: the table's file, for errors.
+    """
+    if not examples:
+        raise DataError(where, "holds no row", cure="check the file")
+    numbers = _number_labels(examples, labels, where)
+    rows = [example.text if example.pair is None else (example.text, example.pair) for example in examples]
+    encoded = tokenizer.encode_batch(rows, max_length=max_length)
+    lengths = np.array([len(each.input_ids) for each in encoded], dtype=np.int32)
+    input_ids = np.concatenate([each.input_ids for each in encoded]).astype(np.int32, copy=False)
+    token_type_ids = np.concatenate([each.token_type_ids for each in encoded]).astype(np.int32, copy=False)
+    lost = np.array([each.num_truncated for each in encoded])
+    counts = Counter(number for number in numbers.tolist() if number != UNLABELLED)
+    report = EncodingReport(
+        num_rows=len(rows),
+        num_empty=sum(not example.text.strip() and not (example.pair or "").strip() for example in examples),
+        num_truncated=int((lost > 0).sum()),
+        tokens_lost=int(lost.sum()),
+        label_counts={label: counts[number] for number, label in enumerate(labels)},
+    )
+    content = hashlib.blake2b("\n".join(labels).encode(), digest_size=16)
+    for array in (lengths, numbers, input_ids, token_type_ids):
+        content.update(array.tobytes())
+    ends = np.cumsum(lengths, dtype=np.int64)
+    return TableSamples(input_ids, token_type_ids, lengths, numbers, ends, report, content.hexdigest())
+
+
+def _number_labels(examples: Sequence[Example], labels: Sequence[str], where: str) -> Int64[np.ndarray, " rows"]:
+    number_of = {label: number for number, label in enumerate(labels)}
+    for example in examples:
+        if example.label is not None and example.label not in number_of:
+            nearest = get_close_matches(example.label, labels, n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise DataError(
+                f"{where}:{example.line}",
+                "has a label unseen in training",
+                got=example.label,
+                cure=f"{hint}known labels: {', '.join(labels)}",
+            )
+    numbers = [UNLABELLED if example.label is None else number_of[example.label] for example in examples]
+    return np.array(numbers, dtype=np.int64)
+
+
+def _logits(model: Transformer, batch: Batch) -> Float[Tensor, "sequences labels"]:
+    """In fp32, or float64 where the model is."""
+    logits = model.heads["classification"](model.pool(model(batch.packed), batch.packed))
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _labelled(
+    measured: Mapping[str, np.ndarray],
+) -> tuple[Int64[np.ndarray, " rows"], Float[np.ndarray, "rows labels"]]:
+    is_labelled = measured["label"] != UNLABELLED
+    if not is_labelled.any():
+        raise DataError("data", "no row has a label, so there is nothing to score", cure="name the label column")
+    return measured["label"][is_labelled], measured["log_probabilities"][is_labelled]
