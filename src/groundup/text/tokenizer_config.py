@@ -1,0 +1,49 @@
+"""The choices of how text becomes ids."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from groundup.config import Config
+
+
+class WordPiece(Config):
+    """Words split greedily into the longest known pieces (Schuster and Nakajima 2012), as in BERT; trained on the corpus."""
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    vocab_size: PositiveInt = 16_000
+    """The most entries, the five special tokens included; fewer where the text gives no more."""
+    lowercase: bool = True
+    """Fold capital letters. Chinese is not touched by it."""
+    strip_accents: bool | None = None
+    """Drop accents from letters; null does so exactly where `lowercase` is on, as BERT does."""
+    min_frequency: PositiveInt = 2
+    """How often a pair of pieces must occur to be joined."""
+    character_coverage: float = Field(0.9999, gt=0.0, le=1.0)
+    """The most frequent characters are kept until they make up this share of the text; the others become `[UNK]`."""
+
+
+class ByteBPE(Config):
+    """Byte pairs joined by frequency (Sennrich et al. 2016) over the 256 bytes (Radford et al. 2019): nothing is unknown."""
+
+    kind: Literal["byte_bpe"] = "byte_bpe"
+    vocab_size: PositiveInt = 16_000
+    """The most entries, the five special tokens and the 256 bytes included; fewer where the text gives no more."""
+    min_frequency: PositiveInt = 2
+    """How often a pair of pieces must occur to be joined."""
+    lowercase: bool = False
+    """Fold capital letters."""
+
+
+class PretrainedTokenizer(Config):
+    """A tokenizer that exists already."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    path: str
+    """A folder with `tokenizer.json` or BERT's `vocab.txt`, or such a file; `${NAME}` is taken from the environment."""
+
+
+TrainedTokenizer = WordPiece | ByteBPE
+TokenizerConfig = Annotated[WordPiece | ByteBPE | PretrainedTokenizer, Field(discriminator="kind")]

@@ -1,0 +1,165 @@
+"""Tokenizers as they lie on disk: `tokenizer.json`, BERT's `vocab.txt`, and the settings beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from groundup.errors import DataError
+from groundup.text.tokenizer_training import SPECIAL_TOKENS, build_wordpiece
+
+ROLES = ("pad", "unk", "cls", "sep", "mask")
+_KNOWN_NAMES = {
+    "pad": ("[PAD]", "<pad>"),
+    "unk": ("[UNK]", "<unk>"),
+    "cls": ("[CLS]", "<s>"),
+    "sep": ("[SEP]", "</s>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+_CURE = "give a folder with tokenizer.json or vocab.txt, or such a file"
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """What was read: the tokenizer, the name of each special token, and the settings to write back."""
+
+    backend: Tokenizer
+    roles: Mapping[str, str]
+    settings: Mapping[str, object]
+
+
+def read_tokenizer(path: Path) -> TokenizerFiles:
+    """Read a folder or a file. Raises DataError where it is missing, damaged or ambiguous."""
+    file = _find(path)
+    settings = _read_settings(file.parent / "tokenizer_config.json")
+    roles = _read_roles(file.parent / "special_tokens_map.json", settings)
+    if file.suffix == ".json":
+        backend = _read_json(file)
+        if path.is_dir() and (path / "vocab.txt").is_file():
+            _check_agreement(path, backend)
+        return TokenizerFiles(backend, complete_roles(backend, roles), settings or default_settings(roles))
+    backend = _build_from_vocab(file, settings, roles)
+    roles = complete_roles(backend, roles)
+    return TokenizerFiles(backend, roles, default_settings(roles) | _flags(settings))
+
+
+def complete_roles(backend: Tokenizer, roles: Mapping[str, str]) -> dict[str, str]:
+    """The named special tokens, and the customary names that are in the vocabulary for those not named."""
+    vocab = backend.get_vocab(with_added_tokens=True)
+    found: dict[str, str] = {}
+    for role in ROLES:
+        named = (roles[role],) if role in roles else _KNOWN_NAMES[role]
+        token = next((name for name in named if name in vocab), None)
+        if token is not None:
+            found[role] = token
+    return found
+
+
+def default_settings(roles: Mapping[str, str]) -> dict[str, object]:
+    """A `tokenizer_config.json` with which Hugging Face's loader takes `tokenizer.json` exactly as it stands."""
+    names = {f"{role}_token": token for role, token in roles.items()}
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    plain = {"clean_up_tokenization_spaces": False, "model_input_names": inputs}
+    return {"tokenizer_class": "PreTrainedTokenizerFast"} | plain | names
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        if path.suffix not in (".json", ".txt"):
+            raise DataError(str(path), "is no tokenizer file", cure=_CURE)
+        return path
+    if not path.is_dir():
+        raise DataError(str(path), "tokenizer does not exist", cure=_CURE)
+    for name in ("tokenizer.json", "vocab.txt"):
+        if (path / name).is_file():
+            return path / name
+    raise DataError(str(path), "holds neither tokenizer.json nor vocab.txt", cure=_CURE)
+
+
+def _read_json(file: Path) -> Tokenizer:
+    text = _read_text(file)
+    try:
+        backend = Tokenizer.from_str(text)
+    except Exception as error:  # the library raises plain Exception for whatever is wrong with the file
+        raise DataError(
+            str(file), f"is damaged or no tokenizer of the tokenizers library ({error})", cure="fetch it again"
+        ) from None
+    backend.no_padding()
+    backend.no_truncation()
+    return backend
+
+
+def _check_agreement(folder: Path, backend: Tokenizer) -> None:
+    """Two vocabularies in one folder must be the same one: it would be a guess which of them the weights belong to."""
+    vocab = backend.get_vocab(with_added_tokens=True)
+    for index, token in enumerate(_read_vocab(folder / "vocab.txt")):
+        if vocab.get(token) != index:
+            raise DataError(
+                str(folder),
+                f"tokenizer.json and vocab.txt disagree: line {index + 1} of vocab.txt is {token!r}, whose id in "
+                f"tokenizer.json is {vocab.get(token)}",
+                cure="remove the one that does not belong to the model, or name the file instead of the folder",
+            )
+
+
+def _build_from_vocab(file: Path, settings: Mapping[str, object], roles: Mapping[str, str]) -> Tokenizer:
+    vocab = {token: index for index, token in enumerate(_read_vocab(file))}
+    names = tuple(roles.get(role, name) for role, name in zip(ROLES, SPECIAL_TOKENS, strict=True))
+    unknown = names[ROLES.index("unk")]
+    if unknown not in vocab:
+        raise DataError(str(file), f"has no {unknown} entry", cure="BERT's vocab.txt holds one token a line")
+    strip_accents = settings.get("strip_accents")
+    return build_wordpiece(
+        vocab,
+        lowercase=bool(settings.get("do_lower_case", True)),
+        strip_accents=None if strip_accents is None else bool(strip_accents),
+        split_chinese=bool(settings.get("tokenize_chinese_chars", True)),
+        special_tokens=names,
+    )
+
+
+def _read_vocab(file: Path) -> list[str]:
+    lines = _read_text(file).replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines and lines[-1] == "" else lines
+
+
+def _flags(settings: Mapping[str, object]) -> dict[str, object]:
+    kept = ("do_lower_case", "tokenize_chinese_chars", "strip_accents", "model_max_length")
+    return {name: settings[name] for name in kept if name in settings}
+
+
+def _read_settings(file: Path) -> dict[str, object]:
+    if not file.is_file():
+        return {}
+    try:
+        settings = json.loads(_read_text(file))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{file}:{error.lineno}", f"is not JSON ({error.msg})", cure="fetch it again") from None
+    if not isinstance(settings, dict):
+        raise DataError(str(file), "holds no settings", got=settings, cure="fetch it again")
+    return settings
+
+
+def _read_roles(file: Path, settings: Mapping[str, object]) -> dict[str, str]:
+    """Special tokens by role, from both files in which Hugging Face has kept them."""
+    sources = _read_settings(file) | settings
+    roles: dict[str, str] = {}
+    for role in ROLES:
+        value = sources.get(f"{role}_token")
+        content = value.get("content") if isinstance(value, dict) else value
+        if isinstance(content, str):
+            roles[role] = content
+    return roles
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(str(file), f"is not utf-8 at byte {error.start}", cure="fetch it again") from None
+    except OSError as error:
+        raise DataError(str(file), f"cannot be read ({error.strerror})", cure="check its permissions") from None

@@ -1,0 +1,154 @@
+"""A vocabulary from text: the same text gives the same ids, in any process and with any number of threads.
+
+The trainer of the `tokenizers` library numbers the continuing characters of WordPiece (`##a`) in the order of a hash map
+and breaks ties by those numbers, so two runs differ. Here the alphabet is chosen and numbered beforehand, which leaves the
+library nothing to draw.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from groundup.errors import ConfigError, DataError
+from groundup.text.tokenizer_config import ByteBPE, WordPiece
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_CONTINUING = "##"
+_MOST_REPEATED = 10_000
+
+
+def train_backend(config: WordPiece | ByteBPE, texts: Iterable[str], where: str = "tokenizer") -> Tokenizer:
+    """Train on texts, read once. Raises DataError where they hold no word, ConfigError where the vocabulary is too small."""
+    return _train_byte_bpe(config, texts, where) if config.kind == "byte_bpe" else _train_wordpiece(config, texts, where)
+
+
+def build_wordpiece(
+    vocab: dict[str, int],
+    *,
+    lowercase: bool,
+    strip_accents: bool | None = None,
+    split_chinese: bool = True,
+    special_tokens: tuple[str, ...] = SPECIAL_TOKENS,
+) -> Tokenizer:
+    """BERT's tokenizer around a vocabulary. `special_tokens` are pad, unknown, cls, sep and mask, in this order."""
+    _, unknown, cls, sep, _ = special_tokens
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token=unknown, continuing_subword_prefix=_CONTINUING))
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=split_chinese, strip_accents=strip_accents, lowercase=lowercase
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix=_CONTINUING)
+    tokenizer.add_special_tokens([token for token in special_tokens if token in vocab])
+    if cls in vocab and sep in vocab:
+        tokenizer.post_processor = _template(cls, vocab[cls], sep, vocab[sep])
+    return tokenizer
+
+
+def _template(cls: str, cls_id: int, sep: str, sep_id: int) -> processors.TemplateProcessing:
+    return processors.TemplateProcessing(
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+        special_tokens=[(cls, cls_id), (sep, sep_id)],
+    )
+
+
+def _train_byte_bpe(config: ByteBPE, texts: Iterable[str], where: str) -> Tokenizer:
+    smallest = 256 + len(SPECIAL_TOKENS)
+    if config.vocab_size < smallest:
+        raise ConfigError(
+            f"{where}.vocab_size",
+            "cannot hold the 256 bytes and the special tokens",
+            got=config.vocab_size,
+            cure=f"at least {smallest}",
+        )
+    tokenizer = Tokenizer(models.BPE())
+    if config.lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    if tokenizer.get_vocab_size() == smallest:
+        raise DataError(where, "found no pair of bytes to join in the text", cure="check the files it is trained on")
+    tokenizer.post_processor = _template("[CLS]", SPECIAL_TOKENS.index("[CLS]"), "[SEP]", SPECIAL_TOKENS.index("[SEP]"))
+    return tokenizer
+
+
+def _train_wordpiece(config: WordPiece, texts: Iterable[str], where: str) -> Tokenizer:
+    splitter = build_wordpiece(
+        {token: index for index, token in enumerate(SPECIAL_TOKENS)},
+        lowercase=config.lowercase,
+        strip_accents=config.strip_accents,
+    )
+    words = _count_words(splitter, texts)
+    if not words:
+        raise DataError(where, "found no word in the text", cure="check the files it is trained on")
+    alphabet = _choose_alphabet(words, config.character_coverage)
+    first = [*SPECIAL_TOKENS, *(f"{_CONTINUING}{char}" for char in _continuing(words, alphabet))]
+    smallest = len(first) + len(alphabet)
+    if config.vocab_size < smallest:
+        raise ConfigError(
+            f"{where}.vocab_size",
+            f"cannot hold the {len(alphabet)} characters that cover {config.character_coverage:.2%} of the text",
+            got=config.vocab_size,
+            cure=f"at least {smallest}, or a lower character_coverage",
+        )
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=first,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        continuing_subword_prefix=_CONTINUING,
+        show_progress=False,
+    )
+    joiner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    joiner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    joiner.train_from_iterator(_repeat_words(words), trainer)
+    vocab = joiner.get_vocab(with_added_tokens=True)
+    return build_wordpiece(vocab, lowercase=config.lowercase, strip_accents=config.strip_accents)
+
+
+def _count_words(splitter: Tokenizer, texts: Iterable[str]) -> dict[str, int]:
+    """Every word with its count, in alphabetical order."""
+    counts: Counter[str] = Counter()
+    normalize, split = splitter.normalizer.normalize_str, splitter.pre_tokenizer.pre_tokenize_str
+    for text in texts:
+        counts.update([word for word, _ in split(normalize(text))])
+    return dict(sorted(counts.items()))
+
+
+def _choose_alphabet(words: dict[str, int], coverage: float) -> list[str]:
+    """The most frequent characters that make up `coverage` of the text, in alphabetical order."""
+    counts: Counter[str] = Counter()
+    for word, count in words.items():
+        for char in word:
+            counts[char] += count
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    needed, covered, kept = coverage * counts.total(), 0, 0
+    while kept < len(ranked) and covered < needed:
+        covered += ranked[kept][1]
+        kept += 1
+    return sorted(char for char, _ in ranked[:kept])
+
+
+def _continuing(words: dict[str, int], alphabet: list[str]) -> list[str]:
+    """The characters of the alphabet that stand inside a word; Chinese ones and punctuation never do."""
+    inside = {char for word in words for char in word[1:]}
+    return [char for char in alphabet if char in inside]
+
+
+def _repeat_words(words: dict[str, int]) -> Iterator[str]:
+    """Each word as often as it was counted, in runs of bounded length."""
+    for word, count in words.items():
+        for start in range(0, count, _MOST_REPEATED):
+            yield " ".join([word] * min(_MOST_REPEATED, count - start))
