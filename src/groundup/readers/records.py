@@ -1,0 +1,167 @@
+"""Rows of csv, tsv and jsonl files, one after the other, each with the line it starts on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from groundup.errors import ConfigError, DataError
+from groundup.readers.lines import TextEncoding, iterate_whole_lines, place
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_LONGEST_FIELD = 1 << 20
+_CURE_QUOTE = 'close it with ", or set `quoting: false` if quotes stand for themselves'
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is written; what is None follows from its name."""
+
+    header: bool = True
+    delimiter: str | None = None
+    quoting: bool | None = None
+    num_columns: int | None = None
+    encoding: TextEncoding = "utf-8"
+
+
+class Row(NamedTuple):
+    """One record: its fields by name (jsonl, or a header) or by number."""
+
+    line: int
+    fields: Mapping[str | int, object]
+
+
+def iterate_rows(path: Path, layout: Layout, where: str = "") -> Iterator[Row]:
+    """The rows of a file, read line by line; blank lines are no rows. Raises DataError naming the line."""
+    lines = iterate_whole_lines(path, layout.encoding, where=where)
+    if path.suffix in (".jsonl", ".ndjson"):
+        yield from _iterate_objects(path, lines, where)
+        return
+    fields = _iterate_fields(path, lines, layout, where)
+    names: list[str] | None = None
+    width = layout.num_columns
+    for line, values in fields:
+        if layout.header and names is None:
+            names = _check_header(values, place(path, where, line))
+            width = len(names)
+            continue
+        width = width or len(values)
+        if len(values) != width:
+            raise DataError(
+                place(path, where, line),
+                f"has {_fields(len(values))} where {'the header' if names else 'the first row'} has {width}",
+                cure=_ragged_cure(len(values), width, layout),
+            )
+        yield Row(line, dict(zip(names or range(width), values, strict=True)))
+
+
+def find_delimiter(path: Path, layout: Layout, where: str = "") -> str:
+    """The delimiter given, or that of the file's extension."""
+    found = layout.delimiter or _DELIMITERS.get(path.suffix.lower())
+    if found is None:
+        raise ConfigError(
+            f"{where}.delimiter" if where else "delimiter",
+            f"must be given for {path.name}, whose extension does not tell it",
+            cure='write delimiter: "\\t" (or "," or " "); .csv, .tsv and .jsonl need none',
+        )
+    return found
+
+
+def _iterate_fields(
+    path: Path, lines: Iterator[tuple[int, str]], layout: Layout, where: str
+) -> Iterator[tuple[int, list[str]]]:
+    delimiter = find_delimiter(path, layout, where.rpartition(".")[0])
+    quoting = path.suffix.lower() == ".csv" if layout.quoting is None else layout.quoting
+    splits = -1 if layout.num_columns is None else layout.num_columns - 1
+    for number, text in lines:
+        if not text.strip():
+            continue
+        if quoting and '"' in text:
+            yield number, _split_quoted(text, delimiter, splits, lines, place(path, where, number))
+        else:
+            yield number, text.split(delimiter, splits)
+
+
+def _split_quoted(
+    text: str, delimiter: str, splits: int, lines: Iterator[tuple[int, str]], here: str
+) -> list[str]:
+    """Fields of a row in which a field may stand in quotes (RFC 4180), over several lines if need be."""
+    fields: list[str] = []
+    at = 0
+    while True:
+        if len(fields) == splits:
+            return [*fields, text[at:]]
+        if not text.startswith('"', at):
+            end = text.find(delimiter, at)
+            if end < 0:
+                return [*fields, text[at:]]
+            fields.append(text[at:end])
+            at = end + len(delimiter)
+            continue
+        field, text, at = _read_quoted(text, at + 1, lines, here)
+        fields.append(field)
+        if at == len(text):
+            return fields
+        if not text.startswith(delimiter, at):
+            raise DataError(here, f"has text after the closing quote of field {len(fields)}", cure=_CURE_QUOTE)
+        at += len(delimiter)
+
+
+def _read_quoted(text: str, at: int, lines: Iterator[tuple[int, str]], here: str) -> tuple[str, str, int]:
+    """The field that starts after an opening quote, the text it was found in (grown by further lines), and where it ends."""
+    parts: list[str] = []
+    size = 0
+    while True:
+        end = text.find('"', at)
+        if end >= 0 and text.startswith('""', end):
+            parts.append(text[at : end + 1])
+            at = end + 2
+            continue
+        if end >= 0:
+            return "".join([*parts, text[at:end]]), text, end + 1
+        parts += [text[at:], "\n"]
+        size += len(text) - at
+        following = next(lines, None)
+        if following is None or size > _LONGEST_FIELD:
+            raise DataError(here, "opens a quote that is never closed", cure=_CURE_QUOTE)
+        text, at = following[1], 0
+
+
+def _iterate_objects(path: Path, lines: Iterator[tuple[int, str]], where: str) -> Iterator[Row]:
+    for number, text in lines:
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                place(path, where, number),
+                f"is not JSON: {error.msg} at character {error.colno}",
+                cure="a jsonl file holds one JSON object a line",
+            ) from None
+        except RecursionError:
+            raise DataError(place(path, where, number), "is nested too deeply", cure="one flat object a line") from None
+        if not isinstance(value, dict):
+            raise DataError(place(path, where, number), "is no JSON object", got=value, cure='write {"text": "..."}')
+        yield Row(number, value)
+
+
+def _check_header(names: list[str], here: str) -> list[str]:
+    names = [name.strip() for name in names]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(here, f"names the column {twice!r} twice", cure="rename one, or set `header: false`")
+    return names
+
+
+def _ragged_cure(found: int, width: int, layout: Layout) -> str:
+    if found > width:
+        return "quote fields that hold the delimiter" if layout.quoting is not False else "check the delimiter"
+    return "check the delimiter, and `quoting` if a quote stands for itself"
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"

@@ -1,0 +1,162 @@
+"""Labelled rows: one text or a pair, and a label, from csv, tsv or jsonl as the data sets are released."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from groundup.config import Config, expand_path
+from groundup.errors import DataError
+from groundup.readers.lines import TextEncoding, place
+from groundup.readers.records import Layout, Row, iterate_rows
+
+Column = Annotated[str, Field(min_length=1)] | NonNegativeInt
+
+
+class TableConfig(Config):
+    """Files of labelled rows: csv, tsv or jsonl, told by their extension."""
+
+    kind: Literal["table"] = "table"
+    train: str
+    """The file to learn from; `${NAME}` is taken from the environment."""
+    validation: str | None = None
+    """The file by which the best checkpoint is chosen."""
+    test: str | None = None
+    """The file that is looked at once, in the end."""
+    text: Column = "text"
+    """The column of the text: a name, or a number counted from 0 where there is no header."""
+    pair: Column | None = None
+    """The column of the second text, for tasks on pairs."""
+    label: Column = "label"
+    """The column of the label."""
+    header: bool = True
+    """Whether the first line names the columns (jsonl names them in every line)."""
+    delimiter: str | None = Field(None, min_length=1)
+    """What stands between two fields; null: a comma in .csv, a tab in .tsv."""
+    quoting: bool | None = None
+    """Whether a field may stand in double quotes; null: in .csv yes, elsewhere a quote is a quote, as in GLUE."""
+    num_columns: PositiveInt | None = None
+    """Fields in a row, the last of which takes the rest of the line; null: as many as the first line has."""
+    encoding: TextEncoding = "utf-8"
+    """The encoding of the files."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the files are written."""
+        return Layout(self.header, self.delimiter, self.quoting, self.num_columns, self.encoding)
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        named = [("text", self.text), ("pair", self.pair), ("label", self.label)]
+        for name, column in named:
+            if not self.header and isinstance(column, str) and not _is_jsonl(self.train):
+                raise ValueError(f"{name}: without a header a column is a number counted from 0, got {column!r}")
+        columns = [column for _, column in named if column is not None]
+        if len(set(columns)) != len(columns):
+            raise ValueError(f"text, pair, label: must be different columns, got {columns}")
+        if self.num_columns is not None and self.header:
+            raise ValueError(f"num_columns: is for files without a header, got {self.num_columns}; set header: false")
+        return self
+
+
+class Example(NamedTuple):
+    """One row as it stands in its file."""
+
+    text: str
+    pair: str | None
+    label: str | None
+    """As written in the file; None in a file without labels."""
+    line: int
+    """Where the row starts, counted from 1."""
+
+
+def read_table(path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True) -> list[Example]:
+    """All rows of a file. `needs_label=False` reads files without the label column too. Raises DataError with the line."""
+    examples = list(iterate_table(path, config, where, needs_label=needs_label))
+    if not examples:
+        raise DataError(where or str(path), "holds no row", got=str(path), cure="check the file, and `header`")
+    return examples
+
+
+def iterate_table(
+    path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True
+) -> Iterator[Example]:
+    """The rows of a file, one at a time, in constant memory."""
+    file = expand_path(path, where or "path") if isinstance(path, str) else path
+    has_label: bool | None = None
+    for row in iterate_rows(file, config.layout, where):
+        here = place(file, where, row.line)
+        text = _take_text(row, config.text, "text", here, file, where)
+        pair = None if config.pair is None else _take_text(row, config.pair, "pair", here, file, where)
+        if has_label is None:
+            has_label = needs_label or find_column(row.fields, config.label) is not None
+        label = _take_label(row, config.label, here, file, where) if has_label else None
+        yield Example(text, pair, label, row.line)
+
+
+def collect_labels(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The labels that occur: by value where all are integers, else in alphabetical order."""
+    labels = {example.label for example in examples if example.label is not None}
+    try:
+        return tuple(sorted(labels, key=lambda label: (int(label), label)))
+    except ValueError:
+        return tuple(sorted(labels))
+
+
+def find_column(fields: Mapping[str | int, object], column: str | int) -> str | int | None:
+    """The key of a column: its name, or its number also where columns have names."""
+    if column in fields:
+        return column
+    names = list(fields)
+    return names[column] if isinstance(column, int) and column < len(names) else None
+
+
+def take_field(row: Row, column: str | int, setting: str, file: Path, where: str) -> object:
+    """The value in a column. Raises DataError naming the nearest one where there is none."""
+    key = find_column(row.fields, column)
+    if key is None:
+        raise DataError(
+            place(file, where, row.line),
+            f"has no column for `{setting}`",
+            got=column,
+            cure=_column_cure(row.fields, column),
+        )
+    return row.fields[key]
+
+
+def _take_text(row: Row, column: str | int, setting: str, here: str, file: Path, where: str) -> str:
+    value = take_field(row, column, setting, file, where)
+    if not isinstance(value, str):
+        raise DataError(here, f"column {column!r} is no text", got=value, cure="write it as a JSON string")
+    if not value.strip():
+        raise DataError(here, f"the text in column {column!r} is empty", cure="fill it in or remove the row")
+    return value
+
+
+def _take_label(row: Row, column: str | int, here: str, file: Path, where: str) -> str:
+    value = take_field(row, column, "label", file, where)
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    if not isinstance(value, str | float):
+        raise DataError(here, f"the label in column {column!r} is no single value", got=value, cure="a word or a number")
+    label = str(value).strip()
+    if not label:
+        raise DataError(here, f"the label in column {column!r} is missing", cure="fill it in or remove the row")
+    return label
+
+
+def _column_cure(fields: Mapping[str | int, object], column: str | int) -> str:
+    names = [str(name) for name in fields]
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    if isinstance(column, int) and all(isinstance(name, int) for name in fields):
+        return f"columns are 0 to {len(names) - 1}"
+    near = get_close_matches(str(column), names, n=1)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"columns are {shown}"
+
+
+def _is_jsonl(path: str) -> bool:
+    return path.endswith((".jsonl", ".ndjson"))
