@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from groundup.model.attention_dropout import DroppedAttention
 from groundup.model.config import ModelConfig
-from groundup.model.packed import Packed
+from groundup.model.packed import Group, Packed
 from groundup.model.position import Rotation
 
 AttentionBackend = Literal["grouped", "varlen", "padded"]
@@ -24,24 +25,25 @@ Heads = Float[Tensor, "tokens heads head_dim"]
 KvHeads = Float[Tensor, "tokens kv_heads head_dim"]
 
 
-def attend_grouped(
-    q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0
-) -> Heads:
-    """One fused call per group of equal lengths, on views of the flat run: no padding, no mask, no gather."""
-    parts = []
-    for start, count, length in packed.groups:
-        query, key, value = (
-            each[start : start + count * length].view(count, length, *each.shape[1:]).transpose(1, 2)
-            for each in (q, k, v)
-        )
-        part = scaled_dot_product_attention(
-            query, key, value, is_causal=causal, dropout_p=dropout, enable_gqa=q.shape[1] != k.shape[1]
-        )
-        parts.append(part.transpose(1, 2).reshape(count * length, *q.shape[1:]))
-    filler = len(q) - packed.num_tokens
-    if filler:
-        parts.append(q.new_zeros(filler, *q.shape[1:]))
-    return torch.cat(parts)
+def attend_grouped(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
+    """One call per group of equal lengths, on views of the flat run: no padding, no mask, no gather."""
+    if dropout and q.device.type == "cpu" and not torch.compiler.is_compiling():
+        return DroppedAttention.apply(q, k, v, packed.groups, causal, dropout)
+    # The gradient of a split is one concatenation; that of a slice would be a whole run of zeros for every group.
+    sizes = [count * length for _, count, length in packed.groups]
+    sizes.append(len(q) - sum(sizes))
+    cut = zip(packed.groups, q.split(sizes), k.split(sizes), v.split(sizes), strict=False)
+    parts = [_attend_group(group, *heads, causal=causal, dropout=dropout) for group, *heads in cut]
+    return torch.cat([*parts, q.new_zeros(sizes[-1], *q.shape[1:])])
+
+
+def _attend_group(group: Group, q: Heads, k: KvHeads, v: KvHeads, *, causal: bool, dropout: float) -> Heads:
+    """Fused attention over `count` sequences of `length` tokens that are all of `q`."""
+    query, key, value = (each.view(group.count, group.length, *each.shape[1:]).transpose(1, 2) for each in (q, k, v))
+    out = scaled_dot_product_attention(
+        query, key, value, is_causal=causal, dropout_p=dropout, enable_gqa=q.shape[1] != k.shape[1]
+    )
+    return out.transpose(1, 2).reshape(q.shape)
 
 
 def attend_padded(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:

@@ -20,7 +20,7 @@ BRANCH_PLACES: Final[tuple[BranchPlace, ...]] = ("input", "output", "residual")
 
 
 class BranchNorms(nn.ModuleDict):
-    """The norms of one residual branch, `x -> N_residual(x + dropout(N_output(f(N_input(x)))))`; absent ones do nothing."""
+    """The norms of a branch `x -> N_residual(x + dropout(N_output(f(N_input(x)))))`; absent ones do nothing."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(

@@ -68,7 +68,7 @@ class RMSNormConfig(Config):
 Norm = Annotated[LayerNormConfig | RMSNormConfig, Field(discriminator="kind")]
 
 NormPlace = Literal["embedding", "input", "output", "residual", "final"]
-"""Where norms stand: after the embedding; in each branch `x -> N_residual(x + N_output(f(N_input(x))))`; after the stack."""
+"""After the embedding; in each branch `x -> N_residual(x + N_output(f(N_input(x))))`; after the stack."""
 
 
 class PlainFeedForward(Config):
@@ -148,11 +148,9 @@ Head = Annotated[
 ]
 
 
-class ModelConfig(Config):
-    """The design of one stack of Transformer blocks and its heads."""
+class Design(Config):
+    """The design of one stack of Transformer blocks and its heads, whatever the vocabulary."""
 
-    vocab_size: PositiveInt
-    """Rows of the token embedding."""
     hidden_size: PositiveInt = 256
     """The width of the residual stream."""
     num_layers: PositiveInt = 4
@@ -218,10 +216,25 @@ class ModelConfig(Config):
         if self.position.kind == "rotary" and self.resolved_head_dim % 2:
             raise ValueError(f"position: rotary needs an even head width, got {self.resolved_head_dim}")
         if self.position.kind == "none" and not self.causal:
-            raise ValueError("position: an encoder without positions is blind to word order, got 'none'; choose learned")
+            raise ValueError(
+                "position: an encoder without positions is blind to word order, got 'none'; choose learned"
+            )
         if len(set(self.norm_places)) != len(self.norm_places):
             raise ValueError(f"norm_places: a place is named twice, got {self.norm_places}")
         kinds = [head.kind for head in self.heads]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"heads: at most one of a kind, got {kinds}")
+        return self
+
+
+class ModelConfig(Design):
+    """A design with its vocabulary: all that decides the tensors of a model."""
+
+    vocab_size: PositiveInt
+    """Rows of the token embedding."""
+
+    @model_validator(mode="after")
+    def _check_padding(self) -> Self:
+        if self.padding_id is not None and self.padding_id >= self.vocab_size:
+            raise ValueError(f"padding_id: must be below vocab_size {self.vocab_size}, got {self.padding_id}")
         return self

@@ -43,7 +43,7 @@ class Packed:
         *,
         filler: int = 0,
     ) -> Packed:
-        """Lay arrays of ids end to end (int64 on CPU), followed by `filler` tokens of id 0 that belong to no sequence."""
+        """Lay arrays of ids end to end (int64 on CPU), followed by `filler` tokens of id 0 outside every sequence."""
         lengths = tuple(len(ids) for ids in input_ids)
         gap = [np.zeros(filler, dtype=np.int64)]
         flat = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in input_ids] + gap)
@@ -82,6 +82,10 @@ class Packed:
     def starts(self) -> Int[Tensor, " sequences"]:
         """The index of the first token of each sequence (int64)."""
         return self.boundaries[:-1].long()
+
+    def split(self) -> tuple[Int[Tensor, " length"], ...]:
+        """The ids of each sequence alone."""
+        return self.input_ids[: self.num_tokens].split(list(self.lengths))
 
     def to(self, device: torch.device | str) -> Packed:
         """The same batch on another device."""

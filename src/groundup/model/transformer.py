@@ -52,7 +52,9 @@ class Transformer(nn.Module):
         self.config = config
         self.embedding = Embedding(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
-        self.final_norm = build_norm(config.norm, config.hidden_size) if "final" in config.norm_places else nn.Identity()
+        self.final_norm = (
+            build_norm(config.norm, config.hidden_size) if "final" in config.norm_places else nn.Identity()
+        )
         if config.has_pooler:
             self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
         self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
@@ -84,7 +86,10 @@ def check_packed(config: ModelConfig, packed: Packed) -> None:
             got=longest,
             cure="shorten it, or raise model.max_length",
         )
-    limits = [("input_ids", packed.input_ids, config.vocab_size), ("position_ids", packed.position_ids, config.max_length)]
+    limits = [
+        ("input_ids", packed.input_ids, config.vocab_size),
+        ("position_ids", packed.position_ids, config.max_length),
+    ]
     if config.num_token_types:
         limits.append(("token_type_ids", packed.token_type_ids, config.num_token_types))
     for name, ids, limit in limits:

@@ -1,0 +1,170 @@
+"""What a design costs, from its values alone: parameters exactly, FLOPs and memory by kind, before a tensor exists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from groundup.model.config import Head, ModelConfig
+
+BYTES_OF_WEIGHT = 4
+"""Weights, gradients and optimizer state are fp32, whatever the products are computed in."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The costs of a design on a given batch. A multiplication and an addition are two FLOPs."""
+
+    parameters: dict[str, int]
+    """Trainable numbers by part: embedding, attention, feed_forward, norms, pooler, heads. Exact."""
+    forward_flops_per_token: float
+    """Matrix products and attention of one forward pass, per token of the batch."""
+    training_flops_per_token: float
+    """Forward and backward: three times the forward."""
+    memory: dict[str, int]
+    """Bytes by kind while training: weights, gradients, optimizer, activations. Activations are an estimate."""
+
+    @property
+    def num_parameters(self) -> int:
+        """All trainable numbers; a tied matrix counts once."""
+        return sum(self.parameters.values())
+
+    @property
+    def total_memory(self) -> int:
+        """Bytes while training; the libraries themselves come on top."""
+        return sum(self.memory.values())
+
+
+def estimate(
+    config: ModelConfig,
+    *,
+    batch_tokens: int,
+    lengths: Sequence[int] | None = None,
+    target_fraction: float = 1.0,
+    optimizer_states: int = 2,
+    activation_bytes: int = 4,
+    is_fused: bool = True,
+) -> Estimate:
+    """What training a design on micro-batches of `batch_tokens` costs.
+
+    Args:
+        config: the design.
+        batch_tokens: tokens computed at once.
+        lengths: tokens of typical sequences, for attention; None means all have `max_length`.
+        target_fraction: the part of the tokens that a language-model head is computed on (the masking rate).
+        optimizer_states: numbers that the optimizer keeps per parameter (AdamW: 2).
+        activation_bytes: bytes of an activation (fp32: 4, bf16: 2).
+        is_fused: whether attention runs without a stored probability per pair of tokens (flash kernels; on a CPU only
+            without attention dropout).
+    """
+    lengths = [config.max_length] if lengths is None else lengths
+    parameters = count_parameters(config)
+    forward = _forward_flops(config, lengths, target_fraction)
+    weights = BYTES_OF_WEIGHT * sum(parameters.values())
+    values = batch_tokens * _values_per_token(config, lengths, target_fraction, is_fused)
+    memory = {
+        "weights": weights,
+        "gradients": weights,
+        "optimizer": weights * optimizer_states,
+        "activations": round(values * activation_bytes),
+    }
+    return Estimate(parameters, forward, 3 * forward, memory)
+
+
+def count_parameters(config: ModelConfig) -> dict[str, int]:
+    """Trainable numbers by part, equal to those of the built model."""
+    hidden, norm = config.hidden_size, _norm_size(config)
+    rows = config.vocab_size + config.num_token_types
+    if config.position.kind == "learned":
+        rows += config.max_length
+    branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
+    outer_norms = sum(place in ("embedding", "final") for place in config.norm_places)
+    return {
+        "embedding": rows * hidden,
+        "attention": config.num_layers * _attention_size(config),
+        "feed_forward": config.num_layers * _feed_forward_size(config),
+        "norms": (2 * branch_norms * config.num_layers + outer_norms) * norm,
+        "pooler": hidden * (hidden + 1) if config.has_pooler else 0,
+        "heads": sum(_head_size(config, head) for head in config.heads),
+    }
+
+
+def _norm_size(config: ModelConfig) -> int:
+    has_bias = config.norm.kind == "layer_norm" and config.norm.bias
+    return config.hidden_size * (2 if has_bias else 1)
+
+
+def _attention_widths(config: ModelConfig) -> tuple[int, int]:
+    """The width of all query heads, and of all key heads."""
+    return config.num_heads * config.resolved_head_dim, config.resolved_num_kv_heads * config.resolved_head_dim
+
+
+def _attention_size(config: ModelConfig) -> int:
+    width, kv_width = _attention_widths(config)
+    bias = width + 2 * kv_width + config.hidden_size if config.attention_bias else 0
+    return config.hidden_size * 2 * (width + kv_width) + bias
+
+
+def _feed_forward_size(config: ModelConfig) -> int:
+    num_up = 2 if config.feed_forward.kind == "gated" else 1
+    bias = num_up * config.intermediate_size + config.hidden_size if config.feed_forward_bias else 0
+    return (num_up + 1) * config.hidden_size * config.intermediate_size + bias
+
+
+def _head_size(config: ModelConfig, head: Head) -> int:
+    hidden = config.hidden_size
+    match head.kind:
+        case "masked_lm":
+            decoder = 0 if config.tie_embeddings else config.vocab_size * hidden
+            bias = config.vocab_size if head.bias else 0
+            return hidden * (hidden + 1) + _norm_size(config) + decoder + bias
+        case "classification" | "token":
+            return (hidden + 1) * head.num_labels
+        case "next_sentence" | "span":
+            return (hidden + 1) * 2
+
+
+def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction: float) -> float:
+    """Per token: two for every weight it meets in a product, and attention over the keys that it may see."""
+    width, kv_width = _attention_widths(config)
+    num_up = 2 if config.feed_forward.kind == "gated" else 1
+    weights = config.hidden_size * (2 * (width + kv_width) + (num_up + 1) * config.intermediate_size)
+    pairs = _mean_keys(lengths) / (2 if config.causal else 1)
+    blocks = config.num_layers * (2 * weights + 4 * pairs * width)
+    return blocks + sum(_head_flops(config, head, lengths, target_fraction) for head in config.heads)
+
+
+def _head_flops(config: ModelConfig, head: Head, lengths: Sequence[int], target_fraction: float) -> float:
+    hidden, sequences_per_token = config.hidden_size, len(lengths) / sum(lengths)
+    match head.kind:
+        case "masked_lm":
+            return target_fraction * 2 * hidden * (hidden + config.vocab_size)
+        case "token":
+            return 2.0 * hidden * head.num_labels
+        case "span":
+            return 2.0 * hidden * 2
+        case "classification":
+            return sequences_per_token * 2 * hidden * (hidden + head.num_labels)
+        case "next_sentence":
+            return sequences_per_token * 2 * hidden * (hidden + 2)
+
+
+def _mean_keys(lengths: Sequence[int]) -> float:
+    """The tokens of its own sequence, averaged over tokens."""
+    return sum(length * length for length in lengths) / sum(lengths)
+
+
+def _values_per_token(config: ModelConfig, lengths: Sequence[int], target_fraction: float, is_fused: bool) -> float:
+    """Numbers kept for the way back: the input of every product, norm and activation, and what a head makes."""
+    hidden, (width, kv_width) = config.hidden_size, _attention_widths(config)
+    num_inner = 4 if config.feed_forward.kind == "gated" else 2
+    branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
+    block = 2 * hidden + 2 * width + 2 * kv_width + num_inner * config.intermediate_size + 2 * branch_norms * hidden
+    if not is_fused:
+        block += config.num_heads * _mean_keys(lengths)
+    if config.dropout.residual:
+        block += 2 * hidden / 4
+    values = config.num_layers * block + 3 * hidden
+    if any(head.kind == "masked_lm" for head in config.heads):
+        values += target_fraction * (2 * config.vocab_size + 4 * hidden)
+    return values
