@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import math
@@ -13,8 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from groundup.checkpoint.manifest import sync
@@ -22,6 +22,20 @@ from groundup.errors import CheckpointError
 
 _MAX_HEADER: Final = 100_000_000
 """Bytes; the limit of the format itself."""
+_NAMES: Final = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 _CURE: Final = "copy or download it again"
 
 
@@ -44,17 +58,28 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file and wait until it is on the disk. Equal tensors give equal bytes.
 
+    One tensor after another, so no second copy of all of them is in memory. The library's own writer refuses tensors
+    that share storage, which live states may do, and hides why a disk refuses.
+
     Raises:
+        CheckpointError: a tensor has a dtype that the format does not know.
         OSError: the disk is full or the file cannot be written; whoever owns the folder says what that means.
     """
-    try:
-        # A copy of each: the format refuses tensors that share memory, and two names of one are no error here.
-        whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        save_file(whole, path, dict(metadata) or None)
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        code = int(number[1]) if number else errno.EIO
-        raise OSError(code, os.strerror(code) if number else str(error), str(path)) from None
+    names = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # the format's order: all are aligned
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    end = 0
+    for name in names:
+        tensor = tensors[name]
+        if tensor.dtype not in _NAMES:
+            raise CheckpointError(name, "has a dtype that cannot be stored", got=tensor.dtype)
+        start, end = end, end + tensor.numel() * tensor.itemsize
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            file.write(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     sync(path)
 
 
