@@ -1,4 +1,4 @@
-"""Lines of text files as they are found in the wild: checked, decoded, and never more than a bounded piece in memory."""
+"""Lines of text files as they are found in the wild: checked, decoded, a bounded piece at a time."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Line(NamedTuple):
     text: str
     is_end: bool
     """Whether the line ends here."""
+    offset: int
+    """Bytes of the file that were read by now."""
 
 
 def iterate_lines(
@@ -35,8 +37,8 @@ def iterate_lines(
 ) -> Iterator[Line]:
     """The lines of a file, long ones in pieces of about `max_bytes`.
 
-    A byte-order mark and CR before LF are no part of a line. Raises DataError for a file that is missing, empty, binary or
-    in another encoding, naming the line and the byte.
+    A byte-order mark and CR before LF are no part of a line. Raises DataError for a file that is missing, empty,
+    binary or in another encoding, naming the line and the byte.
     """
     name = place(path, where)
     try:
@@ -50,13 +52,13 @@ def iterate_lines(
         raise _unreadable(name, path, error) from None
 
 
-def iterate_whole_lines(path: Path, encoding: TextEncoding = "utf-8", *, where: str = "") -> Iterator[tuple[int, str]]:
-    """Number and text of each line, however long it is."""
+def iterate_whole_lines(path: Path, encoding: TextEncoding = "utf-8", *, where: str = "") -> Iterator[Line]:
+    """Each line as one, however long it is."""
     parts: list[str] = []
     for line in iterate_lines(path, encoding, where=where):
         parts.append(line.text)
         if line.is_end:
-            yield line.number, "".join(parts)
+            yield line._replace(text="".join(parts))
             parts.clear()
 
 
@@ -74,9 +76,8 @@ def find_files(patterns: Sequence[str], where: str) -> list[Path]:
             matches = sorted(glob.glob(str(path), recursive=True))
             files = [Path(match) for match in matches if Path(match).is_file()]
             if not files:
-                is_glob = glob.has_magic(str(path))
-                what = "matches no file" if is_glob else "does not exist"
-                raise DataError(place_of, f"the {'pattern' if is_glob else 'file'} {what}", got=str(path), cure=_near(path))
+                what = "matches no file" if glob.has_magic(str(path)) else "does not exist"
+                raise DataError(place_of, what, got=str(path), cure=_near(path))
             found.update(dict.fromkeys(files))
     return list(found)
 
@@ -103,15 +104,15 @@ def _cut_lines(file: BinaryIO, decoder: _Decoder, max_bytes: int) -> Iterator[Li
         number = decoder.line
         text = held + decoder.decode(chunk, is_end)
         if is_end:
-            yield Line(number, text[:-1].removesuffix("\r"), True)
+            yield Line(number, text[:-1].removesuffix("\r"), True, decoder.offset)
             held = ""
         else:
             # A CR here may be half of CR LF.
             held = "\r" if text.endswith("\r") else ""
-            yield Line(number, text.removesuffix("\r"), False)
+            yield Line(number, text.removesuffix("\r"), False, decoder.offset)
         is_open = not is_end
     if is_open:
-        yield Line(decoder.line, decoder.decode(b"", True), True)
+        yield Line(decoder.line, decoder.decode(b"", True), True, decoder.offset)
 
 
 class _Decoder:
@@ -119,25 +120,25 @@ class _Decoder:
 
     def __init__(self, path: Path, encoding: str, where: str, offset: int) -> None:
         self.line = 1
-        self._path, self._encoding, self._where, self._offset = path, encoding, where, offset
+        self._path, self._encoding, self._where, self.offset = path, encoding, where, offset
         self._decoder = codecs.getincrementaldecoder(encoding)()
 
     def decode(self, chunk: bytes, is_end: bool) -> str:
-        """The characters that are whole by now. `is_end` says that the line ends, and no character may be unfinished."""
+        """The characters that are whole by now; all must be where `is_end` says that the line ends."""
         zero = chunk.find(b"\0")
         if zero >= 0:
-            raise DataError(self._here, f"is a binary file: byte {self._offset + zero} is 0x00", cure="give a text file")
+            raise DataError(self._here, f"is binary: byte {self.offset + zero} is 0x00", cure="give a text file")
         pending = len(self._decoder.getstate()[0])
         try:
             text = self._decoder.decode(chunk, is_end)
         except UnicodeDecodeError as error:
-            byte = self._offset - pending + error.start
+            byte = self.offset - pending + error.start
             raise DataError(
                 self._here,
                 f"is not {self._encoding}: byte {byte} of the file is 0x{error.object[error.start]:02X}",
                 cure=_encoding_cure(error.object, self._encoding),
             ) from None
-        self._offset += len(chunk)
+        self.offset += len(chunk)
         self.line += is_end
         return text
 

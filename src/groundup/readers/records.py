@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groundup.errors import ConfigError, DataError
-from groundup.readers.lines import TextEncoding, iterate_whole_lines, place
+from groundup.readers.lines import Line, TextEncoding, iterate_whole_lines, place
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LONGEST_FIELD = 1 << 20
@@ -32,6 +32,8 @@ class Row(NamedTuple):
 
     line: int
     fields: Mapping[str | int, object]
+    offset: int
+    """Bytes of the file that were read by now."""
 
 
 def iterate_rows(path: Path, layout: Layout, where: str = "") -> Iterator[Row]:
@@ -45,17 +47,17 @@ def iterate_rows(path: Path, layout: Layout, where: str = "") -> Iterator[Row]:
     width = layout.num_columns
     for line, values in fields:
         if layout.header and names is None:
-            names = _check_header(values, place(path, where, line))
+            names = _check_header(values, place(path, where, line.number))
             width = len(names)
             continue
         width = width or len(values)
         if len(values) != width:
             raise DataError(
-                place(path, where, line),
+                place(path, where, line.number),
                 f"has {_fields(len(values))} where {'the header' if names else 'the first row'} has {width}",
                 cure=_ragged_cure(len(values), width, layout),
             )
-        yield Row(line, dict(zip(names or range(width), values, strict=True)))
+        yield Row(line.number, dict(zip(names or range(width), values, strict=True)), line.offset)
 
 
 def find_delimiter(path: Path, layout: Layout, where: str = "") -> str:
@@ -70,24 +72,20 @@ def find_delimiter(path: Path, layout: Layout, where: str = "") -> str:
     return found
 
 
-def _iterate_fields(
-    path: Path, lines: Iterator[tuple[int, str]], layout: Layout, where: str
-) -> Iterator[tuple[int, list[str]]]:
+def _iterate_fields(path: Path, lines: Iterator[Line], layout: Layout, where: str) -> Iterator[tuple[Line, list[str]]]:
     delimiter = find_delimiter(path, layout, where.rpartition(".")[0])
     quoting = path.suffix.lower() == ".csv" if layout.quoting is None else layout.quoting
     splits = -1 if layout.num_columns is None else layout.num_columns - 1
-    for number, text in lines:
-        if not text.strip():
+    for line in lines:
+        if not line.text.strip():
             continue
-        if quoting and '"' in text:
-            yield number, _split_quoted(text, delimiter, splits, lines, place(path, where, number))
+        if quoting and '"' in line.text:
+            yield line, _split_quoted(line.text, delimiter, splits, lines, place(path, where, line.number))
         else:
-            yield number, text.split(delimiter, splits)
+            yield line, line.text.split(delimiter, splits)
 
 
-def _split_quoted(
-    text: str, delimiter: str, splits: int, lines: Iterator[tuple[int, str]], here: str
-) -> list[str]:
+def _split_quoted(text: str, delimiter: str, splits: int, lines: Iterator[Line], here: str) -> list[str]:
     """Fields of a row in which a field may stand in quotes (RFC 4180), over several lines if need be."""
     fields: list[str] = []
     at = 0
@@ -110,8 +108,8 @@ def _split_quoted(
         at += len(delimiter)
 
 
-def _read_quoted(text: str, at: int, lines: Iterator[tuple[int, str]], here: str) -> tuple[str, str, int]:
-    """The field that starts after an opening quote, the text it was found in (grown by further lines), and where it ends."""
+def _read_quoted(text: str, at: int, lines: Iterator[Line], here: str) -> tuple[str, str, int]:
+    """The field after an opening quote, the line on which it ends, and where in it."""
     parts: list[str] = []
     size = 0
     while True:
@@ -127,26 +125,27 @@ def _read_quoted(text: str, at: int, lines: Iterator[tuple[int, str]], here: str
         following = next(lines, None)
         if following is None or size > _LONGEST_FIELD:
             raise DataError(here, "opens a quote that is never closed", cure=_CURE_QUOTE)
-        text, at = following[1], 0
+        text, at = following.text, 0
 
 
-def _iterate_objects(path: Path, lines: Iterator[tuple[int, str]], where: str) -> Iterator[Row]:
-    for number, text in lines:
-        if not text.strip():
+def _iterate_objects(path: Path, lines: Iterator[Line], where: str) -> Iterator[Row]:
+    for line in lines:
+        if not line.text.strip():
             continue
+        here = place(path, where, line.number)
         try:
-            value = json.loads(text)
+            value = json.loads(line.text)
         except json.JSONDecodeError as error:
             raise DataError(
-                place(path, where, number),
+                here,
                 f"is not JSON: {error.msg} at character {error.colno}",
                 cure="a jsonl file holds one JSON object a line",
             ) from None
         except RecursionError:
-            raise DataError(place(path, where, number), "is nested too deeply", cure="one flat object a line") from None
+            raise DataError(here, "is nested too deeply", cure="one flat object a line") from None
         if not isinstance(value, dict):
-            raise DataError(place(path, where, number), "is no JSON object", got=value, cure='write {"text": "..."}')
-        yield Row(number, value)
+            raise DataError(here, "is no JSON object", got=value, cure='write {"text": "..."}')
+        yield Row(line.number, value, line.offset)
 
 
 def _check_header(names: list[str], here: str) -> list[str]:

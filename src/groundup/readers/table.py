@@ -75,7 +75,7 @@ class Example(NamedTuple):
 
 
 def read_table(path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True) -> list[Example]:
-    """All rows of a file. `needs_label=False` reads files without the label column too. Raises DataError with the line."""
+    """All rows of a file; with `needs_label=False` it may lack the label column. Raises DataError naming the line."""
     examples = list(iterate_table(path, config, where, needs_label=needs_label))
     if not examples:
         raise DataError(where or str(path), "holds no row", got=str(path), cure="check the file, and `header`")
@@ -142,7 +142,7 @@ def _take_label(row: Row, column: str | int, here: str, file: Path, where: str) 
     if isinstance(value, bool | int):
         return str(value).lower()
     if not isinstance(value, str | float):
-        raise DataError(here, f"the label in column {column!r} is no single value", got=value, cure="a word or a number")
+        raise DataError(here, f"the label in column {column!r} is no single value", got=value, cure="write a word")
     label = str(value).strip()
     if not label:
         raise DataError(here, f"the label in column {column!r} is missing", cure="fill it in or remove the row")

@@ -20,7 +20,7 @@ def show_bytes(raw: bytes) -> str:
 
 
 def _name_bytes() -> dict[str, int]:
-    """The printable stand-in of each byte (Radford et al. 2019): itself where it prints, else the next from U+0100 on."""
+    """The stand-in of each byte (Radford et al. 2019): itself where it prints, else the next from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + rank): byte for rank, byte in enumerate(others)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
@@ -22,6 +22,7 @@ class Sample:
     """The class, for tasks that have one; None for text alone or an unlabelled row."""
 
 
+@runtime_checkable
 class Samples(Protocol):
     """A collection of samples of which only the lengths must be in memory."""
 

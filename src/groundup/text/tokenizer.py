@@ -159,9 +159,7 @@ class Tokenizer:
         """One text, or a pair of texts, with special tokens. `max_length` counts them too."""
         return self.encode_batch([text if pair is None else (text, pair)], max_length)[0]
 
-    def encode_batch(
-        self, texts: Sequence[str | tuple[str, str]], max_length: int | None = None
-    ) -> list[Encoded]:
+    def encode_batch(self, texts: Sequence[str | tuple[str, str]], max_length: int | None = None) -> list[Encoded]:
         """Many texts or pairs at once, each with special tokens; a pair is truncated at its longer text first."""
         if not texts:
             return []
@@ -248,7 +246,9 @@ class Tokenizer:
             room = max_length - template.size
             if room < len(texts):
                 raise ConfigError(
-                    "max_length", "leaves no room for text beside the special tokens", got=max_length,
+                    "max_length",
+                    "leaves no room for text beside the special tokens",
+                    got=max_length,
                     cure=f"at least {template.size + len(texts)}",
                 )
             kept = [ids[:size] for ids, size in zip(texts, _fit([len(ids) for ids in texts], room), strict=True)]

@@ -10,7 +10,7 @@ from groundup.config import Config
 
 
 class WordPiece(Config):
-    """Words split greedily into the longest known pieces (Schuster and Nakajima 2012), as in BERT; trained on the corpus."""
+    """Words split greedily into the longest known pieces (Schuster and Nakajima 2012), as in BERT."""
 
     kind: Literal["wordpiece"] = "wordpiece"
     vocab_size: PositiveInt = 16_000
@@ -26,7 +26,7 @@ class WordPiece(Config):
 
 
 class ByteBPE(Config):
-    """Byte pairs joined by frequency (Sennrich et al. 2016) over the 256 bytes (Radford et al. 2019): nothing is unknown."""
+    """Byte pairs joined by frequency (Sennrich et al. 2016) over bytes (Radford et al. 2019): nothing is unknown."""
 
     kind: Literal["byte_bpe"] = "byte_bpe"
     vocab_size: PositiveInt = 16_000

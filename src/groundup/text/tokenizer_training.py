@@ -1,8 +1,8 @@
 """A vocabulary from text: the same text gives the same ids, in any process and with any number of threads.
 
-The trainer of the `tokenizers` library numbers the continuing characters of WordPiece (`##a`) in the order of a hash map
-and breaks ties by those numbers, so two runs differ. Here the alphabet is chosen and numbered beforehand, which leaves the
-library nothing to draw.
+The trainer of the `tokenizers` library numbers the continuing characters of WordPiece (`##a`) in the order of a hash
+map and breaks ties by those numbers, so two runs differ. Here the alphabet is chosen and numbered beforehand, which
+leaves the library nothing to draw.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _MOST_REPEATED = 10_000
 
 
 def train_backend(config: WordPiece | ByteBPE, texts: Iterable[str], where: str = "tokenizer") -> Tokenizer:
-    """Train on texts, read once. Raises DataError where they hold no word, ConfigError where the vocabulary is too small."""
-    return _train_byte_bpe(config, texts, where) if config.kind == "byte_bpe" else _train_wordpiece(config, texts, where)
+    """Train on texts, read once. Raises DataError where they hold no word, ConfigError for a vocabulary too small."""
+    train = _train_byte_bpe if config.kind == "byte_bpe" else _train_wordpiece
+    return train(config, texts, where)
 
 
 def build_wordpiece(

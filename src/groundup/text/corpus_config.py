@@ -1,0 +1,64 @@
+"""Which files a corpus is made of, and what counts as one document in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from groundup.config import Config
+from groundup.readers.lines import TextEncoding
+from groundup.readers.records import Layout
+
+
+class CorpusConfig(Config):
+    """Text to pretrain on: plain text files, or one column of tsv, csv or jsonl files."""
+
+    kind: Literal["corpus"] = "corpus"
+    train: tuple[str, ...] = Field(min_length=1)
+    """Files or globs to learn from; `${NAME}` is taken from the environment."""
+    validation: tuple[str, ...] = ()
+    """Files or globs to measure on."""
+    folder: str | None = None
+    """Where the prepared tokens are kept; null: in the run folder."""
+    document: Literal["line", "paragraph", "file", "sentence"] = "line"
+    """What a document is; no sample crosses its end. Paragraphs end at a blank line, sentences also at a line's end."""
+    sentences_per_document: PositiveInt = 1
+    """How many neighbouring sentences of a line make a document of kind `sentence`."""
+    column: Annotated[str, Field(min_length=1)] | NonNegativeInt | None = None
+    """The column of the text in tsv, csv and jsonl files, by name or counted from 0; null for plain text."""
+    header: bool = False
+    """Whether the first line of a tsv or csv file names its columns."""
+    delimiter: str | None = Field(None, min_length=1)
+    """What stands between two fields; null: a comma in .csv, a tab in .tsv."""
+    quoting: bool | None = None
+    """Whether a field may stand in double quotes; null: in .csv yes, elsewhere no."""
+    encoding: TextEncoding = "utf-8"
+    """The encoding of the files."""
+    min_length: PositiveInt = 8
+    """Documents and ends of documents with fewer tokens of text than this are left out of training."""
+    max_tokens: PositiveInt | None = None
+    """Preparation stops where this many tokens are reached; null: at the end of the files."""
+    max_validation_tokens: PositiveInt | None = None
+    """The same for the validation files: as much of them as every validation is to be measured on."""
+
+    @property
+    def layout(self) -> Layout:
+        """How files with columns are written."""
+        return Layout(self.header, self.delimiter, self.quoting, None, self.encoding)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What decides the prepared tokens, beside the files and the tokenizer."""
+        others = {"kind", "train", "validation", "folder", "min_length", "max_validation_tokens"}
+        return self.model_dump(mode="json", exclude=others)
+
+    @model_validator(mode="after")
+    def _check_column(self) -> Self:
+        if self.column is None and self.header:
+            raise ValueError("header: is for files with columns, got true without a column; name the column")
+        if self.column is not None and self.document in ("paragraph", "file"):
+            raise ValueError(f"document: a column holds lines or sentences, got {self.document!r}; choose line")
+        if self.document != "sentence" and self.sentences_per_document != 1:
+            raise ValueError(f"sentences_per_document: is for document: sentence, got document: {self.document!r}")
+        return self
