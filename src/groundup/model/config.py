@@ -189,6 +189,8 @@ class Design(Config):
     """The standard deviation of fresh weights."""
     padding_id: int | None = Field(0, ge=0)
     """The embedding row that never trains, as Hugging Face's configs name it; no batch of ours holds padding."""
+    pooler: bool = False
+    """Keep the tanh layer on the first token even where no head needs it, as folders of BERT's bare stack do."""
     heads: tuple[Head, ...] = ()
     """What stands on top of the stack, at most one of a kind."""
 
@@ -204,8 +206,8 @@ class Design(Config):
 
     @property
     def has_pooler(self) -> bool:
-        """Whether a head needs the pooled first token."""
-        return any(head.kind in ("classification", "next_sentence") for head in self.heads)
+        """Whether the first token is pooled: because a head needs it, or because the design says so."""
+        return self.pooler or any(head.kind in ("classification", "next_sentence") for head in self.heads)
 
     @model_validator(mode="after")
     def _check_design(self) -> Self:
