@@ -44,7 +44,7 @@ class Corpus:
         self._shards = [np.memmap(folder / shard.tokens_file, manifest.dtype, "r") for shard in manifest.shards]
         self._shard_starts = np.cumsum([0, *(shard.num_tokens for shard in manifest.shards)])
         ends = [np.fromfile(folder / shard.ends_file, "<i8") for shard in manifest.shards]
-        self._starts, sizes = _lay_windows(np.concatenate(ends), self._window, min_length)
+        self._starts, sizes = lay_windows(np.concatenate(ends), self._window, min_length)
         if len(sizes) == 0:
             raise DataError(
                 str(folder), f"holds no document of {min_length} tokens or more", cure="lower data.min_length"
@@ -56,9 +56,9 @@ class Corpus:
     def open(
         cls,
         folder: str | Path,
-        max_length: int,
         tokenizer: Tokenizer,
         *,
+        max_length: int,
         min_length: int = 8,
         verify: bool = False,
     ) -> Corpus:
@@ -66,8 +66,8 @@ class Corpus:
 
         Args:
             folder: with a manifest and its shards.
-            max_length: the most tokens of a sample, special tokens included; longer documents give several samples.
             tokenizer: the one it was prepared with.
+            max_length: the most tokens of a sample, special tokens included; longer documents give several samples.
             min_length: documents and ends of documents with fewer tokens give no sample.
             verify: compare every shard with its sha256; sizes are compared always.
 
@@ -124,7 +124,7 @@ class Corpus:
         return np.concatenate(parts).astype(np.int32)
 
 
-def _lay_windows(
+def lay_windows(
     ends: Int64[np.ndarray, " documents"], window: int, min_length: int
 ) -> tuple[Int64[np.ndarray, " samples"], Int64[np.ndarray, " samples"]]:
     """Start and size of every window of at most `window` tokens, those under `min_length` left out."""

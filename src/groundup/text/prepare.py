@@ -122,7 +122,6 @@ class _Preparation:
                 manifest = writer.close(index, done)
         if writer.num_tokens:
             manifest = writer.close(len(self._paths), 0)
-        writer.discard()
         if not manifest.counts.get("documents"):
             raise DataError(self._where, "holds no text", got=[str(path) for path in self._paths], cure="check them")
         manifest = replace(manifest, next_file=len(self._paths), next_piece=0, is_complete=True)
@@ -209,13 +208,6 @@ class _ShardWriter:
         self._start()
         return self._manifest
 
-    def discard(self) -> None:
-        """Close and remove what belongs to no shard."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        self._part.unlink(missing_ok=True)
-
     def _start(self) -> None:
         self._before = int(self._manifest.counts.get("tokens", 0))
         self._part = self._folder / f"{self._name('tokens')}.part"
@@ -242,22 +234,28 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError:
+        except OSError:
             raise DataError(str(folder), "is being prepared by another process", cure="wait for it") from None
+        try:
+            yield
+        except OSError as error:
+            raise _unwritable(folder, error) from None
         finally:
-            os.close(handle)
-    except OSError as error:
-        _remove_parts(folder)
-        cure = (
-            "free some space and start again: finished shards are kept" if error.errno == errno.ENOSPC else "check it"
-        )
-        raise DataError(str(folder), f"cannot be written ({error.strerror})", cure=cure) from None
-    except BaseException:
-        _remove_parts(folder)
-        raise
+            for part in folder.glob("*.part"):
+                part.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _unwritable(folder: Path, error: OSError) -> DataError:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    cure = "free some space and start again: finished shards are kept" if is_full else "check its permissions"
+    return DataError(str(folder), f"cannot be written ({error.strerror})", cure=cure)
 
 
 def _resume(folder: Path, origin: Origin) -> Manifest:
@@ -276,11 +274,6 @@ def _resume(folder: Path, origin: Origin) -> Manifest:
         if _OURS.fullmatch(path.name) and path.name not in owned:
             path.unlink()
     return found
-
-
-def _remove_parts(folder: Path) -> None:
-    for path in folder.glob("*.part"):
-        path.unlink(missing_ok=True)
 
 
 def _gather(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:

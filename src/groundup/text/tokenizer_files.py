@@ -41,7 +41,8 @@ def read_tokenizer(path: Path) -> TokenizerFiles:
         backend = _read_json(file)
         if path.is_dir() and (path / "vocab.txt").is_file():
             _check_agreement(path, backend)
-        return TokenizerFiles(backend, complete_roles(backend, roles), settings or default_settings(roles))
+        roles = complete_roles(backend, roles)
+        return TokenizerFiles(backend, roles, settings or default_settings(roles))
     backend = _build_from_vocab(file, settings, roles)
     roles = complete_roles(backend, roles)
     return TokenizerFiles(backend, roles, default_settings(roles) | _flags(settings))
