@@ -21,6 +21,9 @@ Average = Literal["binary", "macro", "micro", "weighted"]
 """binary: the second of two classes. macro: the mean over classes. micro: from the summed counts of all classes.
 weighted: the mean over classes by their number of rows."""
 
+Numbers = np.ndarray | np.generic
+"""A reduction over all axes gives a scalar."""
+
 _VERSION = 1
 
 
@@ -33,7 +36,7 @@ class Scores(NamedTuple):
 
 
 def confusion_matrix(
-    labels: Int[np.ndarray, " rows"], predictions: Int[np.ndarray, " rows"], num_classes: int
+    labels: Int[np.ndarray, " rows"], predictions: Int[np.ndarray, " answers"], num_classes: int
 ) -> Int[np.ndarray, "label prediction"]:
     """How often each class (row) was predicted as each class (column)."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
@@ -61,7 +64,7 @@ def average_scores(confusion: Int[np.ndarray, "*resamples label prediction"], av
     """Precision, recall and F1 of all classes together; F1 is averaged, not recomputed from averages."""
     scores = class_scores(confusion)
     if average == "macro":
-        return Scores(*(score.mean(axis=-1) for score in scores))
+        return Scores(*(np.asarray(score.mean(axis=-1)) for score in scores))
     if average == "weighted":
         support = confusion.sum(axis=-1)
         return Scores(*(_divide((score * support).sum(axis=-1), support.sum(axis=-1)) for score in scores))
@@ -70,12 +73,12 @@ def average_scores(confusion: Int[np.ndarray, "*resamples label prediction"], av
         return _scores(np.trace(confusion, axis1=-2, axis2=-1), total, total)
     if confusion.shape[-1] != 2:
         raise DataError("average", "'binary' needs two classes", got=confusion.shape[-1], cure="choose macro")
-    return Scores(*(score[..., 1] for score in scores))
+    return Scores(*(np.asarray(score[..., 1]) for score in scores))
 
 
 def classification_metrics(
     labels: Int[np.ndarray, " rows"],
-    predictions: Int[np.ndarray, " rows"],
+    predictions: Int[np.ndarray, " answers"],
     names: Sequence[str],
     *,
     average: Average | None = None,
@@ -86,7 +89,7 @@ def classification_metrics(
 
     Args:
         labels: the true class of each row.
-        predictions: the predicted class of each row.
+        predictions: the predicted class of each row; a DataError where they are not as many.
         names: of the classes, in the order of their numbers.
         average: None means binary for two classes and macro for more.
         num_resamples: of the bootstrap over rows.
@@ -104,7 +107,7 @@ def classification_metrics(
 
 def class_metrics(
     labels: Int[np.ndarray, " rows"],
-    predictions: Int[np.ndarray, " rows"],
+    predictions: Int[np.ndarray, " answers"],
     names: Sequence[str],
     *,
     num_resamples: int = NUM_RESAMPLES,
@@ -120,7 +123,7 @@ def class_metrics(
 
 
 def format_confusion(confusion: Int[np.ndarray, "label prediction"], names: Sequence[str]) -> str:
-    """The table as aligned text: a row per true class, a column per predicted one. Chinese names take two columns."""
+    """The table as aligned text, a row per true class and a column per predicted one; Chinese aligns too."""
     cells = [
         ["true \\ predicted", *names],
         *([name, *map(str, row)] for name, row in zip(names, confusion, strict=True)),
@@ -155,18 +158,19 @@ def _measure(
         low, high = percentile_interval(figure(drawn))
         signature = (
             f"average={meaning}|zero_division=0|n={count}"
-            f"|interval=percentile bootstrap over rows, {CONFIDENCE:.0%}|resamples={num_resamples}|seed={seed}|v{_VERSION}"
+            f"|interval=percentile bootstrap over rows, {CONFIDENCE:.0%}|resamples={num_resamples}|seed={seed}"
+            f"|v{_VERSION}"
         )
         metrics[name] = Metric(name, float(figure(confusion)), count, signature, low, high)
     return metrics
 
 
-def _scores(right: np.ndarray, predicted: np.ndarray, actual: np.ndarray) -> Scores:
-    """From TP, TP + FP and TP + FN. F1 = 2 P R / (P + R) = 2 TP / (predicted + actual), which never divides 0 by 0 first."""
+def _scores(right: Numbers, predicted: Numbers, actual: Numbers) -> Scores:
+    """From TP, TP + FP and TP + FN. 2 P R / (P + R) is 2 TP / (TP + FP + TP + FN), one division instead of three."""
     return Scores(_divide(right, predicted), _divide(right, actual), _divide(2 * right, predicted + actual))
 
 
-def _divide(top: np.ndarray, bottom: np.ndarray) -> Float[np.ndarray, "*shape"]:
+def _divide(top: Numbers, bottom: Numbers) -> Float[np.ndarray, "*shape"]:
     """top / bottom, and 0 where bottom is 0."""
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=np.asarray(bottom) != 0)
 

@@ -39,7 +39,7 @@ def percentile_interval(values: Float[np.ndarray, " resamples"], confidence: flo
 
 def resample_counts(
     counts: Int[np.ndarray, "*cells"], num_resamples: int = NUM_RESAMPLES, seed: int = 0
-) -> Int[np.ndarray, "resamples *cells"]:
+) -> Int[np.ndarray, "resamples ..."]:
     """Tables of counts as bootstrap resamples of the counted items would give them.
 
     Items in the same cell are alike, so drawing n items with replacement is one multinomial draw over the cells: the
@@ -101,13 +101,16 @@ def bootstrap_mean(
 
 def bootstrap_difference(
     first: Float[np.ndarray, " items"],
-    second: Float[np.ndarray, " items"],
+    second: Float[np.ndarray, " others"],
     *,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """The interval of mean(first) - mean(second) where two systems answered the same items (a paired bootstrap)."""
+    """The interval of mean(first) - mean(second) where two systems answered the same items (a paired bootstrap).
+
+    A DataError where they are not as many.
+    """
     return bootstrap_mean(_differences(first, second), num_resamples=num_resamples, seed=seed, confidence=confidence)
 
 
@@ -124,9 +127,12 @@ def mean_interval(values: Float[np.ndarray, " runs"], confidence: float = CONFID
 
 
 def difference_interval(
-    first: Float[np.ndarray, " runs"], second: Float[np.ndarray, " runs"], confidence: float = CONFIDENCE
+    first: Float[np.ndarray, " runs"], second: Float[np.ndarray, " others"], confidence: float = CONFIDENCE
 ) -> Interval:
-    """The mean of first - second over runs that share a seed, with the interval of Student's t."""
+    """The mean of first - second over runs that share a seed, with the interval of Student's t.
+
+    A DataError where they are not as many.
+    """
     return mean_interval(_differences(first, second), confidence)
 
 

@@ -7,8 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-_BLOCK_ELEMENTS = 1 << 19
-"""Logits handled at a time (2 MiB in fp32): a block stays in a core's cache between its passes."""
+_BLOCK_ELEMENTS = {"cpu": 1 << 19}
+"""Logits handled at a time: on CPU 2 MiB in fp32, so that a block stays in cache between its passes."""
+_LARGE_BLOCK = 1 << 26
+"""The same on other devices (256 MiB in fp32), where large blocks keep the device busy."""
 
 
 def cross_entropy_sum(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, " rows"]) -> Float[Tensor, ""]:
@@ -57,11 +59,7 @@ def _blocks(logits: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Views of some rows each."""
     if len(logits) == 0:
         return []
-    rows = (
-        max(1, _BLOCK_ELEMENTS // logits.shape[1])
-        if logits.device.type == "cpu"
-        else max(1, (1 << 26) // logits.shape[1])
-    )
+    rows = max(1, _BLOCK_ELEMENTS.get(logits.device.type, _LARGE_BLOCK) // logits.shape[1])
     return list(zip(logits.split(rows), labels.split(rows), strict=True))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -27,9 +27,7 @@ from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.randomness import draw_uniform, make_key
 from groundup.text.sample import Sample
-
-if TYPE_CHECKING:
-    from groundup.text.tokenizer import Tokenizer
+from groundup.text.tokenizer import Tokenizer
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -37,6 +35,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Masked(Config):
     """Predict a share of the tokens from the rest, most of them hidden behind the mask token."""
 
+    data_kind: ClassVar[str] = "corpus"
     kind: Literal["masked"] = "masked"
     max_length: PositiveInt = 128
     """The most tokens of one sequence, special tokens included."""
@@ -56,23 +55,17 @@ class Masked(Config):
             raise ValueError(f"mask: the shares mask, random and keep must sum to 1, got {total:g}")
         return self
 
-    def build(self, tokenizer: Tokenizer) -> MaskedObjective:
+    def build(self, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> MaskedObjective:
         """The objective over the vocabulary of `tokenizer`, which needs a mask token (else a ConfigError)."""
-        if tokenizer.mask_id is None:
-            raise ConfigError(
-                "objective.kind",
-                "'masked' needs a tokenizer with a mask token",
-                got=None,
-                cure="choose a tokenizer that has one, or train it with kind wordpiece or byte_bpe",
-            )
+        mask_id = tokenizer.require("mask_id")
         is_special = np.zeros(tokenizer.vocab_size, dtype=bool)
-        is_special[[number for number in tokenizer.special_ids if number < tokenizer.vocab_size]] = True
+        is_special[list(tokenizer.special_ids)] = True
         if is_special.all():
             raise ConfigError("tokenizer", "has no token besides the special ones", got=tokenizer.vocab_size)
-        return MaskedObjective(self, tokenizer, tokenizer.mask_id, is_special)
+        return MaskedObjective(self, tokenizer, mask_id, is_special)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskedObjective:
     """The corruption and the loss of `Masked`. Only masked rows reach the head."""
 
@@ -135,8 +128,8 @@ class MaskedObjective:
 
     def show(self, batch: Batch) -> list[str]:
         """Each sequence in words: `[MASK→word]` hidden, `[word→other]` replaced, `[=word]` kept but to be predicted."""
-        ids = batch.packed.input_ids.cpu().numpy()
-        rows, labels = batch.targets["rows"].cpu().numpy(), batch.targets["labels"].cpu().numpy()
+        ids = batch.packed.input_ids.tolist()
+        rows, labels = batch.targets["rows"].tolist(), batch.targets["labels"].tolist()
         words = self.tokenizer.tokens(ids)
         for row, label, word in zip(rows, labels, self.tokenizer.tokens(labels), strict=True):
             if ids[row] == self.mask_id:
@@ -225,7 +218,7 @@ def fill(model: Transformer, tokenizer: Tokenizer, text: str, top_k: int = 5) ->
         model.train(was_training)
     return [
         [Candidate(token, share) for token, share in zip(tokenizer.tokens(row), shares, strict=True)]
-        for row, shares in zip(likely.indices.cpu().numpy(), likely.values.tolist(), strict=True)
+        for row, shares in zip(likely.indices.tolist(), likely.values.tolist(), strict=True)
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -51,6 +51,7 @@ class Batch:
         return replace(self, packed=self.packed.to(device), targets=targets)
 
 
+@runtime_checkable
 class Objective(Protocol):
     """Corruption and loss in one place. The model never sees labels; the loop never sees what is masked."""
 
@@ -80,11 +81,12 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
 class Task(Objective, Protocol[ExampleT, PredictionT]):
     """An objective whose examples people write and whose predictions people read."""
 
     def encode(self, examples: Sequence[ExampleT], where: str) -> Samples:
-        """Examples as samples, in their order. `where` names their file in errors; a row without a label is no error."""
+        """Examples as samples, in their order; one without a label is no error. `where` names their file in errors."""
         ...
 
     def decode(self, measured: Mapping[str, np.ndarray]) -> list[PredictionT]:

@@ -1,4 +1,4 @@
-"""Text classification: one text or a pair, one label, a linear map on the pooled first token (Devlin et al. 2018, 4.1)."""
+"""Text classification: one text or a pair, one label (Devlin et al. 2018, section 4.1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -25,11 +25,9 @@ from groundup.model.config import ClassificationHead
 from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
+from groundup.readers.table import Example, collect_labels
 from groundup.text.sample import Sample
-
-if TYPE_CHECKING:
-    from groundup.readers.table import Example
-    from groundup.text.tokenizer import Tokenizer
+from groundup.text.tokenizer import Tokenizer
 
 UNLABELLED = -100
 """Stands for a row without a label: it is predicted but neither trained on nor scored."""
@@ -38,6 +36,7 @@ UNLABELLED = -100
 class Classification(Config):
     """Learn the label of a text, or of a pair of texts, from a table."""
 
+    data_kind: ClassVar[str] = "table"
     kind: Literal["classification"] = "classification"
     max_length: PositiveInt = 128
     """The most tokens of one row, special tokens included; what is longer is cut and counted."""
@@ -60,12 +59,7 @@ class Classification(Config):
         if self.labels is not None and self.labels != labels:
             raise ConfigError("objective.labels", f"differ from the labels at hand {labels}", got=self.labels)
         if self.average == "binary" and len(labels) != 2:
-            raise ConfigError(
-                "objective.average",
-                f"'binary' needs two labels, there are {len(labels)}",
-                got="binary",
-                cure="choose macro",
-            )
+            raise ConfigError("objective.average", "'binary' needs two labels", got=labels, cure="choose macro")
         head = ClassificationHead(num_labels=len(labels), dropout=self.dropout)
         return ClassificationTask(self, tokenizer, labels, head)
 
@@ -85,7 +79,7 @@ class EncodingReport:
 
     num_rows: int
     num_empty: int
-    """Rows whose text holds no token: they are kept, as special tokens alone."""
+    """Rows whose text is empty or blank: they are kept, as special tokens alone."""
     num_truncated: int
     """Rows longer than the most tokens allowed."""
     tokens_lost: int
@@ -94,7 +88,7 @@ class EncodingReport:
     """Rows of each label; unlabelled rows are not in it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableSamples:
     """The encoded rows of a table (implements Samples): one flat array of ids, not one object a row."""
 
@@ -180,9 +174,8 @@ class ClassificationTask:
 
     def decode(self, measured: Mapping[str, np.ndarray]) -> list[Prediction]:
         """The most likely label of each row with all probabilities, in the order of the rows."""
-        logs = np.asarray(measured["log_probabilities"], dtype=np.float64)[
-            np.argsort(measured["sample"], kind="stable")
-        ]
+        order = np.argsort(measured["sample"], kind="stable")
+        logs = measured["log_probabilities"].astype(np.float64)[order]
         shares = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
         return [
             Prediction(self.labels[best], dict(zip(self.labels, row, strict=True)))
@@ -194,20 +187,17 @@ class ClassificationTask:
         lines = []
         for ids, label in zip(batch.packed.split(), batch.targets["labels"].tolist(), strict=True):
             name = "unlabelled" if label == UNLABELLED else self.labels[label]
-            lines.append(f"[{name}] {' '.join(self.tokenizer.tokens(ids.cpu().numpy()))}")
+            lines.append(f"[{name}] {' '.join(self.tokenizer.tokens(ids.tolist()))}")
         return lines
 
 
 def find_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
-    """The labels of a table, sorted; as numbers where all are whole numbers. Fewer than two are a DataError."""
-    labels = {example.label for example in examples if example.label is not None}
+    """The labels of a table, sorted. Fewer than two are a DataError: there is nothing to tell apart."""
+    labels = collect_labels(examples)
     if len(labels) < 2:
-        cure = "a classifier needs rows of two or more labels; check the label column"
-        raise DataError(where, "holds a single label" if labels else "holds no label", got=sorted(labels), cure=cure)
-    try:
-        return tuple(sorted(labels, key=lambda label: (int(label), label)))
-    except ValueError:
-        return tuple(sorted(labels))
+        what = "holds a single label" if labels else "holds no label"
+        raise DataError(where, what, got=labels, cure="a classifier needs two or more; check the label column")
+    return labels
 
 
 def encode_table(

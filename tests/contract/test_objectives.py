@@ -1,0 +1,204 @@
+"""What every member of the unions of objectives and tasks must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from groundup.config import parse, to_json
+from groundup.model.config import Dropout, ModelConfig
+from groundup.model.initialize import initialize
+from groundup.model.transformer import Transformer
+from groundup.objectives.masked import Masked
+from groundup.objectives.protocol import Batch, Objective
+from groundup.tasks.classification import Classification
+from groundup.text.sample import Sample
+from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
+
+TEXTS = [
+    "a slow film that finds its feet in the last half hour and does not let go until the very end of it",
+    "the acting is fine but the story goes nowhere at all",
+    "one of the best films of the year",
+    "dull",
+    "这部电影节奏很慢但是结尾非常好看值得再看一遍",
+    "演员不错可惜故事没有意思",
+    "今年最好的电影之一",
+    "无聊",
+]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a union: settings that are not its defaults, and how to build it."""
+
+    config: Masked | Classification
+    build: Callable[[Masked | Classification, Tokenizer], Objective]
+    is_random: bool
+    """Whether it corrupts its samples, so that every pass differs."""
+
+
+MEMBERS = {
+    "masked": Member(
+        Masked(rate=0.3, mask=0.7, random=0.2, keep=0.1), lambda config, tokenizer: config.build(tokenizer), True
+    ),
+    "classification": Member(
+        Classification(labels=("a", "b", "c"), dropout=0.2, average="weighted"),
+        lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
+        False,
+    ),
+}
+
+
+@pytest.fixture(params=sorted(MEMBERS))
+def member(request: pytest.FixtureRequest) -> Member:
+    return MEMBERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(WordPiece(vocab_size=400, min_frequency=1, character_coverage=1.0), TEXTS * 3)
+
+
+@pytest.fixture
+def objective(member: Member, tokenizer: Tokenizer) -> Objective:
+    return member.build(member.config, tokenizer)
+
+
+@pytest.fixture
+def samples(tokenizer: Tokenizer) -> list[Sample]:
+    encoded = tokenizer.encode_batch(TEXTS)
+    labels = [0, 1, 2, None, 0, 2, 1, None]  # rows without a label, so that counts differ between micro-batches
+    return [
+        Sample(number, each.input_ids, each.token_type_ids, label)
+        for number, (each, label) in enumerate(zip(encoded, labels, strict=True))
+    ]
+
+
+@pytest.fixture
+def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
+    """In float64 and without dropout: differences are then those of the objective."""
+    config = ModelConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=16,
+        num_layers=2,
+        num_heads=2,
+        intermediate_size=32,
+        dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0),
+        initializer_range=0.2,
+        padding_id=None,
+        heads=(objective.head,),
+    )
+    model = Transformer(config)
+    initialize(model, 0)
+    return model.double().eval()
+
+
+def content(batch: Batch) -> tuple[object, ...]:
+    targets = {name: target.tolist() for name, target in batch.targets.items()}
+    return batch.packed.input_ids.tolist(), batch.packed.lengths, targets, batch.count, batch.samples.tolist()
+
+
+def gradient(model: Transformer, totals: list[torch.Tensor]) -> torch.Tensor:
+    model.zero_grad(set_to_none=True)
+    for total in totals:
+        total.backward()
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+
+
+def test_settings_survive_json(member: Member) -> None:
+    data = to_json(member.config)
+    assert data["kind"] == member.config.kind
+    assert parse(type(member.config), data) == member.config
+    assert to_json(parse(type(member.config), {"kind": member.config.kind})) != data
+
+
+def test_the_same_key_gives_the_same_batch(member: Member, tokenizer: Tokenizer, samples: list[Sample]) -> None:
+    first, second = (member.build(member.config, tokenizer).prepare(samples, seed=3, epoch=1) for _ in range(2))
+    assert content(first) == content(second)
+
+
+def test_every_pass_and_seed_corrupts_anew(member: Member, objective: Objective, samples: list[Sample]) -> None:
+    found = [content(objective.prepare(samples, seed, epoch)) for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, -1))]
+    assert all((first != second) == member.is_random for i, first in enumerate(found) for second in found[:i])
+
+
+def test_samples_are_not_changed(objective: Objective, samples: list[Sample]) -> None:
+    before = [(sample.input_ids.copy(), sample.token_type_ids.copy(), sample.label) for sample in samples]
+    for sample in samples:
+        sample.input_ids.flags.writeable = sample.token_type_ids.flags.writeable = False  # as memory-mapped shards are
+    batch = objective.prepare(samples, seed=0, epoch=0)
+    batch.packed.input_ids.zero_()
+    for sample, (ids, types, label) in zip(samples, before, strict=True):
+        np.testing.assert_array_equal(sample.input_ids, ids)
+        np.testing.assert_array_equal(sample.token_type_ids, types)
+        assert sample.label == label
+
+
+def test_micro_batches_change_nothing(objective: Objective, model: Transformer, samples: list[Sample]) -> None:
+    whole = objective.loss(model, objective.prepare(samples, seed=0, epoch=0))
+    single = [objective.loss(model, objective.prepare([sample], seed=0, epoch=0)) for sample in samples]
+    assert sum(loss.count for loss in single) == whole.count
+    assert len({loss.count for loss in single}) > 1, "counts must be ragged for this test to see anything"
+    assert sum(loss.sum.item() for loss in single) == pytest.approx(whole.sum.item(), rel=1e-12)
+    expected = gradient(model, [whole.sum / whole.count])
+    split = [
+        objective.loss(model, objective.prepare([sample], seed=0, epoch=0)).sum / whole.count for sample in samples
+    ]
+    assert (gradient(model, split) - expected).norm() < 1e-6 * expected.norm()
+
+    uneven = [samples[:1], samples[1:5], samples[5:]]
+    losses = [objective.loss(model, objective.prepare(part, seed=0, epoch=0)) for part in uneven]
+    averaged = gradient(model, [loss.sum / loss.count / len(losses) for loss in losses])
+    assert (averaged - expected).norm() > 1e-2 * expected.norm()
+
+
+def test_the_order_of_samples_changes_nothing(objective: Objective, model: Transformer, samples: list[Sample]) -> None:
+    forward = objective.prepare(samples, seed=0, epoch=0)
+    backward = objective.prepare(samples[::-1], seed=0, epoch=0)
+    assert backward.samples.tolist() == forward.samples.tolist()[::-1]
+    for there, back in zip(forward.packed.split(), backward.packed.split()[::-1], strict=True):
+        assert torch.equal(there, back)
+    expected = gradient(model, [objective.loss(model, forward).sum])
+    assert (gradient(model, [objective.loss(model, backward).sum]) - expected).norm() < 1e-10 * expected.norm()
+
+
+def test_gradients_reach_every_parameter(objective: Objective, model: Transformer, samples: list[Sample]) -> None:
+    gradient(model, [objective.loss(model, objective.prepare(samples, seed=0, epoch=0)).sum])
+    untouched = [
+        name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
+    # A key's bias adds the same to every score of a query, which the softmax takes out again.
+    assert [name for name in untouched if not name.endswith("attention.k.bias")] == []
+
+
+def test_scores_follow_from_measures(objective: Objective, model: Transformer, samples: list[Sample]) -> None:
+    with torch.inference_mode():
+        batch = objective.prepare(samples, seed=0, epoch=-1)
+        parts = [objective.measure(model, objective.prepare([sample], seed=0, epoch=-1)) for sample in samples]
+        loss = objective.loss(model, batch)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    metrics = objective.score(joined)
+    name, _ = objective.best
+    assert metrics["loss"].value == pytest.approx(loss.sum.item() / loss.count, rel=1e-6)
+    assert name in metrics
+    for metric in metrics.values():
+        assert metric.count == loss.count
+        assert metric.low <= metric.value <= metric.high
+        assert f"n={loss.count}" in metric.signature
+        assert "seed=0" in metric.signature
+
+
+def test_every_sequence_can_be_shown(objective: Objective, samples: list[Sample]) -> None:
+    lines = objective.show(objective.prepare(samples, seed=0, epoch=0))
+    assert len(lines) == len(samples)
+    assert all(line.isprintable() and line for line in lines)
+
+
+def test_batches_move_whole(objective: Objective, samples: list[Sample]) -> None:
+    moved = objective.prepare(samples, seed=0, epoch=0).to("meta")
+    tensors = [moved.packed.input_ids, moved.packed.token_type_ids, moved.packed.position_ids, *moved.targets.values()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
