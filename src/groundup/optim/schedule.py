@@ -32,7 +32,7 @@ Warmup = Annotated[int | float, AfterValidator(_check_warmup)]
 
 
 def count_warmup_steps(warmup: int | float, total_steps: int) -> int:
-    """Steps of the linear rise from 0. ConfigError where it would last as long as the run: the peak is never reached."""
+    """Steps of the linear rise from 0. ConfigError where it lasts as long as the run, which then never peaks."""
     if isinstance(warmup, float):
         return int(warmup * total_steps + 1e-6)  # 0.29 * 100 is 28.999999999999996 in floating point
     if warmup and warmup >= total_steps:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from pydantic import TypeAdapter
 
@@ -14,7 +16,7 @@ def test_rises_from_zero_to_the_peak_and_never_again(schedule):
     assert factors[0] == 0.0
     assert factors[5] == 0.5
     assert factors[10] == 1.0 == max(factors)
-    assert all(later <= earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(factors[10:]))
 
 
 def test_where_each_ends():
@@ -50,7 +52,9 @@ def test_a_senseless_warmup_is_an_error_of_the_setting(warmup):
         parse(Linear, {"kind": "linear", "warmup": warmup})
 
 
-@pytest.mark.parametrize("values", [{"kind": "cosine", "final_fraction": 1.1}, {"kind": "linear", "final_fraction": 0.1}])
+@pytest.mark.parametrize(
+    "values", [{"kind": "cosine", "final_fraction": 1.1}, {"kind": "linear", "final_fraction": 0.1}]
+)
 def test_other_senseless_settings(values):
     with pytest.raises(ConfigError, match="final_fraction"):
         parse({"cosine": Cosine, "linear": Linear}[values["kind"]], values)
