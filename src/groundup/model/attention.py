@@ -7,6 +7,7 @@ tokens zeros.
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Final, Literal
 
 import torch
@@ -76,10 +77,16 @@ def _may_attend(is_token: Bool[Tensor, "sequences length"], causal: bool) -> Boo
 
 def attend_varlen(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
     """Flash attention over sequence boundaries (Dao 2023): CUDA, fp16 or bf16, without dropout."""
+    # Only where it is used: the import registers CUDA operators and costs every start otherwise.
     from torch.nn.attention.varlen import varlen_attn
 
-    length = max(packed.lengths)
-    total = packed.num_tokens
+    total, length, share = packed.num_tokens, max(packed.lengths), q.shape[1] // k.shape[1]
+    options = {}
+    if share > 1:
+        if "enable_gqa" in signature(varlen_attn).parameters:
+            options["enable_gqa"] = True
+        else:  # torch 2.11
+            k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
     out = varlen_attn(
         q[:total],
         k[:total],
@@ -89,7 +96,7 @@ def attend_varlen(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: b
         length,
         length,
         window_size=(-1, 0) if causal else (-1, -1),
-        enable_gqa=q.shape[1] != k.shape[1],
+        **options,
     )
     return pad(out, (0, 0, 0, 0, 0, len(q) - total))
 

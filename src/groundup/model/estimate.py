@@ -129,13 +129,16 @@ def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction:
     width, kv_width = _attention_widths(config)
     num_up = 2 if config.feed_forward.kind == "gated" else 1
     weights = config.hidden_size * (2 * (width + kv_width) + (num_up + 1) * config.intermediate_size)
-    pairs = _mean_keys(lengths) / (2 if config.causal else 1)
-    blocks = config.num_layers * (2 * weights + 4 * pairs * width)
-    return blocks + sum(_head_flops(config, head, lengths, target_fraction) for head in config.heads)
+    keys = (_mean_keys(lengths) + 1) / 2 if config.causal else _mean_keys(lengths)
+    blocks = config.num_layers * (2 * weights + 4 * keys * width)
+    sequences_per_token = len(lengths) / sum(lengths)
+    pooler = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
+    heads = sum(_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads)
+    return blocks + pooler + heads
 
 
-def _head_flops(config: ModelConfig, head: Head, lengths: Sequence[int], target_fraction: float) -> float:
-    hidden, sequences_per_token = config.hidden_size, len(lengths) / sum(lengths)
+def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, target_fraction: float) -> float:
+    hidden = config.hidden_size
     match head.kind:
         case "masked_lm":
             return target_fraction * 2 * hidden * (hidden + config.vocab_size)
@@ -144,9 +147,9 @@ def _head_flops(config: ModelConfig, head: Head, lengths: Sequence[int], target_
         case "span":
             return 2.0 * hidden * 2
         case "classification":
-            return sequences_per_token * 2 * hidden * (hidden + head.num_labels)
+            return sequences_per_token * 2 * hidden * head.num_labels
         case "next_sentence":
-            return sequences_per_token * 2 * hidden * (hidden + 2)
+            return sequences_per_token * 2 * hidden * 2
 
 
 def _mean_keys(lengths: Sequence[int]) -> float:

@@ -73,7 +73,7 @@ class Packed:
         return tuple(groups)
 
     @cached_property
-    def boundaries(self) -> Int[Tensor, " sequences+1"]:
+    def boundaries(self) -> Int[Tensor, " boundaries"]:
         """Where each sequence starts, and where the last one ends (int32, on the device of the ids)."""
         ends = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32)
         return torch.from_numpy(ends).to(self.input_ids.device, non_blocking=True)

@@ -1,0 +1,210 @@
+"""Attention against a float64 reference written from softmax(Q K^T / sqrt(d)) V, and what it must not see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from groundup.model import attention_dropout
+from groundup.model.attention import BACKENDS, Attention, AttentionBackend, attention_backend
+from groundup.model.attention_dropout import DroppedAttention
+from groundup.model.config import Dropout, ModelConfig
+from groundup.model.dropout import keep_rate
+from groundup.model.packed import Packed
+
+CPU_BACKENDS: list[AttentionBackend] = ["grouped", "padded"]
+LENGTHS = (5, 3, 3, 3, 1, 7)
+
+
+def pack(lengths: tuple[int, ...] = LENGTHS, filler: int = 0) -> Packed:
+    return Packed.from_sequences([np.arange(length) for length in lengths], filler=filler)
+
+
+def draw_heads(tokens: int, num_heads: int = 4, num_kv_heads: int = 4, size: int = 8) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(tokens, heads, size, generator=generator) for heads in (num_heads, num_kv_heads, num_kv_heads)]
+
+
+def reference_attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, lengths: tuple[int, ...], causal: bool
+) -> np.ndarray:
+    """One query at a time, in float64; query head h reads key head h // (heads / kv heads)."""
+    q, k, v = (each.detach().double().numpy() for each in (q, k, v))
+    out, share, start = np.zeros_like(q), q.shape[1] // k.shape[1], 0
+    for length in lengths:
+        for row in range(start, start + length):
+            end = row + 1 if causal else start + length
+            for head in range(q.shape[1]):
+                keys, values = k[start:end, head // share], v[start:end, head // share]
+                scores = keys @ q[row, head] / np.sqrt(q.shape[2])
+                weights = np.exp(scores - scores.max())
+                out[row, head] = weights / weights.sum() @ values
+        start += length
+    return out
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_attention_is_the_formula(backend: AttentionBackend, num_kv_heads: int, causal: bool) -> None:
+    packed = pack()
+    q, k, v = draw_heads(packed.num_tokens, num_kv_heads=num_kv_heads)
+    out = BACKENDS[backend](q, k, v, packed, causal=causal)
+    expected = reference_attention(q, k, v, LENGTHS, causal)
+    assert np.abs(out.numpy() - expected).max() < 1e-6
+    # Negative controls: the other mask, one long sequence, and another scale are all seen.
+    for wrong in (
+        reference_attention(q, k, v, LENGTHS, not causal),
+        reference_attention(q, k, v, (sum(LENGTHS),), causal),
+        reference_attention(q * 1.01, k, v, LENGTHS, causal),
+    ):
+        assert np.abs(out.numpy() - wrong).max() > 1e-4
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_filler_gets_zeros_and_changes_nothing(backend: AttentionBackend) -> None:
+    q, k, v = draw_heads(sum(LENGTHS) + 4)
+    out = BACKENDS[backend](q, k, v, pack(filler=4), causal=False)
+    alone = BACKENDS[backend](q[:-4], k[:-4], v[:-4], pack(), causal=False)
+    assert torch.equal(out[:-4], alone)
+    assert not out[-4:].any()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("num_kv_heads", [4, 2])
+def test_backends_have_equal_gradients(num_kv_heads: int, causal: bool) -> None:
+    packed, gradients = pack(filler=2), []
+    for backend in CPU_BACKENDS:
+        heads = [each.requires_grad_() for each in draw_heads(sum(LENGTHS) + 2, num_kv_heads=num_kv_heads)]
+        BACKENDS[backend](*heads, packed, causal=causal).square().sum().backward()
+        gradients.append([each.grad for each in heads])
+    for ours, theirs in zip(*gradients, strict=True):
+        assert (ours - theirs).abs().max() < 1e-5
+
+
+def apply_dropped(heads: list[torch.Tensor], packed: Packed, causal: bool, p: float) -> torch.Tensor:
+    return DroppedAttention.apply(*heads, packed.groups, causal, p)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
+def test_dropout_at_rate_zero_is_plain_attention(num_kv_heads: int, causal: bool) -> None:
+    packed = pack(filler=2)
+    ours = [each.requires_grad_() for each in draw_heads(sum(LENGTHS) + 2, num_kv_heads=num_kv_heads)]
+    theirs = [each.detach().clone().requires_grad_() for each in ours]
+    out = apply_dropped(ours, packed, causal, 0.0)
+    expected = BACKENDS["padded"](*theirs, packed, causal=causal)
+    assert (out - expected).abs().max() < 1e-6
+    out.square().sum().backward()
+    expected.square().sum().backward()
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.grad - other.grad).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("num_kv_heads", [4, 2])
+def test_dropped_attention_and_its_gradient_are_the_formula(
+    num_kv_heads: int, causal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the mask held in hand, the layer equals autograd through softmax * mask / keep rate."""
+    lengths, p = (3, 3, 3), 0.3
+    packed = pack(lengths)
+    signs = torch.randn(4 * 9 * 3, generator=torch.Generator().manual_seed(3)) + 0.5
+    monkeypatch.setattr(attention_dropout, "draw_signs", lambda size, p: signs[:size])
+    ours = [each.double().requires_grad_() for each in draw_heads(9, num_kv_heads=num_kv_heads)]
+    out = apply_dropped(ours, packed, causal, p)
+    theirs = [each.detach().clone().requires_grad_() for each in ours]
+    q, k, v = (each.view(3, 3, -1, 8).transpose(1, 2) for each in theirs)
+    k, v = (each.repeat_interleave(4 // num_kv_heads, 1) for each in (k, v))
+    scores = q @ k.mT / 8**0.5
+    if causal:
+        scores = scores.masked_fill(torch.ones(3, 3, dtype=torch.bool).triu(1), -torch.inf)
+    mask = (signs > 0).view(3, 4, 3, 3)
+    assert 0 < mask.sum() < mask.numel()
+    expected = ((scores.softmax(-1) * mask / keep_rate(p)) @ v).transpose(1, 2).reshape(9, 4, 8)
+    assert (out - expected).abs().max() < 1e-12
+    weight = torch.randn(9, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    (out * weight).sum().backward()
+    (expected * weight).sum().backward()
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.grad - other.grad).abs().max() < 1e-12
+
+
+def test_attention_dropout_keeps_the_expectation_and_follows_the_seed() -> None:
+    packed = pack((6,))
+    heads = draw_heads(6)
+    plain = BACKENDS["grouped"](*heads, packed, causal=False)
+    torch.manual_seed(1)
+    draws = torch.stack([BACKENDS["grouped"](*heads, packed, causal=False, dropout=0.2) for _ in range(2000)])
+    deviation = draws.std(0) / 2000**0.5
+    assert ((draws.mean(0) - plain).abs() < 5 * deviation).all()
+    torch.manual_seed(1)
+    assert torch.equal(draws[0], BACKENDS["grouped"](*heads, packed, causal=False, dropout=0.2))
+    assert not torch.equal(draws[0], draws[1])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_attention_in_bfloat16_stays_near_the_formula(dropout: float) -> None:
+    packed = pack()
+    heads = [each.bfloat16().requires_grad_() for each in draw_heads(packed.num_tokens)]
+    out = BACKENDS["grouped"](*heads, packed, causal=True, dropout=dropout)
+    out.sum().backward()
+    assert out.dtype == heads[0].grad.dtype == torch.bfloat16
+    if not dropout:
+        assert np.abs(out.detach().float().numpy() - reference_attention(*heads, LENGTHS, True)).max() < 0.05
+
+
+@pytest.mark.parametrize("num_kv_heads", [4, 2])
+def test_multi_head_attention_is_the_formula(num_kv_heads: int) -> None:
+    """concat(head_1 ... head_h) W_O with head_i = attention(x W_Q_i, x W_K_i, x W_V_i), in float64 from the paper."""
+    config = ModelConfig(
+        vocab_size=10, hidden_size=32, num_heads=4, num_kv_heads=num_kv_heads, dropout=Dropout(attention=0.0)
+    )
+    torch.manual_seed(0)
+    attention, packed = Attention(config), pack()
+    hidden = torch.randn(packed.num_tokens, 32)
+    out = attention(hidden, packed).detach().numpy()
+    weights = {name: parameter.detach().double() for name, parameter in attention.named_parameters()}
+
+    def expect(share: int) -> np.ndarray:
+        q, k, v = (hidden.double() @ weights[f"{each}.weight"].T + weights[f"{each}.bias"] for each in "qkv")
+        heads = []
+        for head in range(4):
+            at, kv_at = slice(8 * head, 8 * head + 8), slice(8 * (head // share), 8 * (head // share) + 8)
+            one = (each[:, None] for each in (q[:, at], k[:, kv_at], v[:, kv_at]))
+            heads.append(reference_attention(*one, LENGTHS, False)[:, 0])
+        joined = np.concatenate(heads, axis=1)
+        return joined @ weights["o.weight"].numpy().T + weights["o.bias"].numpy()
+
+    assert np.abs(out - expect(4 // num_kv_heads)).max() < 1e-5
+    if num_kv_heads < 4:
+        wrong = attention.k.weight.detach().roll(8, 0)
+        weights["k.weight"] = wrong.double()
+        assert np.abs(out - expect(4 // num_kv_heads)).max() > 1e-3
+
+
+def test_the_fastest_correct_backend_is_chosen() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert attention_backend(cpu, torch.float32, 0.1) == "grouped"
+    assert attention_backend(cuda, torch.bfloat16, 0.0) == "varlen"
+    assert attention_backend(cuda, torch.bfloat16, 0.1) == "padded"
+    assert attention_backend(cuda, torch.float32, 0.0) == "padded"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("num_kv_heads", [4, 2])
+def test_varlen_attention_is_the_formula(num_kv_heads: int, causal: bool) -> None:
+    packed = pack(filler=3).to("cuda")
+    heads = [each.bfloat16() for each in draw_heads(sum(LENGTHS) + 3, num_kv_heads=num_kv_heads, size=64)]
+    on_gpu = [each.cuda().requires_grad_() for each in heads]
+    out = BACKENDS["varlen"](*on_gpu, packed, causal=causal)
+    out.float().square().sum().backward()
+    expected = reference_attention(*(each[:-3] for each in heads), LENGTHS, causal)
+    assert np.abs(out[:-3].detach().float().cpu().numpy() - expected).max() < 0.05
+    assert not out[-3:].any()
+    on_cpu = [each.float().requires_grad_() for each in heads]
+    BACKENDS["padded"](*on_cpu, pack(filler=3), causal=causal).square().sum().backward()
+    for ours, theirs in zip(on_gpu, on_cpu, strict=True):
+        assert (ours.grad.float().cpu() - theirs.grad).norm() < 0.03 * theirs.grad.norm()

@@ -1,0 +1,156 @@
+"""Estimates against the built model: parameters exactly, FLOPs as torch counts them, activations within a tenth."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from groundup.model.config import (
+    ClassificationHead,
+    Dropout,
+    GatedFeedForward,
+    LayerNormConfig,
+    MaskedLMHead,
+    ModelConfig,
+    NextSentenceHead,
+    PlainFeedForward,
+    RMSNormConfig,
+    RotaryPositions,
+    SpanHead,
+    TokenHead,
+)
+from groundup.model.estimate import count_parameters, estimate
+from groundup.model.initialize import initialize
+from groundup.model.packed import Packed
+from groundup.model.transformer import Transformer
+
+HEADS = [
+    (),
+    (MaskedLMHead(bias=False),),
+    (MaskedLMHead(), NextSentenceHead(), ClassificationHead(num_labels=7), TokenHead(num_labels=9), SpanHead()),
+]
+PLACES = [("embedding", "residual"), ("input", "final"), ("input", "output", "residual")]
+NORMS = [LayerNormConfig(), LayerNormConfig(bias=False), RMSNormConfig()]
+
+
+def part_of(name: str) -> str:
+    if "norm" in name and not name.startswith("heads"):
+        return "norms"
+    if name.startswith("blocks"):
+        return name.split(".")[2]
+    return name.split(".")[0]
+
+
+@pytest.mark.parametrize(("norm", "heads"), list(zip(NORMS, HEADS, strict=True)))
+def test_parameters_are_exact(norm: LayerNormConfig | RMSNormConfig, heads: tuple) -> None:
+    choices = itertools.product(
+        PLACES, (PlainFeedForward(), GatedFeedForward()), (True, False), ((8, None), (2, 5)), (0, 3)
+    )
+    for places, feed_forward, has_bias, (num_kv_heads, head_dim), num_types in choices:
+        config = ModelConfig(
+            vocab_size=101,
+            hidden_size=24,
+            num_layers=2,
+            num_heads=8,
+            num_kv_heads=num_kv_heads,
+            head_dim=head_dim,
+            num_token_types=num_types,
+            norm=norm,
+            norm_places=places,
+            feed_forward=feed_forward,
+            attention_bias=has_bias,
+            feed_forward_bias=not has_bias,
+            tie_embeddings=has_bias,
+            heads=heads,
+        )
+        with torch.device("meta"):
+            model = Transformer(config)
+        built = dict.fromkeys(count_parameters(config), 0)
+        for name, parameter in model.named_parameters():
+            built[part_of(name)] += parameter.numel()
+        assert count_parameters(config) == built
+
+
+def test_bert_base_has_its_published_size() -> None:
+    config = ModelConfig(
+        vocab_size=30522,
+        hidden_size=768,
+        num_layers=12,
+        num_heads=12,
+        intermediate_size=3072,
+        max_length=512,
+        heads=(ClassificationHead(num_labels=2),),
+    )
+    # BertModel with its pooler has 109,482,240 parameters; the classifier adds 768 * 2 + 2.
+    assert estimate(config, batch_tokens=1).num_parameters == 109_482_240 + 1538
+
+
+def build(**values: object) -> Transformer:
+    config = ModelConfig(vocab_size=500, hidden_size=64, num_layers=3, heads=(MaskedLMHead(),), **values)
+    model = Transformer(config)
+    initialize(model, 0)
+    return model
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"feed_forward": GatedFeedForward(), "num_kv_heads": 2, "position": RotaryPositions()},
+        {"norm_places": ("input", "final"), "norm": RMSNormConfig()},
+    ],
+)
+def test_flops_are_those_that_torch_counts(values: dict) -> None:
+    model = build(**values, dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0)).eval()
+    lengths = (60, 30, 30, 8)
+    packed = Packed.from_sequences([np.arange(n) for n in lengths])
+    rows = torch.arange(0, 128, 4)
+    # The counter knows attention only where it is made of plain products.
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        model.heads["masked_lm"](model(packed)[rows])
+    found = estimate(model.config, batch_tokens=128, lengths=lengths, target_fraction=0.25)
+    assert found.forward_flops_per_token * 128 == pytest.approx(counter.get_total_flops(), rel=1e-6)
+    assert found.training_flops_per_token == 3 * found.forward_flops_per_token
+
+
+def test_causal_attention_is_counted_to_the_diagonal() -> None:
+    def flops(length: int, causal: bool) -> float:
+        config = ModelConfig(vocab_size=9, hidden_size=8, num_layers=1, num_heads=2, causal=causal)
+        return estimate(config, batch_tokens=1, lengths=[length]).forward_flops_per_token
+
+    assert flops(10, False) - flops(10, True) == 4 * 8 * (10 - 5.5)
+
+
+@pytest.mark.parametrize("attention_dropout", [0.0, 0.1])
+@pytest.mark.parametrize("values", [{}, {"feed_forward": GatedFeedForward(), "norm_places": ("input", "final")}])
+def test_activations_are_near_what_is_kept(values: dict, attention_dropout: float) -> None:
+    model = build(**values, dropout=Dropout(attention=attention_dropout))
+    lengths = (120, 60, 60, 16)
+    packed = Packed.from_sequences([np.arange(n) for n in lengths])
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = model.heads["masked_lm"](model(packed)).logsumexp(-1).sum()
+    found = estimate(model.config, batch_tokens=256, lengths=lengths, is_fused=not attention_dropout)
+    assert loss.requires_grad
+    assert 0.85 < found.memory["activations"] / sum(kept.values()) < 1.2
+
+
+def test_memory_of_weights_and_optimizer() -> None:
+    found = estimate(build().config, batch_tokens=10, optimizer_states=2)
+    weights = 4 * found.num_parameters
+    assert (found.memory["weights"], found.memory["gradients"]) == (weights, weights)
+    assert found.memory["optimizer"] == 2 * weights
+    assert found.total_memory == 4 * weights + found.memory["activations"]

@@ -1,0 +1,85 @@
+"""Positions against float64 references: the two sinusoidal formulas from the paper, rotary as complex numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from groundup.model.config import ModelConfig, NoPositions, RotaryPositions, SinusoidalPositions
+from groundup.model.position import build_position, sinusoids
+
+CPU = torch.device("cpu")
+
+
+def config(**values: object) -> ModelConfig:
+    return ModelConfig(vocab_size=20, hidden_size=32, num_heads=4, max_length=600, **values)
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_sinusoidal_formulas(size: int) -> None:
+    """PE(pos, 2i) = sin(pos / 10000^(2i/d)) and PE(pos, 2i+1) = cos(pos / 10000^(2i/d)): Vaswani et al. 2017, 3.5."""
+    table = sinusoids(600, size, 10000.0, CPU).double().numpy()
+    expected = np.zeros((600, size))
+    for position in range(600):
+        for dimension in range(size):
+            angle = position / 10000 ** (2 * (dimension // 2) / size)
+            expected[position, dimension] = math.cos(angle) if dimension % 2 else math.sin(angle)
+    assert np.abs(table - expected).max() < 1e-7
+    assert np.abs(sinusoids(600, size, 9999.0, CPU).double().numpy() - expected).max() > 1e-5
+
+
+def test_sinusoidal_slot_looks_positions_up_and_scales_tokens() -> None:
+    position = build_position(config(position=SinusoidalPositions()))
+    ids = torch.tensor([0, 1, 2, 0, 599])
+    assert torch.equal(position.embed(ids), sinusoids(600, 32, 10000.0, CPU)[ids])
+    assert position.token_scale == pytest.approx(math.sqrt(32))
+    assert build_position(config(position=SinusoidalPositions(scale_embedding=False))).token_scale == 1.0
+    assert position.rotation(ids) is None
+    assert not list(position.parameters())
+
+
+def test_rotary_is_a_complex_rotation() -> None:
+    position = build_position(config(position=RotaryPositions(base=500.0)))
+    ids = torch.tensor([0, 1, 2, 3, 0, 599])
+    heads = torch.randn(6, 4, 8, generator=torch.Generator().manual_seed(0))
+    out = position.rotation(ids).apply(heads).double().numpy()
+
+    def expect(base: float) -> np.ndarray:
+        x = heads.double().numpy()
+        z = x[..., :4] + 1j * x[..., 4:]
+        frequency = base ** (-2 * np.arange(4) / 8)
+        turned = z * np.exp(1j * ids.numpy()[:, None, None] * frequency)
+        return np.concatenate([turned.real, turned.imag], axis=-1)
+
+    assert np.abs(out - expect(500.0)).max() < 1e-6
+    assert np.abs(out - expect(499.0)).max() > 1e-3
+
+
+def test_rotary_products_depend_on_distance_alone() -> None:
+    position = build_position(config(position=RotaryPositions()))
+    q, k = torch.randn(2, 1, 4, 8, generator=torch.Generator().manual_seed(1))
+
+    def product(query_at: int, key_at: int) -> torch.Tensor:
+        query, key = (position.rotation(torch.tensor([at])).apply(x) for at, x in ((query_at, q), (key_at, k)))
+        return (query * key).sum(-1)
+
+    assert torch.allclose(product(10, 3), product(507, 500), atol=1e-4)
+    assert not torch.allclose(product(10, 3), product(10, 4), atol=1e-2)
+
+
+def test_tables_made_without_gradients_serve_training() -> None:
+    position = build_position(config(position=RotaryPositions(base=77.0)))
+    with torch.inference_mode():
+        position.rotation(torch.arange(3))
+    heads = torch.randn(3, 4, 8, requires_grad=True)
+    position.rotation(torch.arange(3)).apply(heads).sum().backward()
+    assert heads.grad is not None
+
+
+def test_no_position_does_nothing() -> None:
+    position = build_position(config(position=NoPositions(), causal=True))
+    assert position.embed(torch.arange(3)) is None
+    assert position.rotation(torch.arange(3)) is None
