@@ -1,0 +1,52 @@
+"""Model folders from the hub, for those who have a network and the extra `hub`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from groundup.errors import CheckpointError, MissingExtraError
+
+_FILES: Final = ["*.json", "*.txt", "model*.safetensors"]
+_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def find_folder(folder_or_name: str | Path) -> Path:
+    """The local folder, or the cached or freshly downloaded one of a name on the hub.
+
+    Raises:
+        CheckpointError: no such folder, or a name that cannot be fetched.
+        MissingExtraError: a name on the hub without the package that fetches it.
+    """
+    path = Path(folder_or_name).expanduser()
+    if path.is_dir():
+        return path
+    name = str(folder_or_name)
+    if path.exists():
+        raise CheckpointError(name, "is a file, not a model folder", cure="give the folder that holds it")
+    if not isinstance(folder_or_name, str) or _NAME.fullmatch(name) is None:
+        raise CheckpointError(name, "no such folder", cure="give a model folder, or a name on the hub")
+    return _download(name)
+
+
+def _download(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError:
+        raise MissingExtraError(
+            f"no such folder, and a model named {name!r} on the hub", "huggingface_hub", "hub"
+        ) from None
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=_FILES))
+        if not any(folder.glob("model*.safetensors")):
+            folder = Path(snapshot_download(name, allow_patterns=[*_FILES, "pytorch_model*.bin"]))
+    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            name,
+            f"no such folder, and the hub does not answer with such a model ({reason})",
+            cure=f"where there is a network, run `hf download {name} --local-dir FOLDER`, and give that FOLDER here",
+        ) from error
+    return folder

@@ -1,0 +1,249 @@
+"""Model folders in Hugging Face layout, in and out: weights, design, tokenizer, and how the model came to be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from groundup.checkpoint.fit import fit
+from groundup.checkpoint.hub import find_folder
+from groundup.checkpoint.manifest import decode_json, encode_json, find_damage, read_bytes
+from groundup.checkpoint.tensors import write_folder, write_tensors
+from groundup.checkpoint.weights import WEIGHTS, read_weights
+from groundup.errors import CheckpointError, ConfigError
+from groundup.families.family import Family
+from groundup.families.registry import FAMILIES
+from groundup.families.values import read_labels, write_labels
+from groundup.model.config import Head, ModelConfig
+from groundup.model.initialize import initialize
+from groundup.model.transformer import Transformer
+
+CONFIG: Final = "config.json"
+MANIFEST: Final = "groundup.json"
+CARD: Final = "README.md"
+_DTYPES: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_DTYPE_KEYS: Final = ("dtype", "torch_dtype")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model folder, read."""
+
+    model: Transformer
+    """In float32, on the CPU, in training mode as any new module."""
+    config: ModelConfig
+    tokenizer_folder: Path
+    manifest: dict[str, Any] | None
+    """The content of groundup.json; None for a folder that groundup did not write."""
+    fresh: tuple[str, ...]
+    """Our names of the parameters that the folder does not have and that were initialised."""
+    dropped: tuple[str, ...]
+    """The folder's names of the tensors that were left out."""
+    labels: tuple[str, ...] | None
+    """The names of the classes, where a head with classes was read from the folder."""
+    extra_config: dict[str, Any]
+    """The folder's config.json; hand it to `save`, and no field of it is lost."""
+
+
+def load(folder_or_name: str | Path, *, heads: Sequence[Head] | None = None, seed: int = 0) -> Pretrained:
+    """Read a model folder, or a name on the hub.
+
+    Args:
+        folder_or_name: a folder in Hugging Face layout, written by groundup or not; or a name on the hub.
+        heads: what should stand on top of the stack; None keeps what the folder has. Given heads take the folder's
+            weights where it has them; the others start fresh, and what is not needed is dropped.
+        seed: of fresh weights.
+
+    Raises:
+        CheckpointError: anything missing, damaged, or left over on either side.
+        ConfigError: config.json describes arithmetic that is not supported.
+    """
+    folder = find_folder(folder_or_name)
+    content = _read_config(folder)
+    family = _find_family(content, folder / CONFIG)
+    manifest = _read_manifest(folder)
+    tensors, file = read_weights(folder)
+    config = family.to_config(content, tensors.keys(), heads, str(folder / CONFIG))
+    with torch.device("meta"):
+        model = Transformer(config)
+    fitted = fit(model, tensors, family, content, str(file), has_new_heads=heads is not None)
+    # Assigning needs neither a second copy of the weights nor a draw from torch's global random state.
+    model.load_state_dict(fitted.state, assign=True)
+    initialize(model, seed, fitted.fresh)
+    return Pretrained(
+        model=model,
+        config=config,
+        tokenizer_folder=folder,
+        manifest=manifest,
+        fresh=fitted.fresh,
+        dropped=fitted.dropped,
+        labels=_find_labels(config, content, fitted.fresh, folder),
+        extra_config=content,
+    )
+
+
+def save(
+    folder: str | Path,
+    model: Transformer,
+    *,
+    tokenizer_files: Mapping[str, bytes],
+    manifest: Mapping[str, Any],
+    card: str,
+    labels: Sequence[str] | None = None,
+    extra_config: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model folder that Hugging Face opens, beside its place first and then renamed into it.
+
+    A design that no published family can express is written under our own names, with the model type `groundup`.
+
+    Args:
+        folder: where; a folder that groundup wrote there before is replaced.
+        model: the weights, with the design in `model.config`.
+        tokenizer_files: by name, as `Tokenizer.files` answers them.
+        manifest: for groundup.json; the sizes and hashes of the other files are added under `files`.
+        card: the text of README.md.
+        labels: the names of the classes, in the order of the logits.
+        extra_config: a config.json whose further fields should be kept, as `Pretrained.extra_config`.
+
+    Raises:
+        CheckpointError: the folder cannot be written, or holds files that groundup did not write.
+        ConfigError: labels that do not fit the head, or file names that do not fit the folder.
+    """
+    folder = Path(folder).expanduser()
+    content, tensors = _express(model, labels, dict(extra_config or {}))
+    files = {CONFIG: encode_json(content), CARD: card.encode()}
+    for name, data in tokenizer_files.items():
+        if Path(name).name != name or name in (CONFIG, CARD, MANIFEST, WEIGHTS):
+            raise ConfigError("tokenizer_files", "is no name of a tokenizer's file", got=name)
+        files[name] = data
+    _check_replaceable(folder)
+
+    def write(hidden: Path) -> None:
+        write_tensors(hidden / WEIGHTS, tensors, {"format": "pt"})
+        for name, data in files.items():
+            (hidden / name).write_bytes(data)
+        fingerprints = {path.name: _fingerprint(path) for path in sorted(hidden.iterdir())}
+        (hidden / MANIFEST).write_bytes(encode_json({**manifest, "files": fingerprints}))
+
+    write_folder(folder, write)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise CheckpointError(str(folder), f"holds no {CONFIG}", cure="is it a model folder?")
+    content = decode_json(read_bytes(path), path)
+    if content.get("auto_map"):
+        raise CheckpointError(
+            str(path),
+            "names code of its own in `auto_map`, which may compute anything and is never run",
+            got=content["auto_map"],
+            cure="if the model is a plain one of its `model_type`, remove the key",
+        )
+    return content
+
+
+def _find_family(content: Mapping[str, Any], path: Path) -> Family:
+    known = {family.model_type: family for family in FAMILIES}
+    model_type = content.get("model_type")
+    if model_type in known:
+        return known[model_type]
+    near = get_close_matches(str(model_type), known, n=1)
+    nearest = f"did you mean {near[0]!r}? " if near else ""
+    what = "is missing" if model_type is None else "is not supported"
+    raise CheckpointError(f"{path}: model_type", what, got=model_type, cure=f"{nearest}known are {', '.join(known)}")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The content of groundup.json, after every file that a prediction depends on was compared with it."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    manifest = decode_json(read_bytes(path), path)
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in files.values()):
+        raise CheckpointError(str(path), "does not list the files of its folder", got=files)
+    for problem in find_damage(folder, {name: entry for name, entry in files.items() if name != CARD}):
+        cure = f"copy it again; if the change was meant, remove its entry from `files` in {MANIFEST}"
+        raise CheckpointError(problem.where, problem.what, cure=cure)
+    return manifest
+
+
+def _find_labels(
+    config: ModelConfig, content: Mapping[str, Any], fresh: Sequence[str], folder: Path
+) -> tuple[str, ...] | None:
+    for head in config.heads:
+        if hasattr(head, "num_labels") and f"heads.{head.kind}.linear.weight" not in fresh:
+            return read_labels(content, str(folder / CONFIG))
+    return None
+
+
+def _express(
+    model: Transformer, labels: Sequence[str] | None, extra: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The config.json and the tensors of a model in the first family that can express its design."""
+    config = model.config
+    family, plain = next((family, found) for family in FAMILIES if (found := family.from_config(config)) is not None)
+    tensors = family.write_map(config).write(model.state_dict())
+    content = _merge(plain, extra, family, tensors)
+    if labels is not None:
+        sizes = [head.num_labels for head in config.heads if hasattr(head, "num_labels")]
+        if sizes != [len(labels)] or len(set(labels)) != len(labels):
+            raise ConfigError("labels", f"must be {sizes or 'no'} distinct names for the heads", got=list(labels))
+        content.pop("num_labels", None)
+        content |= write_labels(labels)
+    return content, _narrow(tensors, content)
+
+
+def _merge(plain: dict[str, Any], extra: dict[str, Any], family: Family, names: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The further fields of another config.json beside ours; where it means the same design, as it stands."""
+    source = next((each for each in FAMILIES if each.model_type == extra.get("model_type")), None)
+    if source is family:
+        try:
+            meant = family.from_config(family.to_config(extra, names, None, CONFIG))
+        except ConfigError:
+            meant = None
+        if meant == plain:
+            return extra
+    settings = frozenset() if source is None else source.settings()
+    return {key: value for key, value in extra.items() if key not in settings} | plain
+
+
+def _narrow(tensors: dict[str, Tensor], content: dict[str, Any]) -> dict[str, Tensor]:
+    """The tensors in the precision that config.json names, if not a bit is lost; else config.json names theirs."""
+    keys = [key for key in _DTYPE_KEYS if key in content]
+    dtype = next((_DTYPES[content[key]] for key in keys if content[key] in _DTYPES), None)
+    if dtype is None:
+        return tensors
+    narrow = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+    if all(torch.equal(narrow[name].to(tensor.dtype), tensor) for name, tensor in tensors.items()):
+        return narrow
+    actual = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    content.update(dict.fromkeys(keys, actual))
+    return tensors
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to replace a folder unless all that is in it was written there by `save`."""
+    if not folder.is_dir():
+        return
+    found = {path.name for path in folder.iterdir()}
+    written = set[str]()
+    if MANIFEST in found:
+        listed = decode_json(read_bytes(folder / MANIFEST), folder / MANIFEST).get("files")
+        written = {MANIFEST, *(listed if isinstance(listed, dict) else ())}
+    if others := sorted(found - written):
+        cure = "choose another folder, or move them away"
+        raise CheckpointError(str(folder), "holds files that groundup did not write there", got=others, cure=cure)
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -1,0 +1,359 @@
+"""BERT (Devlin et al. 2019) as Hugging Face stores it: post-norm blocks, learned positions, two token types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from groundup.errors import ConfigError
+from groundup.families.keymap import Constant, Copy, KeyMap, Rename, Rule
+from groundup.families.values import Values, default_labels, read_labels, write_labels
+from groundup.model.config import (
+    Activation,
+    ClassificationHead,
+    Dropout,
+    Head,
+    LayerNormConfig,
+    LearnedPositions,
+    MaskedLMHead,
+    ModelConfig,
+    NextSentenceHead,
+    PlainFeedForward,
+    SpanHead,
+    TokenHead,
+)
+
+_ACTIVATIONS: Final[dict[str, Activation]] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python": "gelu",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+}
+_ARCHITECTURES: Final[dict[str, tuple[str, ...]]] = {
+    "BertModel": (),
+    "BertForPreTraining": ("masked_lm", "next_sentence"),
+    "BertForMaskedLM": ("masked_lm",),
+    "BertForNextSentencePrediction": ("next_sentence",),
+    "BertForSequenceClassification": ("classification",),
+    "BertForTokenClassification": ("token",),
+    "BertForQuestionAnswering": ("span",),
+}
+_HEADS: Final = ("masked_lm", "next_sentence", "classification", "token", "span")
+_MARKERS: Final = {
+    "masked_lm": "cls.predictions.transform.dense.weight",
+    "next_sentence": "cls.seq_relationship.weight",
+    "span": "qa_outputs.weight",
+}
+"""A tensor that tells of a head. `classifier.weight` tells of two, so there the architecture has to say which."""
+_SETTINGS: Final = frozenset(
+    {
+        "add_cross_attention",
+        "architectures",
+        "attention_probs_dropout_prob",
+        "classifier_dropout",
+        "hidden_act",
+        "hidden_dropout_prob",
+        "hidden_size",
+        "id2label",
+        "initializer_range",
+        "intermediate_size",
+        "is_decoder",
+        "is_encoder_decoder",
+        "label2id",
+        "layer_norm_eps",
+        "max_position_embeddings",
+        "model_type",
+        "num_attention_heads",
+        "num_hidden_layers",
+        "num_labels",
+        "pad_token_id",
+        "pooler_type",
+        "position_embedding_type",
+        "problem_type",
+        "pruned_heads",
+        "quantization_config",
+        "tie_word_embeddings",
+        "type_vocab_size",
+        "vocab_size",
+    }
+)
+
+
+class Bert:
+    """The family `bert`."""
+
+    model_type = "bert"
+
+    def to_config(
+        self, config: Mapping[str, Any], names: Collection[str], heads: Sequence[Head] | None, where: str
+    ) -> ModelConfig:
+        """The design of a folder. Absent keys mean what they mean to Hugging Face's BertConfig."""
+        values = Values(config, where)
+        values.check_spelling(_SETTINGS)
+        _refuse_other_arithmetic(values)
+        vocab_size, hidden_size = values.count("vocab_size", 30522), values.count("hidden_size", 768)
+        num_heads = values.count("num_attention_heads", 12)
+        if hidden_size % num_heads:
+            raise values.error("num_attention_heads", f"must divide hidden_size {hidden_size}")
+        padding_id = None if config.get("pad_token_id", 0) is None else values.count("pad_token_id", 0, least=0)
+        if padding_id is not None and padding_id >= vocab_size:
+            raise values.error("pad_token_id", f"must be below vocab_size {vocab_size}")
+        activation = values.choice("hidden_act", "gelu", _ACTIVATIONS)
+        dropout = values.number("hidden_dropout_prob", 0.1)
+        found = _read_heads(values, names, activation, dropout) if heads is None else _adapt_heads(heads, activation)
+        return ModelConfig(
+            vocab_size=vocab_size,
+            hidden_size=hidden_size,
+            num_layers=values.count("num_hidden_layers", 12),
+            num_heads=num_heads,
+            intermediate_size=values.count("intermediate_size", 3072),
+            max_length=values.count("max_position_embeddings", 512),
+            num_token_types=values.count("type_vocab_size", 2),
+            position=LearnedPositions(),
+            norm=LayerNormConfig(eps=values.number("layer_norm_eps", 1e-12, above=0.0)),
+            norm_places=("embedding", "residual"),
+            feed_forward=PlainFeedForward(activation=activation),
+            dropout=Dropout(
+                embedding=dropout, attention=values.number("attention_probs_dropout_prob", 0.1), residual=dropout
+            ),
+            tie_embeddings=values.flag("tie_word_embeddings", True),
+            initializer_range=values.number("initializer_range", 0.02, above=0.0),
+            padding_id=padding_id,
+            pooler=heads is None and _prefix(names) + "pooler.dense.weight" in names and not _needs_pooler(found),
+            heads=found,
+        )
+
+    def from_config(self, config: ModelConfig) -> dict[str, Any] | None:
+        """The config.json of a design; None unless reading it again gives the same design."""
+        theirs = {ours: name for name, ours in reversed(_ACTIVATIONS.items())}
+        labelled = next((head for head in config.heads if isinstance(head, ClassificationHead | TokenHead)), None)
+        hidden_dropout = config.dropout.residual
+        own_dropout = None if labelled is None or labelled.dropout == hidden_dropout else labelled.dropout
+        written = {
+            "model_type": self.model_type,
+            "architectures": [_architecture({head.kind for head in config.heads})],
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "num_hidden_layers": config.num_layers,
+            "num_attention_heads": config.num_heads,
+            "intermediate_size": config.intermediate_size,
+            "hidden_act": theirs[config.feed_forward.activation],
+            "hidden_dropout_prob": hidden_dropout,
+            "attention_probs_dropout_prob": config.dropout.attention,
+            "classifier_dropout": own_dropout,
+            "max_position_embeddings": config.max_length,
+            "type_vocab_size": config.num_token_types,
+            "initializer_range": config.initializer_range,
+            "layer_norm_eps": config.norm.eps,
+            "pad_token_id": config.padding_id,
+            "position_embedding_type": "absolute",
+            "tie_word_embeddings": config.tie_embeddings,
+        }
+        if labelled is not None:
+            written |= write_labels(default_labels(labelled.num_labels))
+        try:
+            again = self.to_config(written, self.write_map(config).expand(_telling_names(config)), None, "design")
+        except ConfigError:
+            return None
+        return written if _canonical(again) == _canonical(config) else None
+
+    def read_map(self, config: Mapping[str, Any], names: Collection[str]) -> KeyMap:
+        """The rules for a folder, whether its names carry `bert.` or not."""
+        declared = _declared_heads(config)
+        classifier = next((kind for kind in ("classification", "token") if kind in declared), None)
+        is_tied = config.get("tie_word_embeddings", True)
+        return KeyMap(_rules(_prefix(names), classifier, is_tied, "cls.predictions.decoder.bias" in names))
+
+    def write_map(self, config: ModelConfig) -> KeyMap:
+        """The rules of a design: a stack alone has no prefix, as Hugging Face writes it."""
+        kinds = [head.kind for head in config.heads]
+        classifier = next((kind for kind in ("classification", "token") if kind in kinds), None)
+        return KeyMap(_rules("bert." if kinds else "", classifier, config.tie_embeddings, has_decoder_bias=True))
+
+    def is_backbone(self, name: str) -> bool:
+        """Whether a tensor belongs to the stack itself."""
+        return name.removeprefix("bert.").startswith(("embeddings.", "encoder.", "pooler."))
+
+    def settings(self) -> frozenset[str]:
+        """The keys of config.json that decide about arithmetic or heads."""
+        return _SETTINGS
+
+
+BERT: Final = Bert()
+
+
+def _refuse_other_arithmetic(values: Values) -> None:
+    values.require("position_embedding_type", ("absolute",), "is not supported; only 'absolute' is")
+    values.require("is_decoder", (False,), "a BERT decoder is not supported")
+    values.require("add_cross_attention", (False,), "cross-attention is not supported")
+    values.require("is_encoder_decoder", (False,), "an encoder-decoder is not supported")
+    values.require("pruned_heads", ({}, []), "single heads of attention cannot be missing")
+    values.require("pooler_type", ("first_token_transform",), "is not supported; only 'first_token_transform' is")
+    values.require("quantization_config", (), "quantised weights are not supported")
+
+
+def _declared_heads(config: Mapping[str, Any]) -> set[str]:
+    """The heads that `architectures` names, as far as it is known."""
+    return {kind for name in config.get("architectures") or () for kind in _ARCHITECTURES.get(name, ())}
+
+
+def _read_heads(values: Values, names: Collection[str], activation: Activation, dropout: float) -> tuple[Head, ...]:
+    """The heads of a folder: those that its architecture names, and those of which it holds tensors."""
+    for name in values.config.get("architectures") or ():
+        if name not in _ARCHITECTURES:
+            known = ", ".join(_ARCHITECTURES)
+            raise values.error("architectures", f"{name!r} is not supported", f"known are {known}; or give other heads")
+    kinds = _declared_heads(values.config) | {kind for kind, name in _MARKERS.items() if name in names}
+    if "classifier.weight" in names and not kinds & {"classification", "token"}:
+        cure = "name BertForSequenceClassification or BertForTokenClassification, or give other heads"
+        raise values.error("architectures", "does not say what `classifier.weight` classifies", cure)
+    own_dropout = dropout
+    if values.config.get("classifier_dropout") is not None:
+        own_dropout = values.number("classifier_dropout", dropout)
+    if "classification" in kinds:
+        _refuse_other_tasks(values)
+    heads: list[Head] = []
+    for kind in _HEADS:
+        if kind in kinds:
+            heads.append(_build_head(kind, values, activation, own_dropout))
+    return tuple(heads)
+
+
+def _refuse_other_tasks(values: Values) -> None:
+    why = "only single-label classification is supported"
+    values.require("problem_type", ("single_label_classification",), why)
+    if len(read_labels(values.config, values.where)) == 1 and values.config.get("problem_type") is None:
+        raise values.error("id2label", f"one label means regression; {why}", "give other heads")
+
+
+def _build_head(kind: str, values: Values, activation: Activation, dropout: float) -> Head:
+    match kind:
+        case "masked_lm":
+            return MaskedLMHead(activation=activation)
+        case "next_sentence":
+            return NextSentenceHead()
+        case "classification":
+            return ClassificationHead(num_labels=len(read_labels(values.config, values.where)), dropout=dropout)
+        case "token":
+            return TokenHead(num_labels=len(read_labels(values.config, values.where)), dropout=dropout)
+        case _:
+            return SpanHead()
+
+
+def _adapt_heads(heads: Sequence[Head], activation: Activation) -> tuple[Head, ...]:
+    """A masked-LM head takes the activation that the folder's weights were trained with, unless it names one."""
+    return tuple(
+        head.model_copy(update={"activation": activation})
+        if isinstance(head, MaskedLMHead) and "activation" not in head.model_fields_set
+        else head
+        for head in heads
+    )
+
+
+def _needs_pooler(heads: Sequence[Head]) -> bool:
+    return any(head.kind in ("classification", "next_sentence") for head in heads)
+
+
+def _architecture(kinds: set[str]) -> str:
+    """What transformers should open: a fine-tuned head before those of pretraining."""
+    for name in ("BertForSequenceClassification", "BertForTokenClassification", "BertForQuestionAnswering"):
+        if kinds & set(_ARCHITECTURES[name]):
+            return name
+    return next(name for name, needed in _ARCHITECTURES.items() if set(needed) == kinds)
+
+
+def _telling_names(config: ModelConfig) -> list[str]:
+    """Our names of the tensors by whose presence a folder tells what the design has."""
+    names = ["pooler.weight"] if config.has_pooler else []
+    return names + [
+        f"heads.{head.kind}.{'dense' if head.kind == 'masked_lm' else 'linear'}.weight" for head in config.heads
+    ]
+
+
+def _canonical(config: ModelConfig) -> ModelConfig:
+    """The design with what is the same thing said in one way."""
+    head_dim = config.resolved_head_dim
+    return config.model_copy(
+        update={
+            "head_dim": None if head_dim * config.num_heads == config.hidden_size else head_dim,
+            "num_kv_heads": None if config.num_kv_heads == config.num_heads else config.num_kv_heads,
+            "norm_places": tuple(sorted(config.norm_places)),
+            "heads": tuple(sorted(config.heads, key=lambda head: head.kind)),
+            "pooler": config.pooler and not _needs_pooler(config.heads),
+        }
+    )
+
+
+def _prefix(names: Collection[str]) -> str:
+    return "bert." if any(name.startswith("bert.") for name in names) else ""
+
+
+def _rules(prefix: str, classifier: str | None, is_tied: bool, has_decoder_bias: bool) -> tuple[Rule, ...]:
+    layer, block = f"{prefix}encoder.layer.{{i}}.", "blocks.{i}."
+    rules: list[Rule] = [
+        Rename(f"{prefix}embeddings.word_embeddings.weight", "embedding.token.weight"),
+        Rename(f"{prefix}embeddings.position_embeddings.weight", "embedding.position.weight"),
+        Rename(f"{prefix}embeddings.token_type_embeddings.weight", "embedding.token_type.weight"),
+        *_norm(f"{prefix}embeddings.LayerNorm", "embedding.norm"),
+        *_linear(f"{layer}attention.self.query", f"{block}attention.q"),
+        *_linear(f"{layer}attention.self.key", f"{block}attention.k"),
+        *_linear(f"{layer}attention.self.value", f"{block}attention.v"),
+        *_linear(f"{layer}attention.output.dense", f"{block}attention.o"),
+        *_norm(f"{layer}attention.output.LayerNorm", f"{block}attention_norms.residual"),
+        *_linear(f"{layer}intermediate.dense", f"{block}feed_forward.up"),
+        *_linear(f"{layer}output.dense", f"{block}feed_forward.down"),
+        *_norm(f"{layer}output.LayerNorm", f"{block}feed_forward_norms.residual"),
+        *_linear(f"{prefix}pooler.dense", "pooler"),
+        *_linear("cls.predictions.transform.dense", "heads.masked_lm.dense"),
+        *_norm("cls.predictions.transform.LayerNorm", "heads.masked_lm.norm"),
+        *_linear("cls.seq_relationship", "heads.next_sentence.linear"),
+        *_linear("qa_outputs", "heads.span.linear"),
+        Constant(f"{prefix}embeddings.position_ids", _counts_up),
+        Constant(f"{prefix}embeddings.token_type_ids", _is_zero),
+    ]
+    if classifier is not None:
+        rules += _linear("classifier", f"heads.{classifier}.linear")
+    return (*rules, *_decoder(is_tied, has_decoder_bias))
+
+
+def _decoder(is_tied: bool, has_decoder_bias: bool) -> list[Rule]:
+    bias, decoder = "cls.predictions.bias", "cls.predictions.decoder"
+    if is_tied:
+        return [
+            Rename(bias, "heads.masked_lm.bias"),
+            Copy(f"{decoder}.bias", "heads.masked_lm.bias"),
+            Copy(f"{decoder}.weight", "embedding.token.weight"),
+        ]
+    weight = Rename(f"{decoder}.weight", "heads.masked_lm.decoder.weight")
+    if not has_decoder_bias:
+        return [weight, Rename(bias, "heads.masked_lm.bias")]
+    # transformers 5 computes with the decoder's bias and keeps the other one unused; older releases tie the two.
+    copy = Copy(bias, "heads.masked_lm.bias", is_written=True, must_agree=False)
+    return [weight, Rename(f"{decoder}.bias", "heads.masked_lm.bias"), copy]
+
+
+def _linear(theirs: str, ours: str) -> list[Rule]:
+    return [Rename(f"{theirs}.{part}", f"{ours}.{part}") for part in ("weight", "bias")]
+
+
+def _norm(theirs: str, ours: str) -> list[Rule]:
+    """Folders converted from TensorFlow in early releases call a norm's weight gamma and its bias beta."""
+    return [
+        Rename(f"{theirs}.weight", f"{ours}.weight", (f"{theirs}.gamma",)),
+        Rename(f"{theirs}.bias", f"{ours}.bias", (f"{theirs}.beta",)),
+    ]
+
+
+def _counts_up(tensor: Tensor) -> bool:
+    return torch.equal(tensor.flatten(), torch.arange(tensor.numel(), dtype=tensor.dtype))
+
+
+def _is_zero(tensor: Tensor) -> bool:
+    return not tensor.any()

@@ -1,0 +1,52 @@
+"""What a published family is to the rest of the house: values and names, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from groundup.families.keymap import KeyMap
+from groundup.model.config import Head, ModelConfig
+
+
+class Family(Protocol):
+    """One published family: how its config.json and its tensor names translate."""
+
+    model_type: str
+    """What its config.json says in `model_type`."""
+
+    def to_config(
+        self, config: Mapping[str, Any], names: Collection[str], heads: Sequence[Head] | None, where: str
+    ) -> ModelConfig:
+        """The design that a config.json and the names of its folder's tensors describe.
+
+        Args:
+            config: the content of config.json.
+            names: the names of all tensors of the folder.
+            heads: what should stand on top; None for the folder's own heads (and pooler).
+            where: the file, for errors.
+
+        Raises:
+            ConfigError: a value of the wrong type, or one that would make the arithmetic another than ours.
+        """
+        ...
+
+    def from_config(self, config: ModelConfig) -> dict[str, Any] | None:
+        """The config.json of a design, labels aside; None where the family cannot express the design exactly."""
+        ...
+
+    def read_map(self, config: Mapping[str, Any], names: Collection[str]) -> KeyMap:
+        """The rules for a folder, by what its config.json and its tensor names say."""
+        ...
+
+    def write_map(self, config: ModelConfig) -> KeyMap:
+        """The rules for writing a design."""
+        ...
+
+    def is_backbone(self, name: str) -> bool:
+        """Whether a tensor of theirs belongs to the stack itself, and not to a head."""
+        ...
+
+    def settings(self) -> frozenset[str]:
+        """The keys of config.json that decide about arithmetic; all others describe."""
+        ...

@@ -1,0 +1,172 @@
+"""Their tensor names to ours and back, by rules that must account for every tensor in both directions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from groundup.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Rename:
+    """One name on each side; `{i}` stands for a number, `{name}` for any text, that is the same on both."""
+
+    theirs: str
+    """The name that is written, and read."""
+    ours: str
+    older: tuple[str, ...] = ()
+    """Further names under which older folders hold the same tensor: read, never written."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A tensor of theirs that repeats one of ours: what they tie, and some files hold twice."""
+
+    theirs: str
+    ours: str
+    is_written: bool = False
+    """Whether to write the copy too; the format's own readers restore it where it is absent otherwise."""
+    must_agree: bool = True
+    """False for a tensor that the published model never computes with, and that may therefore differ."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A tensor of theirs that is no weight, such as the numbers 0, 1, 2 ... of a buffer."""
+
+    theirs: str
+    is_expected: Callable[[Tensor], bool]
+    """Whether it holds what the model would compute anyway."""
+
+
+Rule = Rename | Copy | Constant
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A folder's tensors under our names."""
+
+    tensors: dict[str, Tensor]
+    theirs: dict[str, str]
+    """Our name to the name in the folder."""
+    unused: tuple[str, ...]
+    """Names in the folder of tensors that the published model holds but never computes with, where they differ."""
+
+
+@dataclass(frozen=True)
+class KeyMap:
+    """The rules of one folder or one design."""
+
+    rules: tuple[Rule, ...]
+
+    def read(self, tensors: Mapping[str, Tensor], where: str) -> Renamed:
+        """Rename a folder's tensors.
+
+        Raises:
+            CheckpointError: a tensor that no rule knows, two for one of ours, or a copy that differs from its original.
+        """
+        ours, theirs = dict[str, Tensor](), dict[str, str]()
+        others: list[tuple[str, Copy | Constant]] = []
+        for name, tensor in tensors.items():
+            rule, part = self._find(name)
+            match rule:
+                case Rename():
+                    target = _fill(rule.ours, part)
+                    if target in ours:
+                        raise CheckpointError(where, f"the tensors {theirs[target]!r} and {name!r} are the same one")
+                    ours[target], theirs[target] = tensor, name
+                case Copy() | Constant():
+                    others.append((name, rule))
+        if left := self.unknown(tensors):
+            raise CheckpointError(
+                where, f"holds {describe_names(left, self.expand(ours))} that the design does not have"
+            )
+        unused = tuple(name for name, rule in others if not _is_redundant(tensors[name], rule, ours, where, name))
+        return Renamed(ours, theirs, unused)
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """The names of theirs that no rule knows."""
+        return [name for name in names if self._find(name)[0] is None]
+
+    def write(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Our tensors under their names. CheckpointError where one has no name there."""
+        written = {}
+        for ours, tensor in tensors.items():
+            if (theirs := self.name_of(ours)) is None:
+                raise CheckpointError(ours, "has no name in the published format")
+            written[theirs] = tensor
+        for rule in self.rules:
+            if isinstance(rule, Copy) and rule.is_written and rule.ours in tensors:
+                written[rule.theirs] = tensors[rule.ours]
+        return written
+
+    def expand(self, ours: Iterable[str]) -> list[str]:
+        """The names that `write` would give to tensors of these names of ours; those without one are left out."""
+        return [name for name in map(self.name_of, ours) if name is not None]
+
+    def name_of(self, ours: str) -> str | None:
+        """Their name of one of our tensors."""
+        for rule in self.rules:
+            if isinstance(rule, Rename) and (part := _match(rule.ours, ours)) is not None:
+                return _fill(rule.theirs, part)
+        return None
+
+    def _find(self, theirs: str) -> tuple[Rule | None, str]:
+        for rule in self.rules:
+            patterns = (rule.theirs, *rule.older) if isinstance(rule, Rename) else (rule.theirs,)
+            for pattern in patterns:
+                if (part := _match(pattern, theirs)) is not None:
+                    return rule, part
+        return None, ""
+
+
+def describe_names(names: Collection[str], known: Collection[str], limit: int = 4) -> str:
+    """Some names for an error, each with the nearest known one."""
+    parts = []
+    for name in sorted(names)[:limit]:
+        near = get_close_matches(name, known, n=1, cutoff=0.7)
+        parts.append(repr(name) + (f" (nearest: {near[0]!r})" if near and near[0] != name else ""))
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{'the tensors' if len(names) > 1 else 'the tensor'} {', '.join(parts)}{more}"
+
+
+def _is_redundant(tensor: Tensor, rule: Copy | Constant, ours: Mapping[str, Tensor], where: str, name: str) -> bool:
+    """Whether nothing is lost without this tensor; CheckpointError where that would change what the model computes."""
+    if isinstance(rule, Constant):
+        if not rule.is_expected(tensor):
+            raise CheckpointError(where, f"the tensor {name!r} holds other values than the model computes with")
+        return True
+    original = ours.get(rule.ours)
+    if original is None:
+        raise CheckpointError(where, f"the tensor {name!r} repeats {rule.ours!r}, which is missing")
+    is_equal = original.shape == tensor.shape and torch.equal(original, tensor)
+    if not is_equal and rule.must_agree:
+        raise CheckpointError(
+            where,
+            f"the tensor {name!r} differs from {rule.ours!r}, with which it is tied",
+            cure='set "tie_word_embeddings": false in config.json if the two were trained apart',
+        )
+    return is_equal
+
+
+def _match(pattern: str, name: str) -> str | None:
+    """What stands at the placeholder, "" for a pattern without one, None where the name does not fit."""
+    found = _compile(pattern).fullmatch(name)
+    return None if found is None else (found.groupdict().get("part") or "")
+
+
+def _fill(pattern: str, part: str) -> str:
+    return pattern.replace("{i}", part).replace("{name}", part)
+
+
+@lru_cache(maxsize=1024)
+def _compile(pattern: str) -> re.Pattern[str]:
+    text = re.escape(pattern).replace(r"\{i\}", "(?P<part>0|[1-9][0-9]*)").replace(r"\{name\}", "(?P<part>.+)")
+    return re.compile(text, re.DOTALL)

@@ -1,0 +1,11 @@
+"""All families, in the order in which a design is offered to them for writing: the last one can express every design."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundup.families.bert import BERT
+from groundup.families.family import Family
+from groundup.families.native import NATIVE
+
+FAMILIES: Final[tuple[Family, ...]] = (BERT, NATIVE)
