@@ -14,7 +14,7 @@ from groundup.model.config import Dropout, ModelConfig
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.masked import Masked
-from groundup.objectives.protocol import Batch, Objective
+from groundup.objectives.protocol import Batch, Objective, Task
 from groundup.tasks.classification import Classification
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
@@ -51,6 +51,8 @@ MEMBERS = {
         False,
     ),
 }
+
+TASKS = {"classification"}
 
 
 @pytest.fixture(params=sorted(MEMBERS))
@@ -107,6 +109,11 @@ def gradient(model: Transformer, totals: list[torch.Tensor]) -> torch.Tensor:
     for total in totals:
         total.backward()
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+
+
+def test_members_implement_the_protocols(objective: Objective) -> None:
+    assert isinstance(objective, Objective)
+    assert isinstance(objective, Task) == (objective.config.kind in TASKS)
 
 
 def test_settings_survive_json(member: Member) -> None:

@@ -18,8 +18,8 @@ from groundup.errors import DataError
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 1000
-_MAX_DRAWS = 1 << 22
-"""Item draws held at a time (32 MiB): it bounds memory and does not change the result."""
+_MAX_DRAWS = 1 << 18
+"""Item draws held at a time (2 MiB, which a cache holds): it bounds memory and does not change the result."""
 
 
 class Interval(NamedTuple):
@@ -78,13 +78,15 @@ def bootstrap_ratio(
 
     For means over parts of items (tokens of sentences), where parts of one item are alike and must be drawn together.
     """
-    pairs = np.stack([numerators, denominators], axis=1).astype(np.float64)
-    top, bottom = pairs.sum(axis=0)
+    columns = [np.asarray(each, dtype=np.float64) for each in (numerators, denominators)]
+    top, bottom = (float(column.sum()) for column in columns)
     if bottom == 0:
         raise DataError("metrics", "there is nothing to divide by", got=bottom)
-    drawn = np.concatenate([pairs[chosen].sum(axis=1) for chosen in _draw_items(len(pairs), num_resamples, seed)])
-    drawn = drawn[drawn[:, 1] != 0]
-    return Interval(float(top / bottom), *percentile_interval(drawn[:, 0] / drawn[:, 1], confidence))
+    draws = _draw_items(len(columns[0]), num_resamples, seed)
+    drawn = [[column.take(chosen).sum(axis=1) for column in columns] for chosen in draws]
+    tops, bottoms = np.concatenate(drawn, axis=1)
+    kept = bottoms != 0
+    return Interval(top / bottom, *percentile_interval(tops[kept] / bottoms[kept], confidence))
 
 
 def bootstrap_mean(

@@ -37,7 +37,7 @@ def sklearn_scores(labels: np.ndarray, predictions: np.ndarray, num_classes: int
         )[:3]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(answers())
 def test_scores_equal_those_of_sklearn(case: tuple[np.ndarray, np.ndarray, int]) -> None:
     labels, predictions, num_classes = case

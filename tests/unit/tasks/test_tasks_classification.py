@@ -11,7 +11,7 @@ from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.readers.table import Example
 from groundup.tasks.classification import UNLABELLED, Classification, ClassificationTask, encode_table, find_labels
-from groundup.text.sample import Sample
+from groundup.text.sample import Sample, Samples
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
 
 ROWS = [
@@ -54,6 +54,7 @@ def model(tokenizer: Tokenizer, task: ClassificationTask) -> Transformer:
 
 def test_rows_become_samples_in_their_order(task: ClassificationTask, tokenizer: Tokenizer) -> None:
     samples = task.encode(ROWS, "films.tsv")
+    assert isinstance(samples, Samples)
     assert len(samples) == 5
     for number, example in enumerate(ROWS):
         sample, encoded = samples[number], tokenizer.encode(example.text)
