@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-import torch
-from torch import Tensor
-
 from groundup.errors import ConfigError
-from groundup.families.keymap import Constant, Copy, KeyMap, Rename, Rule
+from groundup.families.bert_names import build_rules, find_prefix
+from groundup.families.keymap import KeyMap
 from groundup.families.values import Values, default_labels, read_labels, write_labels
 from groundup.model.config import (
     Activation,
@@ -126,7 +124,7 @@ class Bert:
             tie_embeddings=values.flag("tie_word_embeddings", True),
             initializer_range=values.number("initializer_range", 0.02, above=0.0),
             padding_id=padding_id,
-            pooler=heads is None and _prefix(names) + "pooler.dense.weight" in names and not _needs_pooler(found),
+            pooler=heads is None and find_prefix(names) + "pooler.dense.weight" in names and not _needs_pooler(found),
             heads=found,
         )
 
@@ -169,13 +167,13 @@ class Bert:
         declared = _declared_heads(config)
         classifier = next((kind for kind in ("classification", "token") if kind in declared), None)
         is_tied = config.get("tie_word_embeddings", True)
-        return KeyMap(_rules(_prefix(names), classifier, is_tied, "cls.predictions.decoder.bias" in names))
+        return KeyMap(build_rules(find_prefix(names), classifier, is_tied, "cls.predictions.decoder.bias" in names))
 
     def write_map(self, config: ModelConfig) -> KeyMap:
         """The rules of a design: a stack alone has no prefix, as Hugging Face writes it."""
         kinds = [head.kind for head in config.heads]
         classifier = next((kind for kind in ("classification", "token") if kind in kinds), None)
-        return KeyMap(_rules("bert." if kinds else "", classifier, config.tie_embeddings, has_decoder_bias=True))
+        return KeyMap(build_rules("bert." if kinds else "", classifier, config.tie_embeddings, has_decoder_bias=True))
 
     def is_backbone(self, name: str) -> bool:
         """Whether a tensor belongs to the stack itself."""
@@ -289,71 +287,3 @@ def _canonical(config: ModelConfig) -> ModelConfig:
             "pooler": config.pooler and not _needs_pooler(config.heads),
         }
     )
-
-
-def _prefix(names: Collection[str]) -> str:
-    return "bert." if any(name.startswith("bert.") for name in names) else ""
-
-
-def _rules(prefix: str, classifier: str | None, is_tied: bool, has_decoder_bias: bool) -> tuple[Rule, ...]:
-    layer, block = f"{prefix}encoder.layer.{{i}}.", "blocks.{i}."
-    rules: list[Rule] = [
-        Rename(f"{prefix}embeddings.word_embeddings.weight", "embedding.token.weight"),
-        Rename(f"{prefix}embeddings.position_embeddings.weight", "embedding.position.weight"),
-        Rename(f"{prefix}embeddings.token_type_embeddings.weight", "embedding.token_type.weight"),
-        *_norm(f"{prefix}embeddings.LayerNorm", "embedding.norm"),
-        *_linear(f"{layer}attention.self.query", f"{block}attention.q"),
-        *_linear(f"{layer}attention.self.key", f"{block}attention.k"),
-        *_linear(f"{layer}attention.self.value", f"{block}attention.v"),
-        *_linear(f"{layer}attention.output.dense", f"{block}attention.o"),
-        *_norm(f"{layer}attention.output.LayerNorm", f"{block}attention_norms.residual"),
-        *_linear(f"{layer}intermediate.dense", f"{block}feed_forward.up"),
-        *_linear(f"{layer}output.dense", f"{block}feed_forward.down"),
-        *_norm(f"{layer}output.LayerNorm", f"{block}feed_forward_norms.residual"),
-        *_linear(f"{prefix}pooler.dense", "pooler"),
-        *_linear("cls.predictions.transform.dense", "heads.masked_lm.dense"),
-        *_norm("cls.predictions.transform.LayerNorm", "heads.masked_lm.norm"),
-        *_linear("cls.seq_relationship", "heads.next_sentence.linear"),
-        *_linear("qa_outputs", "heads.span.linear"),
-        Constant(f"{prefix}embeddings.position_ids", _counts_up),
-        Constant(f"{prefix}embeddings.token_type_ids", _is_zero),
-    ]
-    if classifier is not None:
-        rules += _linear("classifier", f"heads.{classifier}.linear")
-    return (*rules, *_decoder(is_tied, has_decoder_bias))
-
-
-def _decoder(is_tied: bool, has_decoder_bias: bool) -> list[Rule]:
-    bias, decoder = "cls.predictions.bias", "cls.predictions.decoder"
-    if is_tied:
-        return [
-            Rename(bias, "heads.masked_lm.bias"),
-            Copy(f"{decoder}.bias", "heads.masked_lm.bias"),
-            Copy(f"{decoder}.weight", "embedding.token.weight"),
-        ]
-    weight = Rename(f"{decoder}.weight", "heads.masked_lm.decoder.weight")
-    if not has_decoder_bias:
-        return [weight, Rename(bias, "heads.masked_lm.bias")]
-    # transformers 5 computes with the decoder's bias and keeps the other one unused; older releases tie the two.
-    copy = Copy(bias, "heads.masked_lm.bias", is_written=True, must_agree=False)
-    return [weight, Rename(f"{decoder}.bias", "heads.masked_lm.bias"), copy]
-
-
-def _linear(theirs: str, ours: str) -> list[Rule]:
-    return [Rename(f"{theirs}.{part}", f"{ours}.{part}") for part in ("weight", "bias")]
-
-
-def _norm(theirs: str, ours: str) -> list[Rule]:
-    """Folders converted from TensorFlow in early releases call a norm's weight gamma and its bias beta."""
-    return [
-        Rename(f"{theirs}.weight", f"{ours}.weight", (f"{theirs}.gamma",)),
-        Rename(f"{theirs}.bias", f"{ours}.bias", (f"{theirs}.beta",)),
-    ]
-
-
-def _counts_up(tensor: Tensor) -> bool:
-    return torch.equal(tensor.flatten(), torch.arange(tensor.numel(), dtype=tensor.dtype))
-
-
-def _is_zero(tensor: Tensor) -> bool:
-    return not tensor.any()

@@ -1,4 +1,4 @@
-"""All families, in the order in which a design is offered to them for writing: the last one can express every design."""
+"""All families, in the order in which a design is offered to them for writing; the last one can express any."""
 
 from __future__ import annotations
 
