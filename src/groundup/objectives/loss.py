@@ -16,8 +16,8 @@ _LARGE_BLOCK = 1 << 26
 def cross_entropy_sum(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, " rows"]) -> Float[Tensor, ""]:
     """The summed negative log-likelihood of `labels`, in fp32 (float64 for float64 logits).
 
-    The backward pass writes the gradient over the logits, so the peak is one `[rows, classes]` tensor where
-    `torch.nn.functional.cross_entropy` holds three. Hence the logits must have no other use whose backward needs them;
+    The backward pass writes the gradient over the logits, so the peak is one `[rows, classes]` tensor, where
+    `torch.nn.functional.cross_entropy` holds two. Hence the logits must have no other use whose backward needs them;
     autograd refuses such a graph with an error.
     """
     return _CrossEntropySum.apply(logits, labels)
