@@ -37,7 +37,7 @@ class CheckpointError(GroundupError):
 
 
 class TrainingError(GroundupError):
-    """Training cannot go on: a loss that is not finite, a step without a single target, a full disk."""
+    """Training cannot go on: a loss that is not finite, a step without a single target."""
 
 
 class MissingExtraError(ConfigError):

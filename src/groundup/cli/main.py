@@ -1,0 +1,156 @@
+"""The command line: one function a verb. Nothing heavy is imported until a verb needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundup.errors import GroundupError
+
+app = typer.Typer(
+    name="groundup",
+    help="Design, pretrain, fine-tune, evaluate and ship transformer language models, in English and Chinese.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(
+    help="Look at and prepare the text a recipe learns from.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(data_app, name="data")
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe (YAML file).", metavar="RECIPE")]
+TargetArgument = Annotated[str, typer.Argument(help="A recipe, a run folder or a model folder.", metavar="TARGET")]
+ModelArgument = Annotated[str, typer.Argument(help="A model folder, a run folder or a recipe.", metavar="MODEL")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Settings of the recipe to change.", metavar="[KEY.PATH=VALUE]...")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(installed_version("groundup"))
+        raise typer.Exit
+
+
+@app.command(epilog="Example: groundup check recipes/sst2.yaml optimizer.learning_rate=3e-4")
+def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Validate a recipe and its data without training: keys, files, labels, lengths, memory, one batch."""
+    from groundup.verbs.check import check as run
+
+    _print(run(recipe, overrides or ()), as_json)
+
+
+@app.command(epilog="Example: groundup train recipes/sst2.yaml seed=2 output=runs/sst2-seed2")
+def train(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    accept_inexact: Annotated[
+        bool, typer.Option("--accept-inexact", help="Resume although threads, device or torch differ.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pretrain or fine-tune, whichever the recipe says. A run that was killed continues where it was."""
+    from groundup.verbs.train import train as run
+
+    report = run(recipe, overrides or (), accept_inexact=accept_inexact, quiet=quiet)
+    _print(report, as_json)
+    if report.stopped_by is not None:
+        raise typer.Exit(128 + report.stopped_by)
+
+
+@app.command(epilog="Example: groundup evaluate runs/sst2 data.validation=my-test.tsv")
+def evaluate(target: TargetArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Score a trained model on its recipe's validation data, or on what the overrides name."""
+    from groundup.verbs.evaluate import evaluate as run
+
+    _print(run(target, overrides or ()), as_json)
+
+
+@app.command(epilog='Example: groundup predict runs/sst2 "a charming journey"')
+def predict(
+    model: ModelArgument,
+    source: Annotated[
+        str, typer.Argument(help="A text, a .txt/.csv/.tsv/.jsonl file, or - for lines of standard input.")
+    ],
+    pair: Annotated[str | None, typer.Option(help="The second text, for tasks on pairs.")] = None,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Rows computed at once.")] = 256,
+) -> None:
+    """Predict: one JSON object a line. A classifier gives labels, a masked model fills in `[MASK]`."""
+    from groundup.verbs.predict import predict_stream
+
+    for row in predict_stream(model, source, pair=pair, batch_rows=batch_rows):
+        typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+@app.command(epilog="Example: groundup inspect runs/sst2")
+def inspect(target: TargetArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """What a recipe, a run or a model folder holds: design, parameters, FLOPs, memory, checkpoints, metrics."""
+    from groundup.verbs.inspect import inspect as run
+
+    _print(run(target, overrides or ()), as_json)
+
+
+@data_app.command("prepare", epilog="Example: groundup data prepare recipes/pretrain-en.yaml")
+def data_prepare(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Turn text into token shards ahead of training. Killed and started again, it continues."""
+    from groundup.verbs.data import prepare as run
+
+    _print(run(recipe, overrides or ()), as_json)
+
+
+@data_app.command("tokenizer", epilog="Example: groundup data tokenizer recipes/pretrain-zh.yaml")
+def data_tokenizer(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Train or load the recipe's tokenizer and report how well it fits the data."""
+    from groundup.verbs.data import tokenizer as run
+
+    _print(run(recipe, overrides or ()), as_json)
+
+
+@data_app.command("show", epilog="Example: groundup data show recipes/pretrain-zh.yaml --count 3")
+def data_show(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    count: Annotated[int, typer.Option(min=1, help="Sequences to show.")] = 5,
+    step: Annotated[int, typer.Option(min=0, help="The step whose batch is shown.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Decode the very batch that a step trains on, corruption and targets marked."""
+    from groundup.verbs.data import show as run
+
+    _print(run(recipe, overrides or (), count=count, step=step), as_json)
+
+
+def _print(report: object, as_json: bool) -> None:
+    """A report prints itself, or its JSON."""
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=1))  # type: ignore[attr-defined]
+    else:
+        typer.echo(str(report))
+
+
+def main() -> None:
+    """Run the command line. What a user can mend is one message on standard error and exit code 2."""
+    try:
+        app()
+    except GroundupError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        name = Path(error.filename).name if error.filename else "system"
+        sys.stderr.write(f"error: {error.filename or name}: {error.strerror or error}\n")
+        sys.exit(2)

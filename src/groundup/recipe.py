@@ -1,0 +1,110 @@
+"""One recipe: the union types of all rooms put together. It is stored with every checkpoint and every model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from groundup.config import Config, apply_overrides, expand_path, load_yaml, parse, to_json
+from groundup.errors import ConfigError
+from groundup.model.config import Design, Dropout, Head, ModelConfig
+from groundup.objectives.masked import Masked
+from groundup.optim.adamw import OptimizerConfig
+from groundup.optim.schedule import Linear, ScheduleConfig
+from groundup.readers.table import TableConfig
+from groundup.tasks.classification import Classification
+from groundup.text.corpus import CorpusConfig
+from groundup.text.tokenizer import TokenizerConfig
+from groundup.train.config import TrainConfig
+
+
+class FreshModel(Design):
+    """A model of your own design, trained from fresh weights."""
+
+    kind: Literal["transformer"] = "transformer"
+    vocab_size: PositiveInt | None = None
+    """Rows of the token embedding; null takes the tokenizer's."""
+
+    def resolve(self, vocab_size: int, padding_id: int | None, head: Head) -> ModelConfig:
+        """The design with the tokenizer's vocabulary and the head that the objective needs."""
+        if self.vocab_size is not None and self.vocab_size < vocab_size:
+            raise ConfigError(
+                "model.vocab_size",
+                f"is smaller than the tokenizer's vocabulary of {vocab_size}",
+                got=self.vocab_size,
+                cure="leave it out, and the tokenizer decides",
+            )
+        values = {name: getattr(self, name) for name in Design.model_fields}
+        values |= {"vocab_size": self.vocab_size or vocab_size, "padding_id": padding_id}
+        return ModelConfig.model_validate(values | {"heads": (*self.heads, head)})
+
+
+class PretrainedModel(Config):
+    """Weights from a model folder: ours, or one in Hugging Face layout."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    path: str
+    """A folder (`${NAME}` is taken from the environment), or a name on the hub."""
+    dropout: Dropout | None = None
+    """Dropout while training; null keeps what the folder's config says."""
+
+
+ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
+DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
+ObjectiveChoice = Annotated[Masked | Classification, Field(discriminator="kind")]
+
+
+class Recipe(Config):
+    """Everything a run needs to be repeated."""
+
+    seed: int = Field(1, ge=0)
+    """Of weights, order, corruption and dropout."""
+    output: str
+    """The run folder: checkpoints, metrics, the trained model."""
+    tokenizer: TokenizerConfig | None = None
+    """How text becomes ids; null takes the tokenizer of a pretrained model."""
+    data: DataChoice
+    """What is learnt from: a `corpus` of text, or a `table` of labelled rows."""
+    model: ModelChoice
+    """A design of your own, or pretrained weights."""
+    objective: ObjectiveChoice
+    """What is learnt: an objective for text, a task for labelled rows."""
+    optimizer: OptimizerConfig
+    """How weights are updated."""
+    schedule: ScheduleConfig = Linear()
+    """The learning rate over time."""
+    train: TrainConfig
+    """How long, how much at a time, what is kept."""
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+        """Read a YAML file and apply `key.path=value` overrides. Raises ConfigError with every problem found."""
+        return cls.from_values(apply_overrides(load_yaml(Path(path)), overrides), where=str(path))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object], *, where: str = "recipe") -> Recipe:
+        """Check plain values, such as those stored with a model."""
+        return parse(cls, values, where=where)
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON data, defaults included."""
+        return to_json(self)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return expand_path(self.output, "output")
+
+    @model_validator(mode="after")
+    def _check_fit(self) -> Self:
+        if self.data.kind != self.objective.data_kind:
+            raise ValueError(
+                f"objective: {self.objective.kind!r} learns from a {self.objective.data_kind}, got data of kind "
+                f"{self.data.kind!r}; choose data.kind={self.objective.data_kind} or another objective"
+            )
+        if self.tokenizer is None and self.model.kind != "pretrained":
+            raise ValueError("tokenizer: a model from fresh weights has none of its own; give one, kind wordpiece say")
+        return self

@@ -1,0 +1,55 @@
+"""The settings of the loop."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from groundup.config import Config
+
+Precision = Literal["fp32", "bf16"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+
+class TrainConfig(Config):
+    """How long, how much at a time, and what is kept."""
+
+    steps: PositiveInt | None = None
+    """Optimizer steps in all; give this or `epochs`."""
+    epochs: float | None = Field(None, gt=0.0)
+    """Passes over the training data; give this or `steps`."""
+    batch_size: PositiveInt = 32
+    """Sequences of one optimizer step, over all micro-batches."""
+    micro_batch_tokens: PositiveInt = 16384
+    """The most tokens computed at once. It bounds memory and does not change the result."""
+    clip_norm: float | None = Field(1.0, gt=0.0)
+    """Gradients are scaled down to this norm where they exceed it; null for never."""
+    precision: Precision = "fp32"
+    """`bf16` computes matrix products in bfloat16 and keeps weights and optimizer in fp32."""
+    device: DeviceChoice = "auto"
+    """`auto` takes a GPU where there is one."""
+    threads: PositiveInt | None = None
+    """CPU threads; null leaves the default. Exact resume holds for an equal number of threads."""
+    compile: bool = False
+    """Compile the blocks with torch.compile; costs a minute at the start."""
+    log_every: PositiveInt = 10
+    """Steps between two lines of `metrics.jsonl`."""
+    evaluate_every: PositiveInt | None = None
+    """Steps between two validations; null for the end of every epoch. The last step is always validated."""
+    save_every: PositiveInt | None = None
+    """Steps between two checkpoints, besides those of a new best and of the end; null for none."""
+    keep_last: PositiveInt = 2
+    """Checkpoints kept beside the best one."""
+    patience: PositiveInt | None = None
+    """Stop after so many validations without a new best; null for never."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """What to do with a step whose loss or gradient is NaN or infinite; its batch is written out either way."""
+    max_skipped_in_a_row: PositiveInt = 10
+    """With `on_nonfinite: skip`, stop after so many bad steps one after another."""
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("steps: give exactly one of steps and epochs")
+        return self

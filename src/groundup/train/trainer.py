@@ -1,0 +1,342 @@
+"""The one loop: pretraining and fine-tuning differ only in the objective they hand it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+
+from groundup.checkpoint.store import Store, Tree
+from groundup.errors import CheckpointError, ConfigError, TrainingError
+from groundup.metrics.metric import Metric
+from groundup.model.transformer import Transformer
+from groundup.objectives.protocol import Batch, Objective
+from groundup.optim.schedule import ScheduleConfig
+from groundup.text.pack import Planner, StepPlan
+from groundup.text.sample import Samples
+from groundup.train.config import TrainConfig
+from groundup.train.evaluate import evaluate
+from groundup.train.log import Log
+from groundup.train.state import Progress, State, check_domain, exactness_domain
+from groundup.train.step import StepOutcome, compute_gradient, prepare_step
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. A run that was asked to stop is not finished and continues when it is started again."""
+
+    progress: Progress
+    total_steps: int
+    is_finished: bool
+    best_metrics: dict[str, Metric] | None
+    """Validation metrics of the last evaluation of this session."""
+    stopped_by: int | None = None
+    """The signal that asked it to stop."""
+
+
+class Trainer:
+    """Walks a model through its steps and leaves checkpoints, metrics and, where a step goes wrong, its batch."""
+
+    def __init__(
+        self,
+        *,
+        model: Transformer,
+        objective: Objective,
+        samples: Samples,
+        validation: Samples | None,
+        optimizer: torch.optim.Optimizer,
+        schedule: ScheduleConfig,
+        settings: TrainConfig,
+        seed: int,
+        folder: Path,
+        recipe: Mapping[str, object],
+        quiet: bool = False,
+    ) -> None:
+        """Put a run together; nothing heavy happens yet.
+
+        Args:
+            model: on the device it trains on.
+            objective: what it learns.
+            samples: what it learns from.
+            validation: what it is judged on; None for no validation.
+            optimizer: over the parameters of `model`; its learning rates are the peaks of the schedule.
+            schedule: the learning rate's factor by step.
+            settings: the recipe's section `train`.
+            seed: of order, corruption and dropout.
+            folder: the run folder, which exists.
+            recipe: as plain JSON, stored with every checkpoint.
+            quiet: print nothing.
+        """
+        self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
+        self.samples, self.validation, self.schedule = samples, validation, schedule
+        self.folder, self.recipe, self.quiet = folder, dict(recipe), quiet
+        self.device = next(model.parameters()).device
+        self.planner = Planner(
+            samples.lengths,
+            seed=seed,
+            batch_size=settings.batch_size,
+            micro_batch_tokens=settings.micro_batch_tokens,
+        )
+        self.total_steps = count_steps(settings, self.planner)
+        self.store = Store(folder / "checkpoints")
+        self.state = State(model, optimizer, Progress())
+        self._peaks = [group["lr"] for group in optimizer.param_groups]
+        self._last_metrics: dict[str, Metric] | None = None
+        self._stop_signal: int | None = None
+
+    def run(self, *, accept_inexact: bool = False) -> Outcome:
+        """Train to the end, from the newest checkpoint where the folder has one."""
+        self._resume(accept_inexact)
+        progress = self.state.progress
+        log = Log(self.folder, step=progress.step, total_steps=self.total_steps, quiet=self.quiet)
+        previous = _catch_signals(self._ask_to_stop)
+        ahead = ThreadPoolExecutor(max_workers=1) if self.device.type == "cuda" else None
+        try:
+            if progress.step:
+                log.say(f"continuing after step {progress.step} of {self.total_steps}")
+            self._loop(log, ahead)
+        finally:
+            if ahead is not None:
+                ahead.shutdown(cancel_futures=True)
+            log.close()
+            _restore_signals(previous)
+        finished = progress.step >= self.total_steps or progress.stopped_early
+        return Outcome(progress, self.total_steps, finished, self._last_metrics, self._stop_signal)
+
+    def _loop(self, log: Log, ahead: ThreadPoolExecutor | None) -> None:
+        progress = self.state.progress
+        self.model.train()
+        window_start, window_tokens = time.perf_counter(), 0
+        started, first_step = window_start, progress.step
+        prepared = self._prepare(self.planner.plan(progress.step), ahead)
+        while progress.step < self.total_steps and not progress.stopped_early:
+            plan, batches = self.planner.plan(progress.step), prepared()
+            if progress.step + 1 < self.total_steps:
+                prepared = self._prepare(self.planner.plan(progress.step + 1), ahead)
+            outcome = self._take_step(plan, batches, log)
+            window_tokens += outcome.tokens
+            now = time.perf_counter()
+            left = (now - started) / (progress.step - first_step) * (self.total_steps - progress.step)
+            if progress.step % self.settings.log_every == 0 or progress.step == self.total_steps:
+                rate = window_tokens / (now - window_start)
+                progress.seconds += now - window_start
+                self._log_window(log, plan, outcome, rate, left)
+                window_start, window_tokens = time.perf_counter(), 0
+            is_new_best = self._evaluate(log) if self._is_due(self.settings.evaluate_every, plan.epoch) else False
+            at_end = progress.step == self.total_steps or progress.stopped_early
+            every = self.settings.save_every
+            if is_new_best or at_end or self._stop_signal or (every and progress.step % every == 0):
+                self._save(log)
+            if self._stop_signal and not at_end:
+                log.say(f"stopped by signal {self._stop_signal} after step {progress.step}; start again to continue")
+                return
+
+    def _take_step(self, plan: StepPlan, batches: list[Batch], log: Log) -> StepOutcome:
+        progress, optimizer = self.state.progress, self.state.optimizer
+        factor = self.schedule.factor(plan.step, self.total_steps)
+        for group, peak in zip(optimizer.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * factor
+        outcome = compute_gradient(
+            self.model,
+            self.objective,
+            batches,
+            step=plan.step,
+            seed=self.seed,
+            device=self.device,
+            precision=self.settings.precision,
+            clip_norm=self.settings.clip_norm,
+        )
+        if outcome.is_finite:
+            optimizer.step()
+            progress.window_loss += outcome.loss
+            progress.window_count += outcome.count
+            progress.skipped_in_a_row = 0
+        else:
+            self._report_bad_step(plan, batches, outcome, log)
+        optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        progress.tokens += outcome.tokens
+        progress.targets += outcome.count
+        return outcome
+
+    def _report_bad_step(self, plan: StepPlan, batches: list[Batch], outcome: StepOutcome, log: Log) -> None:
+        """Show a loss that is not finite and write its batch out; stop unless the recipe says to skip it."""
+        progress = self.state.progress
+        path = self.folder / "bad_batches" / f"step-{plan.step + 1}.json"
+        path.parent.mkdir(exist_ok=True)
+        description = [
+            {
+                "samples": batches[number].samples.tolist(),
+                "input_ids": [ids.tolist() for ids in batches[number].packed.split()],
+                "text": self.objective.show(batches[number]),
+            }
+            for number in outcome.bad_batches
+        ]
+        figures = {"loss": str(outcome.loss / outcome.count), "grad_norm": str(outcome.grad_norm)}
+        path.write_text(
+            json.dumps({"step": plan.step + 1, **figures, "micro_batches": description}, ensure_ascii=False, indent=1),
+            encoding="utf-8",
+        )
+        progress.skipped += 1
+        progress.skipped_in_a_row += 1
+        log.event(plan.step + 1, "bad_step", {**figures, "batch": str(path.relative_to(self.folder))})
+        message = f"loss {figures['loss']}, gradient norm {figures['grad_norm']}; the batch is in {path}"
+        if self.settings.on_nonfinite == "stop":
+            raise TrainingError(
+                f"step {plan.step + 1}",
+                f"is not finite: {message}",
+                cure="lower optimizer.learning_rate, or set train.on_nonfinite=skip",
+            )
+        if progress.skipped_in_a_row >= self.settings.max_skipped_in_a_row:
+            raise TrainingError(f"step {plan.step + 1}", f"{progress.skipped_in_a_row} bad steps in a row: {message}")
+        log.say(f"step {plan.step + 1} skipped: {message}")
+
+    def _log_window(self, log: Log, plan: StepPlan, outcome: StepOutcome, rate: float, left: float) -> None:
+        progress = self.state.progress
+        if progress.window_count == 0:
+            return
+        loss = progress.window_loss / progress.window_count
+        learning_rate = self.state.optimizer.param_groups[0]["lr"]
+        values = {
+            "epoch": plan.epoch,
+            "loss": loss,
+            "learning_rate": learning_rate,
+            "tokens": progress.tokens,
+            "targets": progress.targets,
+        }
+        if outcome.is_finite:
+            values["grad_norm"] = outcome.grad_norm
+        log.train(progress.step, values, {"seconds": progress.seconds, "tokens_per_second": rate})
+        text = f"loss {loss:.4f}  lr {learning_rate:.2e}  {rate:,.0f} tokens/s"
+        log.terminal.progress(progress.step, text, left)
+        progress.window_loss, progress.window_count = 0.0, 0
+
+    def _evaluate(self, log: Log) -> bool:
+        """Validate; whether the score is a new best."""
+        progress, started = self.state.progress, time.perf_counter()
+        if self.validation is None:
+            return False
+        metrics = evaluate(
+            self.model,
+            self.objective,
+            self.validation,
+            device=self.device,
+            precision=self.settings.precision,
+            max_tokens=self.settings.micro_batch_tokens,
+        )
+        self._last_metrics = metrics
+        log.evaluation(progress.step, metrics, {"seconds": time.perf_counter() - started})
+        name, larger_is_better = self.objective.best
+        score = metrics[name].value
+        is_better = progress.best_score is None or (
+            score > progress.best_score if larger_is_better else score < progress.best_score
+        )
+        if is_better:
+            progress.best_score, progress.best_step, progress.evaluations_without_gain = score, progress.step, 0
+        else:
+            progress.evaluations_without_gain += 1
+            patience = self.settings.patience
+            progress.stopped_early = patience is not None and progress.evaluations_without_gain >= patience
+        figures = "  ".join(f"{each} {metric.value:.4f}" for each, metric in metrics.items())
+        log.say(f"step {progress.step}: validation {figures}{'  (best so far)' if is_better else ''}")
+        if progress.stopped_early:
+            log.say(f"no better {name} in {progress.evaluations_without_gain} validations: stopping early")
+        return is_better
+
+    def _is_due(self, every: int | None, epoch: int) -> bool:
+        """Whether the step just done is one to validate after: every so many, at the end of an epoch, at the end."""
+        step = self.state.progress.step
+        if step == self.total_steps:
+            return True
+        return step % every == 0 if every else step == (epoch + 1) * self.planner.steps_per_epoch
+
+    def _save(self, log: Log) -> None:
+        progress = self.state.progress
+        log.sync()
+        self.store.save(progress.step, self._tree())
+        self.store.prune(self.settings.keep_last, [] if progress.best_step is None else [progress.best_step])
+
+    def _tree(self) -> Tree:
+        return {
+            **self.state.to_tree(),
+            "recipe": self.recipe,
+            "data": {
+                "train": self.samples.digest,
+                "validation": None if self.validation is None else self.validation.digest,
+            },
+            "domain": exactness_domain(self.device, self.settings.precision),
+        }
+
+    def _resume(self, accept_inexact: bool) -> None:
+        """Take over the newest checkpoint after checking that it is of this run, on this kind of machine."""
+        self.store.clean()
+        if not self.store.steps():
+            return
+        tree = self.store.load()
+        domain = exactness_domain(self.device, self.settings.precision)
+        check_domain(tree["domain"], domain, accept_inexact=accept_inexact)
+        for name, samples in (("train", self.samples), ("validation", self.validation)):
+            digest = None if samples is None else samples.digest
+            if tree["data"][name] != digest:
+                raise CheckpointError(
+                    f"data.{name}",
+                    "has changed since the checkpoint was written, so a resume would not be exact",
+                    cure="restore the data, or choose another output folder",
+                )
+        self.state.load_tree(tree)
+
+    def _prepare(self, plan: StepPlan, ahead: ThreadPoolExecutor | None) -> _Prepared:
+        arguments = (self.objective, self.samples, plan.micro_batches, self.seed, plan.epoch)
+        return _Prepared(None if ahead is None else ahead.submit(prepare_step, *arguments), arguments)
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stop_signal = number
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The batches of a step: being prepared in a thread while a GPU computes, or prepared when asked for."""
+
+    future: Future[list[Batch]] | None
+    arguments: tuple[Objective, Samples, tuple[np.ndarray, ...], int, int]
+
+    def __call__(self) -> list[Batch]:
+        return prepare_step(*self.arguments) if self.future is None else self.future.result()
+
+
+def count_steps(settings: TrainConfig, planner: Planner) -> int:
+    """Steps of the whole run."""
+    if settings.steps is not None:
+        return settings.steps
+    return max(1, round((settings.epochs or 0.0) * planner.steps_per_epoch))
+
+
+def choose_device(settings: TrainConfig) -> torch.device:
+    """The device that the recipe asks for, with the number of CPU threads set."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("train.device", "there is no CUDA device here", got="cuda", cure="train.device=cpu")
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    wants_gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if wants_gpu else "cpu")
+
+
+def _catch_signals(handler: object) -> dict[int, object]:
+    """Turn SIGTERM and SIGINT into a request; only the main thread may, elsewhere signals stay as they are."""
+    try:
+        return {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:
+        return {}
+
+
+def _restore_signals(previous: Mapping[int, object]) -> None:
+    for number, handler in previous.items():
+        signal.signal(number, handler)

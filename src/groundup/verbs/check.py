@@ -1,0 +1,269 @@
+"""Check: everything that can be found out about a run before it starts, in seconds, without writing anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from groundup.checkpoint.store import Store
+from groundup.errors import CheckpointError, ConfigError
+from groundup.readers.table import TableConfig
+from groundup.recipe import Recipe
+from groundup.tasks.classification import encode_table
+from groundup.text.corpus_config import CorpusConfig
+from groundup.text.tokenizer import Tokenizer
+from groundup.train.step import prepare_step
+from groundup.train.trainer import choose_device
+from groundup.verbs.assemble import Parts, as_recipe, build_model, get_tokenizer
+from groundup.verbs.check_data import (
+    Lengths,
+    SampledWindows,
+    Split,
+    check_files,
+    count_unknown,
+    read_corpus,
+    read_split,
+    spread_texts,
+)
+from groundup.verbs.check_report import Baseline, CheckReport, Plan, TokenizerFigures
+from groundup.verbs.check_step import DesignReport, StepReport, describe_design, take_step
+from groundup.verbs.check_warnings import find_warnings
+from groundup.verbs.run_folder import check_recipe
+from groundup.verbs.show import make_planner
+
+_FORWARD_SHARE: Final = 0.4
+"""Of the time of training on some tokens, what a validation on as many takes, roughly."""
+_UNCUT: Final = 1 << 30
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was read."""
+
+    parts: Parts
+    splits: tuple[Split, ...]
+    tokenizer: TokenizerFigures
+    lengths: Lengths
+    sequences: int
+    """Of training; scaled up where a sample was read."""
+    validation_tokens: int
+    is_estimate: bool
+
+
+def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequence[str] = ()) -> CheckReport:
+    """Read the recipe and its data, and take one step in memory. No file is written.
+
+    Args:
+        recipe: a YAML file, a Recipe, or plain values.
+        overrides: `key.path=value`, applied to it.
+
+    Raises:
+        GroundupError: whatever would keep `train` from running.
+    """
+    where = str(recipe) if isinstance(recipe, str | Path) else "recipe"
+    recipe = as_recipe(recipe, overrides)
+    state = _check_output(recipe)
+    check_files(recipe, where)
+    if isinstance(recipe.data, TableConfig):
+        found = _read_table(recipe, recipe.data)
+    else:
+        found = _read_corpus(recipe, recipe.data)
+    plan = _plan(recipe, found)
+    recipe.schedule.factor(0, plan.steps)  # a warm-up that never ends is an error of its own
+    design, step, weights = _try_step(recipe, found)
+    report = CheckReport(
+        recipe=where,
+        output=str(recipe.folder),
+        output_state=state,
+        data_kind=recipe.data.kind,
+        objective=recipe.objective.kind,
+        labels=found.parts.labels,
+        splits=found.splits,
+        baseline=_find_baseline(found.splits),
+        tokenizer=found.tokenizer,
+        lengths=found.lengths,
+        design=design,
+        weights=weights,
+        step=step,
+        plan=replace(plan, seconds=_estimate_seconds(recipe, found, plan, step)),
+        warnings=(),
+    )
+    return replace(report, warnings=tuple(find_warnings(recipe, report)))
+
+
+def _check_output(recipe: Recipe) -> str:
+    """What the run folder is. ConfigError or CheckpointError where `train` could not use it."""
+    folder = recipe.folder
+    check_recipe(folder, recipe)
+    nearest = folder
+    while not nearest.exists():
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        reason = "may not be written" if nearest.is_dir() else "is a file"
+        raise ConfigError("output", f"cannot be made: {nearest} {reason}", got=str(folder), cure="output=FOLDER")
+    store = Store(folder / "checkpoints")
+    steps = store.steps()
+    if not steps:
+        return "exists" if folder.exists() else "new"
+    if problems := store.verify(steps[-1]):
+        good = store.latest_good()
+        cure = "choose another output" if good is None else f"step {good} is good: remove the other to go on there"
+        raise CheckpointError(str(store.path(steps[-1])), f"is damaged ({problems[0]})", cure=cure)
+    return "finished" if (folder / "model").exists() else f"would continue after step {steps[-1]}"
+
+
+def _read_table(recipe: Recipe, data: TableConfig) -> _Found:
+    train, rows, seen = read_split(data, "train", frozenset())
+    tokenizer, figures = _get_tokenizer(
+        recipe, spread_texts([text for row in rows for text in (row.text, row.pair) if text]), train.characters
+    )
+    labels = recipe.objective.choose_labels(rows, "data.train")
+    task = recipe.objective.build(tokenizer, labels)
+    limit = task.config.max_length
+    samples = encode_table(rows, tokenizer, labels=labels, max_length=_UNCUT, where="data.train")
+    over = samples.lengths[samples.lengths > limit]
+    lengths = Lengths.of(
+        samples.lengths,
+        limit,
+        num_cut=len(over),
+        tokens=int(samples.lengths.sum(dtype=np.int64)),
+        tokens_lost=int((over - limit).sum(dtype=np.int64)),
+    )
+    figures = _measure(figures, tokenizer, [samples.input_ids], train.characters)
+    if len(over):
+        samples = task.encode(rows, "data.train")
+    splits, validation = [train], None
+    if data.validation is not None:
+        split, rows, _ = read_split(data, "validation", seen)
+        validation = task.encode(rows, "data.validation")
+        splits.append(split)
+    return _Found(
+        parts=Parts(tokenizer, task, samples, validation, labels, ()),
+        splits=tuple(splits),
+        tokenizer=figures,
+        lengths=lengths,
+        sequences=len(samples),
+        validation_tokens=0 if validation is None else int(validation.lengths.sum(dtype=np.int64)),
+        is_estimate=False,
+    )
+
+
+def _read_corpus(recipe: Recipe, data: CorpusConfig) -> _Found:
+    train, texts, seen = read_corpus(data, "train", frozenset())
+    tokenizer, figures = _get_tokenizer(recipe, texts, train.characters / train.share_read)
+    objective = recipe.objective.build(tokenizer, ())
+    limit = objective.config.max_length
+    ids = tokenizer.encode_plain(texts)
+    samples = SampledWindows(ids, tokenizer, limit, data.min_length)
+    sampled = sum(len(text) for text in texts)
+    scale = train.characters / train.share_read / sampled
+    if data.max_tokens is not None:
+        scale = min(scale, data.max_tokens / samples.num_text_tokens)
+    lengths = Lengths.of(
+        samples.lengths,
+        limit,
+        num_cut=samples.num_short_ends,
+        tokens=samples.num_text_tokens,
+        tokens_lost=samples.num_text_tokens - samples.num_window_tokens,
+    )
+    splits, validation_tokens = [train], 0
+    if data.validation:
+        split, _, _ = read_corpus(data, "validation", seen)
+        validation_tokens = round(split.characters / split.share_read * samples.num_text_tokens / sampled)
+        validation_tokens = min(validation_tokens, data.max_validation_tokens or validation_tokens)
+        splits.append(split)
+    return _Found(
+        parts=Parts(tokenizer, objective, samples, None, None, ()),
+        splits=tuple(splits),
+        tokenizer=_measure(figures, tokenizer, ids, sampled),
+        lengths=lengths,
+        sequences=max(1, round(len(samples) * scale)),
+        validation_tokens=validation_tokens,
+        is_estimate=scale != 1.0,
+    )
+
+
+def _get_tokenizer(recipe: Recipe, texts: Sequence[str], characters: float) -> tuple[Tokenizer, TokenizerFigures]:
+    """The tokenizer of the run, or one trained in memory on these texts, which are all or some of `characters`."""
+    config, is_final = recipe.tokenizer, True
+    if config is None or config.kind == "pretrained":
+        tokenizer, origin = get_tokenizer(recipe, None), "loaded"
+    elif (recipe.folder / "tokenizer").is_dir():
+        tokenizer, origin = get_tokenizer(recipe, recipe.folder), "kept in the run folder"
+    else:
+        tokenizer = get_tokenizer(recipe, None, iter(texts))
+        size = sum(map(len, texts))
+        is_final = size >= characters
+        origin = "trained in memory" + ("" if is_final else f" on {size / 1e6:.1f}M characters")
+    kind = "pretrained" if config is None else config.kind
+    return tokenizer, TokenizerFigures(kind, tokenizer.vocab_size, origin, is_final, 0.0, 0.0)
+
+
+def _measure(
+    figures: TokenizerFigures, tokenizer: Tokenizer, ids: Sequence[np.ndarray], characters: int
+) -> TokenizerFigures:
+    special = np.array(sorted(tokenizer.special_ids - {tokenizer.unknown_id}), dtype=np.int64)
+    tokens = max(1, sum(len(text) - int(np.isin(text, special).sum()) for text in ids))
+    unknown = count_unknown(ids, tokenizer) / tokens
+    return replace(figures, characters_per_token=characters / tokens, unknown_share=unknown)
+
+
+def _plan(recipe: Recipe, found: _Found) -> Plan:
+    settings = recipe.train
+    steps_per_epoch = -(-found.sequences // settings.batch_size)
+    steps = settings.steps or max(1, round((settings.epochs or 0.0) * steps_per_epoch))
+    every = settings.evaluate_every or steps_per_epoch
+    validations = -(-steps // every) if found.validation_tokens else 0
+    epochs = steps / steps_per_epoch
+    return Plan(found.sequences, found.is_estimate, steps_per_epoch, steps, epochs, validations, None)
+
+
+def _estimate_seconds(recipe: Recipe, found: _Found, plan: Plan, step: StepReport | None) -> float | None:
+    if step is None:
+        return None
+    tokens_of_step = float(found.parts.train.lengths.mean()) * min(recipe.train.batch_size, found.sequences)
+    validating = plan.validations * found.validation_tokens * _FORWARD_SHARE
+    return step.seconds_per_token * (plan.steps * tokens_of_step + validating)
+
+
+def _try_step(recipe: Recipe, found: _Found) -> tuple[DesignReport, StepReport | None, tuple[str, ...]]:
+    """The design, and its first step where memory allows it."""
+    parts, device = found.parts, choose_device(recipe.train)
+    recipe = _with_final_vocabulary(recipe, found)
+    planner = make_planner(recipe, parts.train.lengths)
+    chosen = planner.plan(0)
+    batches = prepare_step(parts.objective, parts.train, chosen.micro_batches, recipe.seed, chosen.epoch)
+    if recipe.model.kind == "transformer":
+        config = recipe.model.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, parts.objective.head)
+        design = describe_design(config, recipe, batches, device)
+        if design.available_memory is not None and design.total_memory > design.available_memory:
+            return design, None, ()
+    model, notes = build_model(recipe, parts)
+    design = describe_design(model.config, recipe, batches, device)
+    return design, take_step(recipe, parts, model, batches, design, device), notes
+
+
+def _with_final_vocabulary(recipe: Recipe, found: _Found) -> Recipe:
+    """A tokenizer trained on a sample may have fewer entries than the run's own: the model is to have them all."""
+    config = recipe.tokenizer
+    if found.tokenizer.is_final or config is None or config.kind == "pretrained" or recipe.model.kind != "transformer":
+        return recipe
+    size = max(config.vocab_size, found.tokenizer.vocab_size)
+    design = recipe.model.resolve(size, found.parts.tokenizer.pad_id, found.parts.objective.head)
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"vocab_size": design.vocab_size})})
+
+
+def _find_baseline(splits: Iterable[Split]) -> Baseline | None:
+    """Judged on the last split that has labels: validation, or else train."""
+    labelled = [split for split in splits if split.label_counts]
+    if not labelled:
+        return None
+    counts = labelled[0].label_counts or {}
+    label = max(counts, key=lambda each: counts[each])
+    judged = labelled[-1].label_counts or {}
+    return Baseline(label, judged.get(label, 0) / max(1, sum(judged.values())), labelled[-1].name)

@@ -1,0 +1,293 @@
+"""What `check` finds out about text and tables before anything is trained or written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int32
+
+from groundup.config import expand_path
+from groundup.errors import ConfigError, DataError, GroundupError
+from groundup.readers.lines import find_files
+from groundup.readers.table import Example, TableConfig, iterate_table, read_table
+from groundup.recipe import Recipe
+from groundup.text.corpus import lay_windows
+from groundup.text.corpus_config import CorpusConfig
+from groundup.text.cut import always_safe
+from groundup.text.documents import Piece, iterate_pieces
+from groundup.text.sample import Sample
+from groundup.text.tokenizer import Tokenizer
+from groundup.verbs.layout import nice_bins
+
+READ_BYTES: Final = {"lines": 64_000_000, "columns": 12_000_000}
+"""Text of a split that is read at most: some two seconds."""
+SAMPLE_CHARS: Final = 2_000_000
+"""Text that is tokenized at most, taken evenly from what is read."""
+
+_QUANTILES: Final = (0.5, 0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One file, or set of files, of the recipe's data."""
+
+    name: str
+    files: tuple[str, ...]
+    count: int
+    """Rows of a table, documents of a corpus, in what was read."""
+    characters: int
+    share_read: float
+    """Of its bytes; figures about the rest are extrapolated."""
+    label_counts: dict[str, int] | None
+    duplicates: int
+    """Texts that stand in it a second time."""
+    contradictions: int
+    """Of them, those with another label."""
+    seen_in_train: int
+    """Texts that training has too; 0 for the training split itself."""
+
+    @property
+    def estimated_count(self) -> int:
+        """Rows or documents of all of it."""
+        return round(self.count / self.share_read)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long sequences are, and what the limit costs."""
+
+    count: int
+    limit: int
+    """`objective.max_length`."""
+    bins: tuple[tuple[int, int | None, int], ...]
+    """First and last length (None: open) and how many."""
+    quantiles: dict[str, int]
+    longest: int
+    tokens: int
+    """Tokens of text and special tokens before anything is cut."""
+    num_cut: int
+    """Rows longer than the limit, or ends of documents that are too short to use."""
+    tokens_lost: int
+
+    @classmethod
+    def of(cls, lengths: np.ndarray, limit: int, *, num_cut: int, tokens: int, tokens_lost: int) -> Lengths:
+        """Summarise the lengths of a split."""
+        return cls(
+            count=len(lengths),
+            limit=limit,
+            bins=tuple(nice_bins(lengths, edge=limit if num_cut else None)),
+            quantiles={f"{share:.0%}": int(np.quantile(lengths, share)) for share in _QUANTILES},
+            longest=int(lengths.max()),
+            tokens=tokens,
+            num_cut=num_cut,
+            tokens_lost=tokens_lost,
+        )
+
+
+class SampledWindows:
+    """Windows over encoded texts in memory, as `Corpus` lays them over its shards (implements Samples)."""
+
+    def __init__(self, texts: Sequence[np.ndarray], tokenizer: Tokenizer, max_length: int, min_length: int) -> None:
+        """Lay windows over the ids of each text."""
+        self._prefix = np.array(tokenizer.prefix_ids, dtype=np.int32)
+        self._suffix = np.array(tokenizer.suffix_ids, dtype=np.int32)
+        special = len(self._prefix) + len(self._suffix)
+        if max_length - special < min_length:
+            raise ConfigError(
+                "objective.max_length",
+                f"leaves {max_length - special} tokens beside the special ones, and data.min_length is {min_length}",
+                got=max_length,
+                cure="raise it, or lower data.min_length",
+            )
+        self._ids = np.concatenate([*texts, np.zeros(0, dtype=np.int32)])
+        ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+        self._starts, sizes = lay_windows(ends, max_length - special, min_length)
+        if len(sizes) == 0:
+            raise DataError(
+                "data.train", f"holds no document of {min_length} tokens or more", cure="lower data.min_length"
+            )
+        self._sizes = sizes
+        self.num_text_tokens = len(self._ids)
+        rests = np.diff(ends, prepend=0) % (max_length - special)
+        self.num_short_ends = int(((rests > 0) & (rests < min_length)).sum())
+
+    @cached_property
+    def lengths(self) -> Int32[np.ndarray, " samples"]:
+        """Tokens in each sample, special tokens included."""
+        return (self._sizes + len(self._prefix) + len(self._suffix)).astype(np.int32)
+
+    @property
+    def digest(self) -> str:
+        """Of the ids."""
+        return blake2b(self._ids.tobytes(), digest_size=16).hexdigest()
+
+    @property
+    def num_window_tokens(self) -> int:
+        """Tokens of text in all windows."""
+        return int(self._sizes.sum())
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, index: int) -> Sample:
+        start = int(self._starts[index])
+        text = self._ids[start : start + int(self._sizes[index])]
+        return Sample(int(index), np.concatenate([self._prefix, text, self._suffix]))
+
+
+def check_files(recipe: Recipe, where: str) -> None:
+    """Open every file of the data and read its first row. One error names all that fail."""
+    data = recipe.data
+    problems: list[GroundupError] = []
+    if isinstance(data, TableConfig):
+        for name in ("train", "validation", "test"):
+            path = getattr(data, name)
+            if path is not None:
+                _attempt(problems, lambda: next(iterate_table(path, data, f"data.{name}"), None))  # noqa: B023
+    else:
+        for name in ("train", "validation"):
+            if getattr(data, name):
+                _attempt(problems, lambda: _open_corpus_files(data, name))  # noqa: B023
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        lines = "\n  ".join(str(problem) for problem in problems)
+        raise DataError(where, f"{len(problems)} problems with the data\n  {lines}")
+
+
+def _attempt(problems: list[GroundupError], work: object) -> None:
+    try:
+        work()
+    except GroundupError as error:
+        problems.append(error)
+
+
+def _open_corpus_files(data: CorpusConfig, name: str) -> None:
+    for path in find_files(getattr(data, name), f"data.{name}"):
+        next(iterate_pieces(path, data, always_safe, f"data.{name}"), None)
+
+
+def read_split(data: TableConfig, name: str, seen: frozenset[bytes]) -> tuple[Split, list[Example], frozenset[bytes]]:
+    """All rows of a table, what is to be said of them, and the hashes of their texts.
+
+    Args:
+        data: the recipe's table.
+        name: `train` or `validation`.
+        seen: hashes of the texts of the training split.
+    """
+    path = getattr(data, name)
+    rows = read_table(path, data, f"data.{name}")
+    label_of: dict[bytes, str | None] = {}
+    duplicates = contradictions = 0
+    for row in rows:
+        key = _digest(row.text if row.pair is None else f"{row.text}\0{row.pair}")
+        if key in label_of:
+            duplicates += 1
+            contradictions += label_of[key] != row.label
+        else:
+            label_of[key] = row.label
+    counts = Counter(row.label for row in rows if row.label is not None)
+    split = Split(
+        name=name,
+        files=(str(expand_path(path, f"data.{name}")),),
+        count=len(rows),
+        characters=sum(len(row.text) + len(row.pair or "") for row in rows),
+        share_read=1.0,
+        label_counts=dict(counts),
+        duplicates=duplicates,
+        contradictions=contradictions,
+        seen_in_train=sum(key in seen for key in label_of),
+    )
+    return split, rows, frozenset(label_of)
+
+
+def read_corpus(data: CorpusConfig, name: str, seen: frozenset[bytes]) -> tuple[Split, list[str], frozenset[bytes]]:
+    """The beginning of every file of a corpus: what is to be said of it, texts spread over it, hashes of documents."""
+    files = find_files(getattr(data, name), f"data.{name}")
+    sizes = [path.stat().st_size for path in files]
+    budget = READ_BYTES["lines" if data.column is None else "columns"]
+    share = min(1.0, budget / max(1, sum(sizes)))
+    keep = min(1.0, SAMPLE_CHARS / max(1.0, share * sum(sizes)))
+    reader = _CorpusReader(keep)
+    for path, size in zip(files, sizes, strict=True):
+        reader.read(iterate_pieces(path, data, always_safe, f"data.{name}"), size, int(share * size))
+    if not reader.texts:
+        raise DataError(f"data.{name}", "holds no text", got=[str(path) for path in files], cure="check the files")
+    split = Split(
+        name=name,
+        files=tuple(str(path) for path in files),
+        count=max(1, reader.num_documents),
+        characters=reader.num_characters,
+        share_read=min(1.0, reader.num_bytes / max(1, sum(sizes))),
+        label_counts=None,
+        duplicates=reader.num_duplicates,
+        contradictions=0,
+        seen_in_train=len(reader.documents & seen),
+    )
+    return split, reader.texts, frozenset(reader.documents)
+
+
+class _CorpusReader:
+    """Reads documents, counts them, and keeps some of their text."""
+
+    def __init__(self, keep: float) -> None:
+        self._keep, self._kept = keep, 0
+        self._hash = blake2b(digest_size=8)
+        self.texts: list[str] = []
+        self.documents: set[bytes] = set()
+        self.num_documents = self.num_duplicates = self.num_characters = self.num_bytes = 0
+
+    def read(self, pieces: Iterator[Piece], size: int, limit: int) -> None:
+        """One file, up to `limit` bytes of it."""
+        offset = 0
+        for piece in pieces:
+            offset = piece.offset
+            self.num_characters += len(piece.text)
+            if self._kept <= self.num_characters * self._keep:
+                self.texts.append(piece.text)
+                self._kept += len(piece.text)
+            self._hash.update(piece.text.encode("utf-8", "surrogatepass"))
+            if piece.is_end:
+                self._end()
+            if offset > limit and limit < size:
+                break
+        else:
+            offset = size
+        self._hash = blake2b(digest_size=8)
+        self.num_bytes += offset
+
+    def _end(self) -> None:
+        key, self._hash = self._hash.digest(), blake2b(digest_size=8)
+        self.num_documents += 1
+        self.num_duplicates += key in self.documents
+        self.documents.add(key)
+
+
+def spread_texts(texts: Sequence[str], characters: int = SAMPLE_CHARS) -> list[str]:
+    """Every so many of the texts, so that they have at most about so many characters together."""
+    return list(texts[:: max(1, -(-sum(map(len, texts)) // characters))])
+
+
+def count_unknown(ids: Sequence[np.ndarray], tokenizer: Tokenizer) -> int:
+    """Unknown tokens in all texts."""
+    unknown = tokenizer.unknown_id
+    return 0 if unknown is None else sum(int((text == unknown).sum()) for text in ids)
+
+
+def name_files(files: Sequence[str]) -> str:
+    """One file by its path, several by their folder and number."""
+    if len(files) == 1:
+        return files[0]
+    folders = {str(Path(file).parent) for file in files}
+    return f"{len(files)} files in {folders.pop()}" if len(folders) == 1 else f"{len(files)} files"
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

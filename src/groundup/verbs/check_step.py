@@ -1,0 +1,186 @@
+"""What `check` finds out about a design and about one step of it, by really taking the step in memory."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from groundup.errors import TrainingError
+from groundup.model.config import ModelConfig
+from groundup.model.estimate import estimate
+from groundup.model.initialize import parameter_role
+from groundup.model.transformer import Transformer, check_packed
+from groundup.objectives.protocol import Batch
+from groundup.recipe import Recipe
+from groundup.train.step import compute_gradient
+from groundup.verbs.assemble import Parts
+
+MEASURED_TOKENS: Final = 16_384
+"""Tokens of the timed step at most: of a larger one some micro-batches are computed."""
+
+
+@dataclass(frozen=True)
+class DesignReport:
+    """A model in figures."""
+
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    vocab_size: int
+    max_length: int
+    parameters: dict[str, int]
+    memory: dict[str, int]
+    """Bytes by kind while training on the recipe's micro-batches; the libraries come on top."""
+    available_memory: int | None
+    """Bytes that are free on the device now; None where that is not known."""
+    training_flops_per_token: float
+
+    @property
+    def total_memory(self) -> int:
+        """Bytes of all kinds."""
+        return sum(self.memory.values())
+
+    @property
+    def num_parameters(self) -> int:
+        """All of them."""
+        return sum(self.parameters.values())
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step, taken for real and thrown away."""
+
+    device: str
+    threads: int | None
+    sequences: int
+    """Of the whole step."""
+    tokens: int
+    targets: int
+    micro_batches: int
+    measured_tokens: int
+    """Tokens that were computed on: all, or those of the first micro-batches of a large step."""
+    loss: float
+    expected_loss: float
+    """The logarithm of the number of choices: what a model that knows nothing loses."""
+    num_choices: int
+    grad_norm: float
+    seconds_per_token: float
+    """Forward, backward and update."""
+    flops_per_second: float
+
+
+def describe_design(
+    config: ModelConfig, recipe: Recipe, batches: Sequence[Batch], device: torch.device
+) -> DesignReport:
+    """Parameters, memory and FLOPs of the model on the recipe's micro-batches."""
+    lengths = [length for batch in batches for length in batch.packed.lengths]
+    costs = estimate(
+        config,
+        batch_tokens=max(batch.packed.num_tokens for batch in batches),
+        lengths=lengths,
+        target_fraction=sum(batch.count for batch in batches) / sum(lengths),
+        activation_bytes=2 if recipe.train.precision == "bf16" else 4,
+        is_fused=device.type == "cuda" or not config.dropout.attention,
+    )
+    return DesignReport(
+        hidden_size=config.hidden_size,
+        num_layers=config.num_layers,
+        num_heads=config.num_heads,
+        vocab_size=config.vocab_size,
+        max_length=config.max_length,
+        parameters=costs.parameters,
+        memory=costs.memory,
+        available_memory=available_memory(device),
+        training_flops_per_token=costs.training_flops_per_token,
+    )
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Bytes that a process may still take on the device; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return free[0] if free else None
+
+
+def take_step(
+    recipe: Recipe,
+    parts: Parts,
+    model: Transformer,
+    batches: Sequence[Batch],
+    design: DesignReport,
+    device: torch.device,
+) -> StepReport:
+    """Forward, backward and update on the first micro-batches of a step, twice; the second time is measured.
+
+    Raises:
+        TrainingError: the loss or the gradient is not finite.
+    """
+    measured = _take_some(batches)
+    for batch in measured:
+        check_packed(model.config, batch.packed)
+    model.to(device).train()
+    optimizer = recipe.optimizer.build(model.named_parameters(), parameter_role)
+    seconds, outcomes = [], []
+    for _ in range(2):
+        started = time.perf_counter()
+        outcome = compute_gradient(
+            model,
+            parts.objective,
+            measured,
+            step=0,
+            seed=recipe.seed,
+            device=device,
+            precision=recipe.train.precision,
+            clip_norm=recipe.train.clip_norm,
+        )
+        if not outcome.is_finite:
+            loss = outcome.loss / outcome.count
+            raise TrainingError("step 0", f"is not finite: loss {loss}, gradient norm {outcome.grad_norm}")
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+        outcomes.append(outcome)
+        if seconds[0] > 5.0:
+            break
+    first = outcomes[0]
+    num_choices = len(parts.labels) if parts.labels else model.config.vocab_size
+    per_token = seconds[-1] / first.tokens
+    return StepReport(
+        device=device.type,
+        threads=torch.get_num_threads() if device.type == "cpu" else None,
+        sequences=sum(len(batch.packed.lengths) for batch in batches),
+        tokens=sum(batch.packed.num_tokens for batch in batches),
+        targets=sum(batch.count for batch in batches),
+        micro_batches=len(batches),
+        measured_tokens=first.tokens,
+        loss=first.loss / first.count,
+        expected_loss=math.log(num_choices),
+        num_choices=num_choices,
+        grad_norm=first.grad_norm,
+        seconds_per_token=per_token,
+        flops_per_second=design.training_flops_per_token / per_token,
+    )
+
+
+def _take_some(batches: Sequence[Batch]) -> list[Batch]:
+    """The first micro-batches up to the most tokens that are measured, at least one with a target."""
+    taken: list[Batch] = []
+    for batch in batches:
+        total = sum(each.packed.num_tokens for each in taken)
+        if sum(each.count for each in taken) and total + batch.packed.num_tokens > MEASURED_TOKENS:
+            break
+        taken.append(batch)
+    return taken

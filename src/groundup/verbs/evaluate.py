@@ -1,0 +1,70 @@
+"""Evaluate: the metrics of a trained model, with intervals, on its own validation data or on another file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from groundup.errors import ConfigError
+from groundup.metrics.metric import Metric
+from groundup.tasks.classification import ClassificationTask
+from groundup.train.evaluate import measure_all
+from groundup.train.trainer import choose_device
+from groundup.verbs.assemble import open_validation
+from groundup.verbs.trained import load_trained, with_overrides
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What was computed on what."""
+
+    model: str
+    data: str
+    metrics: dict[str, Metric]
+    classes: dict[str, Metric]
+    """Figures of each class, for a classifier."""
+    labels: tuple[str, ...]
+    confusion: list[list[int]]
+    """Rows are the true labels, columns the predicted ones; empty where there are no classes."""
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.model} on {self.data}", *(f"  {metric}" for metric in self.metrics.values())]
+        if self.confusion:
+            width = max(len(str(value)) for row in self.confusion for value in row) + 2
+            width = max(width, *(len(label) + 2 for label in self.labels))
+            lines.append("true label (row) against predicted label (column):")
+            lines.append(" " * width + "".join(label.rjust(width) for label in self.labels))
+            for label, row in zip(self.labels, self.confusion, strict=True):
+                lines.append(label.rjust(width) + "".join(str(value).rjust(width) for value in row))
+        return "\n".join(lines)
+
+
+def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationReport:
+    """Score the model of a recipe, run folder or model folder.
+
+    Args:
+        target: what to score.
+        overrides: settings of its recipe to change first, such as `data.validation=my.tsv`.
+    """
+    trained = load_trained(target)
+    if trained.recipe is None:
+        raise ConfigError(str(target), "has no groundup.json that says what data it is for", cure="train with a recipe")
+    recipe = with_overrides(trained.recipe, overrides)
+    device = choose_device(recipe.train)
+    samples, source = open_validation(recipe, trained.tokenizer, trained.objective)
+    trained.model.to(device)
+    measured = measure_all(
+        trained.model, trained.objective, samples, device=device, max_tokens=recipe.train.micro_batch_tokens
+    )
+    metrics = trained.objective.score(measured)
+    if not isinstance(trained.objective, ClassificationTask):
+        return EvaluationReport(str(target), source, metrics, {}, (), [])
+    task = trained.objective
+    return EvaluationReport(
+        str(target), source, metrics, task.score_classes(measured), task.labels, task.confusion(measured).tolist()
+    )

@@ -1,0 +1,126 @@
+"""Reports for people: aligned columns, bars and short figures that look the same on a terminal and in a file."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int
+
+WIDTH: Final = 80
+"""Columns of a report."""
+
+_STEPS: Final = (1, 2, 5)
+
+
+def display_width(text: str) -> int:
+    """Columns that a text takes: Chinese characters take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def clip(text: str, width: int) -> str:
+    """The text in one line of at most `width` columns, `…` where it was cut."""
+    text = " ".join(text.split())
+    if display_width(text) <= width:
+        return text
+    kept = ""
+    for char in text:
+        if display_width(kept + char) >= width:
+            break
+        kept += char
+    return f"{kept}…"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """The text filled up with blanks to `width` columns, on its left where `right` is set."""
+    blanks = " " * max(0, width - display_width(text))
+    return blanks + text if right else text + blanks
+
+
+def columns(rows: Sequence[Sequence[str]], align: str, *, indent: int = 2, gap: int = 2) -> list[str]:
+    """Rows of equally many cells as aligned lines; `align` has `l` or `r` for each column."""
+    if not rows:
+        return []
+    widths = [max(display_width(row[index]) for row in rows) for index in range(len(align))]
+    lines = []
+    for row in rows:
+        cells = [pad(cell, width, right=side == "r") for cell, width, side in zip(row, widths, align, strict=True)]
+        lines.append((" " * indent + (" " * gap).join(cells)).rstrip())
+    return lines
+
+
+def fold(text: str, *, indent: int = 2, first: str = "", width: int = WIDTH) -> list[str]:
+    """The text broken between words into lines of `width` columns; `first` opens the first line, such as a dash."""
+    lines, line = [], " " * indent + first
+    start, is_bare = " " * (indent + display_width(first)), True
+    for word in text.split():
+        longer = line + word if is_bare else f"{line} {word}"
+        if display_width(longer) > width and not is_bare:
+            lines.append(line)
+            longer = start + word
+        line, is_bare = longer, False
+    return [*lines, line]
+
+
+def entry(name: str, text: str, *, name_width: int = 12) -> list[str]:
+    """A line `name   text`, folded where it is long."""
+    return fold(text, indent=0, first=pad(name, name_width))
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `share` of the width; something that is not nothing has at least one mark."""
+    return "#" * max(round(share * width), int(share > 0))
+
+
+def nice_bins(
+    values: Int[np.ndarray, " values"], most: int = 12, *, edge: int | None = None
+) -> list[tuple[int, int | None, int]]:
+    """Bins of a round width as (first, last, count); the last one is open (None) and takes the rare long values.
+
+    Args:
+        values: whole numbers, at least one.
+        most: bins at most, about.
+        edge: a limit that must fall between two bins.
+    """
+    top = max(1, int(np.quantile(values, 0.995)))
+    width = next(step * 10**power for power in range(12) for step in _STEPS if -(-top // (step * 10**power)) <= most)
+    last = -(-top // width)
+    limits = {width * number for number in range(last + 1)} | ({edge} if edge is not None else set())
+    edges = sorted(limit for limit in limits if limit <= max(width * last, edge or 0))
+    bins: list[tuple[int, int | None, int]] = []
+    for low, high in pairwise(edges):
+        bins.append((low + 1, high, int(((values > low) & (values <= high)).sum())))
+    over = int((values > edges[-1]).sum())
+    if over:
+        bins.append((edges[-1] + 1, None, over))
+    while bins and bins[0][2] == 0:
+        bins.pop(0)
+    return bins
+
+
+def format_count(number: float) -> str:
+    """`950`, `12.3k`, `1.24M`, `3.5G`."""
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= limit:
+            return f"{number / limit:.3g}{unit}" if number / limit < 999.5 else f"{number / limit:.0f}{unit}"
+    return f"{number:.3g}" if number != int(number) else str(int(number))
+
+
+def format_bytes(number: float) -> str:
+    """`12 kB`, `3.4 MB`, `1.2 GB`: powers of 1000, as disks and drivers count."""
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= limit:
+            return f"{number / limit:.3g} {unit}"
+    return f"{number:.0f} bytes"
+
+
+def format_share(share: float) -> str:
+    """A share in percent, never rounded to nothing or to everything."""
+    if 0 < share < 0.0005:
+        return "<0.1 %"
+    return f"{share:.1%}".replace("%", " %") if share < 0.9995 or share == 1 else ">99.9 %"

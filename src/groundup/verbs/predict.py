@@ -1,0 +1,87 @@
+"""Predict: a trained model on new text, prepared exactly as in training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from groundup.errors import ConfigError, DataError
+from groundup.objectives.masked import fill
+from groundup.readers.lines import iterate_whole_lines
+from groundup.readers.table import Example, TableConfig, iterate_table
+from groundup.tasks.classification import ClassificationTask
+from groundup.train.evaluate import measure_all
+from groundup.verbs.trained import Trained, load_trained
+
+FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl")
+
+Row = dict[str, object]
+
+
+def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]]) -> list[Row]:
+    """Predictions for texts or pairs of texts, in their order.
+
+    A classifier answers `label` and `probabilities`; a masked model answers `fills`, the likeliest tokens of each mask.
+    """
+    trained = model if isinstance(model, Trained) else load_trained(model)
+    rows = [(text, None) if isinstance(text, str) else text for text in texts]
+    if isinstance(trained.objective, ClassificationTask):
+        examples = [Example(text, pair, None, number) for number, (text, pair) in enumerate(rows, start=1)]
+        return _classify(trained, examples)
+    return [_fill(trained, text) for text, _ in rows]
+
+
+def predict_stream(
+    model: str | Path | Trained, source: str, *, pair: str | None = None, batch_rows: int = 256
+) -> Iterator[Row]:
+    """Predictions for a text, the rows of a file, or the lines of standard input (`-`), at constant memory."""
+    trained = model if isinstance(model, Trained) else load_trained(model)
+    examples = _read(trained, source, pair)
+    while batch := list(islice(examples, batch_rows)):
+        texts = [example.text if example.pair is None else (example.text, example.pair) for example in batch]
+        yield from predict(trained, texts)
+
+
+def _classify(trained: Trained, examples: Sequence[Example]) -> list[Row]:
+    if not examples:
+        return []
+    samples = trained.objective.encode(examples, "input")
+    device = next(trained.model.parameters()).device
+    measured = measure_all(trained.model, trained.objective, samples, device=device)
+    decoded = trained.objective.decode(measured)
+    return [
+        {"text": example.text}
+        | ({} if example.pair is None else {"pair": example.pair})
+        | {"label": each.label, "probabilities": each.probabilities}
+        for example, each in zip(examples, decoded, strict=True)
+    ]
+
+
+def _fill(trained: Trained, text: str) -> Row:
+    fills = fill(trained.model, trained.tokenizer, text)
+    return {"text": text, "fills": [[candidate._asdict() for candidate in each] for each in fills]}
+
+
+def _read(trained: Trained, source: str, pair: str | None) -> Iterator[Example]:
+    if source == "-":
+        return _read_standard_input()
+    path = Path(source)
+    if path.suffix not in FILE_SUFFIXES or "\n" in source:
+        return iter([Example(source, pair, None, 1)])
+    if pair is not None:
+        raise ConfigError("pair", "goes with a single text, not with a file", cure="put it in a column of the file")
+    if not path.is_file():
+        raise DataError(source, "is no file here", cure="check the path")
+    if path.suffix == ".txt":
+        return (Example(text, None, None, number) for number, text in iterate_whole_lines(path, where=source))
+    is_table = trained.recipe is not None and trained.recipe.data.kind == "table"
+    columns = trained.recipe.data if is_table else TableConfig(train=source)
+    return iterate_table(path, columns, source, needs_label=False)
+
+
+def _read_standard_input() -> Iterator[Example]:
+    for number, line in enumerate(sys.stdin, start=1):
+        yield Example(line.rstrip("\r\n"), None, None, number)

@@ -1,0 +1,200 @@
+"""Train: from a recipe to a model folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from groundup.checkpoint import pretrained
+from groundup.checkpoint.store import Store
+from groundup.metrics.metric import Metric
+from groundup.model.initialize import parameter_role
+from groundup.model.transformer import Transformer
+from groundup.recipe import Recipe
+from groundup.train.log import format_seconds
+from groundup.train.state import load_weights
+from groundup.train.trainer import Outcome, Trainer, choose_device
+from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model
+from groundup.verbs.run_folder import open_run
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """How a run ended and where its model lies."""
+
+    folder: Path
+    step: int
+    total_steps: int
+    is_finished: bool
+    stopped_by: int | None
+    """The signal that stopped it, if one did."""
+    model: Path | None
+    """The model folder, once the run is finished."""
+    step_of_model: int | None
+    metrics: dict[str, Metric]
+    """Validation metrics of that model."""
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        return asdict(self) | {"folder": str(self.folder), "model": None if self.model is None else str(self.model)}
+
+    def __str__(self) -> str:
+        if not self.is_finished:
+            return f"stopped after step {self.step} of {self.total_steps}; run the same command to continue"
+        lines = [f"trained {self.step} steps in {format_seconds(self.seconds)}"]
+        lines += [f"  {metric}" for metric in self.metrics.values()]
+        return "\n".join([*lines, f"model of step {self.step_of_model}: {self.model}"])
+
+
+def train(
+    recipe: str | Path | Recipe | Mapping[str, object],
+    overrides: Sequence[str] = (),
+    *,
+    accept_inexact: bool = False,
+    quiet: bool = False,
+) -> TrainReport:
+    """Run a recipe to its end, or go on where an earlier session of it was killed.
+
+    Args:
+        recipe: a YAML file, a Recipe, or plain values.
+        overrides: `key.path=value`, applied to it.
+        accept_inexact: resume although threads, device or torch differ from the checkpoint's.
+        quiet: print no progress.
+    """
+    recipe = as_recipe(recipe, overrides)
+    with open_run(recipe) as folder:
+        device = choose_device(recipe.train)
+        parts = assemble(recipe, folder, quiet=quiet)
+        model, notes = build_model(recipe, parts)
+        if not quiet:
+            for note in (*parts.notes, *notes):
+                print(note, file=sys.stderr)
+        model.to(device)
+        trainer = Trainer(
+            model=model,
+            objective=parts.objective,
+            samples=parts.train,
+            validation=parts.validation,
+            optimizer=recipe.optimizer.build(model.named_parameters(), parameter_role),
+            schedule=recipe.schedule,
+            settings=recipe.train,
+            seed=recipe.seed,
+            folder=folder,
+            recipe=recipe.to_json(),
+            quiet=quiet,
+        )
+        outcome = trainer.run(accept_inexact=accept_inexact)
+        progress = outcome.progress
+        if not outcome.is_finished:
+            return TrainReport(
+                folder,
+                progress.step,
+                outcome.total_steps,
+                False,
+                outcome.stopped_by,
+                None,
+                None,
+                {},
+                progress.seconds,
+            )
+        step = progress.best_step or progress.step
+        metrics = read_metrics(folder / "metrics.jsonl", step)
+        export(recipe, parts, model, trainer.store, step, outcome, metrics)
+        return TrainReport(
+            folder,
+            progress.step,
+            outcome.total_steps,
+            True,
+            outcome.stopped_by,
+            folder / "model",
+            step,
+            metrics,
+            progress.seconds,
+        )
+
+
+def export(
+    recipe: Recipe,
+    parts: Parts,
+    model: Transformer,
+    store: Store,
+    step: int,
+    outcome: Outcome,
+    metrics: Mapping[str, Metric],
+) -> None:
+    """Write the model folder with the weights of `step` and everything that serving must not do differently."""
+    tree = store.load(step)
+    load_weights(model, tree)
+    manifest = {
+        "format": MANIFEST_FORMAT,
+        "groundup": version("groundup"),
+        "recipe": recipe.to_json(),
+        "labels": None if parts.labels is None else list(parts.labels),
+        "data": tree["data"],
+        "tokenizer": parts.tokenizer.digest,
+        "trained": {
+            "step": step,
+            "steps_run": outcome.progress.step,
+            "tokens": outcome.progress.tokens,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "domain": tree["domain"],
+        },
+        "metrics": {name: metric.to_json() for name, metric in metrics.items()},
+    }
+    pretrained.save(
+        recipe.folder / "model",
+        model.cpu(),
+        tokenizer_files=parts.tokenizer.files(),
+        manifest=manifest,
+        card=write_card(recipe, manifest, metrics),
+        labels=parts.labels,
+    )
+
+
+def read_metrics(path: Path, step: int) -> dict[str, Metric]:
+    """The validation metrics of a step, as the run logged them; empty where it was not validated."""
+    for text in path.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        if line["kind"] == "evaluation" and line["step"] == step:
+            return {name: Metric(**values) for name, values in line["metrics"].items()}
+    return {}
+
+
+def write_card(recipe: Recipe, manifest: Mapping[str, object], metrics: Mapping[str, Metric]) -> str:
+    """The model card: what it is, what it learnt from, how good it was on what."""
+    trained = manifest["trained"]
+    rows = [
+        f"| {metric.name} | {metric.value:.4f} | "
+        + ("" if metric.low is None else f"{metric.low:.4f} to {metric.high:.4f}")
+        + f" | {metric.count} | `{metric.signature.replace('|', ' · ')}` |"
+        for metric in metrics.values()
+    ]
+    return "\n".join(
+        [
+            "---",
+            "library_name: transformers",
+            "tags: [groundup]",
+            "---",
+            f"# {recipe.folder.name}",
+            "",
+            f"A model of {trained['parameters']:,} parameters, trained by groundup {manifest['groundup']} with the "
+            f"objective `{recipe.objective.kind}` for {trained['steps_run']} steps on {trained['tokens']:,} tokens; "
+            f"these are the weights of step {trained['step']}.",
+            "",
+            "The whole recipe, the hashes of its data, the labels and the preprocessing stand in `groundup.json`.",
+            "",
+            "## Validation",
+            "",
+            "| metric | value | 95 % interval | items | how |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )

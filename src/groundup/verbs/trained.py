@@ -1,0 +1,82 @@
+"""A trained model with everything it was trained with: what evaluate, predict and serve share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundup.checkpoint import pretrained
+from groundup.errors import CheckpointError
+from groundup.model.transformer import Transformer
+from groundup.objectives.masked import Masked, MaskedObjective
+from groundup.recipe import Recipe
+from groundup.tasks.classification import Classification, ClassificationTask
+from groundup.text.tokenizer import Tokenizer
+from groundup.verbs.run_folder import RECIPE_FILE
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in evaluation mode, its tokenizer, and the objective that prepares input for it as in training."""
+
+    folder: Path
+    model: Transformer
+    tokenizer: Tokenizer
+    objective: MaskedObjective | ClassificationTask
+    recipe: Recipe | None
+    """The recipe it was trained with; None for a folder that groundup did not write."""
+
+
+def find_model_folder(target: str | Path) -> str | Path:
+    """The model folder of a recipe file, a run folder or a model folder; a hub name stays as it is.
+
+    Raises:
+        CheckpointError: the run has no model yet.
+    """
+    path = Path(target)
+    if path.suffix in (".yaml", ".yml"):
+        path = Recipe.load(path).folder
+    elif not (path / RECIPE_FILE).is_file():
+        return target
+    if not (path / "model").is_dir():
+        raise CheckpointError(str(path), "holds no trained model yet", cure="run `groundup train` to its end first")
+    return path / "model"
+
+
+def load_trained(target: str | Path) -> Trained:
+    """Load a model for use. Its labels and preprocessing come from the folder itself."""
+    loaded = pretrained.load(find_model_folder(target))
+    tokenizer = Tokenizer.load(loaded.tokenizer_folder)
+    manifest = loaded.manifest
+    recipe = None if manifest is None else Recipe.from_values(manifest["recipe"], where=f"{target}/groundup.json")
+    config = recipe.objective if recipe is not None else _guess_objective(loaded)
+    if tokenizer.vocab_size > loaded.config.vocab_size:
+        raise CheckpointError(
+            str(target),
+            f"its tokenizer has {tokenizer.vocab_size} entries and its model {loaded.config.vocab_size}",
+            cure="they do not belong together",
+        )
+    labels = loaded.labels or ()
+    objective = config.build(tokenizer, labels)
+    return Trained(Path(target), loaded.model.eval(), tokenizer, objective, recipe)
+
+
+def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Classification:
+    """What a Hugging Face folder can do, by its heads."""
+    kinds = [head.kind for head in loaded.config.heads]
+    length = loaded.config.max_length
+    if "classification" in kinds:
+        return Classification(max_length=length)
+    if "masked_lm" in kinds:
+        return Masked(max_length=length)
+    raise CheckpointError(
+        "model", "has no head that predicts", got=kinds, cure="fine-tune it first: model.kind=pretrained in a recipe"
+    )
+
+
+def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The stored recipe with some of its settings changed."""
+    from groundup.config import apply_overrides
+
+    return Recipe.from_values(apply_overrides(recipe.to_json(), overrides))
