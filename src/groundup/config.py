@@ -50,7 +50,7 @@ C = TypeVar("C", bound=Config)
 
 
 def parse(cls: type[C], data: Mapping[str, object], *, where: str = "") -> C:
-    """Plain data as settings of `cls`. `where` names the source, for example the recipe's file, in front of every error.
+    """Plain data as settings of `cls`. `where` names the source, such as the recipe's file, in front of every error.
 
     Raises:
         ConfigError: names each unknown, missing or wrong key by its dotted path, one a line, all of them at once.
@@ -85,14 +85,15 @@ def apply_overrides(data: Mapping[str, object], overrides: Sequence[str]) -> dic
     answers for a mistyped one in its own words.
 
     Raises:
-        ConfigError: an override without `=`, a path through a value, a number outside its list, or a value that is no YAML.
+        ConfigError: an override without `=`, a path through a value, a number outside its list, or no YAML.
     """
     result = _copy(data)
     for override in overrides:
         path, equals, text = override.partition("=")
         parts = path.strip().split(".")
         if not equals or not all(parts):
-            raise ConfigError("override", "is not of the form key.path=value", got=override, cure=_override_cure(override))
+            cure = _override_cure(override)
+            raise ConfigError("override", "is not of the form key.path=value", got=override, cure=cure)
         _set(result, parts, _read_override(text, path.strip()))
     return result
 

@@ -1,4 +1,4 @@
-"""Every problem of a piece of configuration in the project's own words: dotted path, what is wrong, the value, the cure."""
+"""Every problem of a configuration in the project's own words: dotted path, what is wrong, the value, the cure."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ def _describe(cls: type[BaseModel], details: ErrorDetails) -> _Problem:
     if kind in _BOUNDS:
         return _Problem(place.path, f"must be {_BOUNDS[kind].format(**context)}", got, "", place.union)
     if kind in _TYPES:
-        return _Problem(place.path, f"must be {_TYPES[kind]}", got, _type_cure(kind, got, place.annotation), place.union)
+        cure = _type_cure(kind, got, place.annotation)
+        return _Problem(place.path, f"must be {_TYPES[kind]}", got, cure, place.union)
     return _Problem(place.path, details["msg"][:1].lower() + details["msg"][1:], got, "", place.union)
 
 
@@ -205,7 +206,7 @@ def _merge_unions(problems: Sequence[_Problem]) -> list[_Problem]:
         before = next((other for other in merged if other.union is not None and other.union == problem.union), None)
         if before is None:
             merged.append(problem)
-        elif len(problem.path) > len(before.path):  # This member has the right shape, and only something in it is wrong.
+        elif len(problem.path) > len(before.path):  # This member has the right shape; only something in it is wrong.
             merged[merged.index(before)] = problem
         elif problem.path == before.path and problem.what not in before.what:
             what = f"{before.what} or {problem.what.removeprefix('must be ')}"

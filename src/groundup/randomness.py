@@ -33,7 +33,7 @@ def draw_bits(key: int, *coordinates: np.ndarray | int) -> UInt64[np.ndarray, "*
 
 def draw_uniform(key: int, *coordinates: np.ndarray | int) -> Float64[np.ndarray, "*shape"]:
     """A number in [0, 1) for every (broadcast) tuple of integer coordinates."""
-    return (draw_bits(key, *coordinates) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return np.asarray((draw_bits(key, *coordinates) >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
 
 def draw_permutation(key: int, size: int) -> Int64[np.ndarray, " size"]:
@@ -41,7 +41,7 @@ def draw_permutation(key: int, size: int) -> Int64[np.ndarray, " size"]:
     return np.argsort(draw_bits(key, np.arange(size)), kind="stable").astype(np.int64)
 
 
-def _mix(bits: np.ndarray) -> np.ndarray:
+def _mix(bits: np.ndarray | np.uint64) -> np.ndarray | np.uint64:
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))

@@ -1,7 +1,7 @@
 """YAML as people write it, read so that it means what they meant.
 
-The YAML 1.2 core schema: `1e-4` is a number, `no` and `on` are texts, only `true` and `false` are booleans. What could be
-read in two ways (`010`, a key given twice, an alias) is an error with its line, not a guess.
+The YAML 1.2 core schema: `1e-4` is a number, `no` and `on` are texts, only `true` and `false` are booleans. What could
+be read in two ways (`010`, a key given twice, an alias) is an error with its line, not a guess.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import yaml
 from groundup.errors import ConfigError
 
 _MAX_BYTES = 1 << 20
+_ALIAS_CURE = "put a text that starts with * or & in quotes"
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
 _FALSE = re.compile(r"false|False|FALSE")
@@ -76,7 +77,7 @@ def parse_value(text: str, where: str) -> object:
         return None if node is None else _construct(node, where)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"{where}:{line}", f"holds the character U+{ord(str(error.character)):04X}") from None
+        raise ConfigError(f"{where}:{line}", f"holds the character U+{error.character:04X}") from None
     except yaml.MarkedYAMLError as error:
         raise _explain(error, text, where) from None
     except RecursionError:
@@ -95,9 +96,10 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()
         place = f"{self._where}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            raise ConfigError(place, "aliases are not allowed", cure="put a text that starts with * or & in quotes")
+            raise ConfigError(place, "aliases are not allowed", cure=_ALIAS_CURE)
         if getattr(event, "tag", None) is not None:
-            raise ConfigError(place, "tags are not allowed", got=event.tag, cure="put a text that starts with ! in quotes")
+            cure = "put a text that starts with ! in quotes"
+            raise ConfigError(place, "tags are not allowed", got=event.tag, cure=cure)
         return super().compose_node(parent, index)
 
 
@@ -154,6 +156,8 @@ def _explain(error: yaml.MarkedYAMLError, text: str, where: str) -> ConfigError:
     mark = error.problem_mark or error.context_mark
     place = where if mark is None else f"{where}:{mark.line + 1}"
     problem = error.problem or error.context or "wrong syntax"
+    if error.context in ("while scanning an alias", "while scanning an anchor"):
+        return ConfigError(place, "aliases are not allowed", cure=_ALIAS_CURE)
     return ConfigError(place, f"is not valid YAML, {problem}", cure=_syntax_cure(problem, text, mark))
 
 
@@ -177,4 +181,3 @@ def _name_neighbours(path: Path) -> str:
     except OSError:
         return f"the folder {path.parent} cannot be listed"
     return f"{path.parent} holds {', '.join(names[:8])}" if names else f"{path.parent} holds no YAML file"
-

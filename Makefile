@@ -1,0 +1,51 @@
+# Each target works from nothing: Python 3.11 or newer and make are all that a machine needs.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-all lint format
+
+# Two workers or more, one torch thread each: faster than one process with many threads on models this small.
+PYTEST = .venv/bin/python -m pytest -q -n logical --maxprocesses 8 --dist loadfile
+LINTED = src tests $(wildcard benchmarks) $(wildcard scripts)
+
+help:
+	@echo "make quickstart   train a sentiment classifier on a table that comes with the project, minutes on two cores"
+	@echo "make test         the tests that take seconds each; GROUNDUP_DATA=/folder runs them on the real files too"
+	@echo "make test-all     every test, the slow ones and those for a GPU where there is one included"
+	@echo "make lint         check style with ruff;  make format  repairs what it can"
+	@echo "PYTHON=python3.12 chooses the Python that .venv is made with; 3.11 or newer"
+
+quickstart: .venv/.installed-core
+	.venv/bin/groundup train recipes/quickstart.yaml
+
+test: .venv/.installed-test
+	$(PYTEST) -m "not slow and not gpu" $(PYTEST_ARGS)
+
+test-all: .venv/.installed-test
+	$(PYTEST) $(PYTEST_ARGS)
+
+lint: .venv/.installed-test
+	.venv/bin/ruff check $(LINTED)
+	.venv/bin/ruff format --check $(LINTED)
+
+format: .venv/.installed-test
+	.venv/bin/ruff check --fix $(LINTED)
+	.venv/bin/ruff format $(LINTED)
+
+.venv/bin/python:
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: no $(PYTHON) here; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"make: groundup needs Python 3.11 or newer, {sys.executable} is {v[0]}.{v[1]}; name another: make PYTHON=python3.12")'
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "make: $(PYTHON) cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+# torch goes first and by its range, so that no other package can pull in one that we do not support.
+.venv/.installed-core: pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet 'torch>=2.11,<2.14'
+	.venv/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.installed-test: pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet 'torch>=2.11,<2.14'
+	.venv/bin/python -m pip install --quiet --editable '.[test]'
+	@touch $@ .venv/.installed-core
