@@ -22,9 +22,9 @@ class StepPlan:
 
     step: int
     epoch: int
-    micro_batches: tuple[Int64[np.ndarray, " samples"], ...]
+    micro_batches: tuple[Int64[np.ndarray, " _samples"], ...]
 
-    def of(self, rank: int, num_ranks: int) -> tuple[Int64[np.ndarray, " samples"], ...]:
+    def of(self, rank: int, num_ranks: int) -> tuple[Int64[np.ndarray, " _samples"], ...]:
         """The micro-batches of one rank: every `num_ranks`-th, so that long and short ones are dealt out evenly."""
         return self.micro_batches[rank::num_ranks]
 
@@ -77,7 +77,7 @@ def cut_by_tokens(
     lengths: Int32[np.ndarray, " all_samples"],
     max_tokens: int,
     num_ranks: int = 1,
-) -> tuple[Int64[np.ndarray, " samples_of_one"], ...]:
+) -> tuple[Int64[np.ndarray, " _samples"], ...]:
     """Sort samples by length (longest first, then by number) and cut them into runs of nearly equal token counts.
 
     Each run holds at most `max_tokens` tokens, unless a single sample is longer.

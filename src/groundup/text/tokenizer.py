@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, final
+from typing import Literal, NamedTuple, SupportsInt, final
 
 import numpy as np
 from jaxtyping import Int32
@@ -40,8 +40,8 @@ class Encoded(NamedTuple):
 class _Template(NamedTuple):
     """The special tokens before, between and after the texts, with their token types."""
 
-    parts: tuple[Int32[np.ndarray, " ids"], ...]
-    types: tuple[Int32[np.ndarray, " ids"], ...]
+    parts: tuple[Int32[np.ndarray, " _ids"], ...]
+    types: tuple[Int32[np.ndarray, " _ids"], ...]
     text_types: tuple[int, ...]
 
     @property
@@ -167,7 +167,7 @@ class Tokenizer:
         ids = iter(self.encode_plain([part for texts_of_one in parts for part in texts_of_one]))
         return [self._assemble([next(ids) for _ in texts_of_one], max_length) for texts_of_one in parts]
 
-    def encode_plain(self, texts: Sequence[str]) -> list[Int32[np.ndarray, " length"]]:
+    def encode_plain(self, texts: Sequence[str]) -> list[Int32[np.ndarray, " _length"]]:
         """The ids of each text alone, without special tokens."""
         encodings = self.encode_raw(texts)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
@@ -180,12 +180,12 @@ class Tokenizer:
         """The library's own encoding without special tokens, with character offsets and word numbers."""
         return self._backend.encode(text, add_special_tokens=False)
 
-    def decode(self, ids: Iterable[int], *, skip_special: bool = False) -> str:
+    def decode(self, ids: Iterable[SupportsInt], *, skip_special: bool = False) -> str:
         """Text that people can read; Chinese is written without spaces."""
         text = self._backend.decode([int(index) for index in ids], skip_special_tokens=skip_special)
         return text if self._is_byte_level else join_chinese(text)
 
-    def tokens(self, ids: Iterable[int]) -> list[str]:
+    def tokens(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token in real characters; bytes that are no whole character are shown as `<0xE4>`."""
         return [self._show(int(index)) for index in ids]
 

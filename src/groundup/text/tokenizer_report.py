@@ -1,4 +1,4 @@
-"""How well a tokenizer fits a text: pieces per word and per character, what it cannot write, for Chinese and the rest."""
+"""How well a tokenizer fits a text: tokens per word and character, what it cannot write, by script."""
 
 from __future__ import annotations
 
