@@ -31,8 +31,6 @@ class TrainConfig(Config):
     """`auto` takes a GPU where there is one."""
     threads: PositiveInt | None = None
     """CPU threads; null leaves the default. Exact resume holds for an equal number of threads."""
-    compile: bool = False
-    """Compile the blocks with torch.compile; costs a minute at the start."""
     log_every: PositiveInt = 10
     """Steps between two lines of `metrics.jsonl`."""
     evaluate_every: PositiveInt | None = None

@@ -94,7 +94,7 @@ class TensorBoard:
 
             self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, float | int]) -> None:
         """One point of each curve."""
         if self._writer is not None:
             for name, value in values.items():
@@ -117,7 +117,7 @@ class Log:
     def train(self, step: int, values: Mapping[str, float | int], timing: Mapping[str, float]) -> None:
         """The figures of a window of steps."""
         self._file.write({"step": step, "kind": "train", **values, TIME_KEY: timing})
-        self._board.write(step, {f"train/{name}": value for name, value in (values | timing).items()})
+        self._board.write(step, {f"train/{name}": value for name, value in {**values, **timing}.items()})
 
     def evaluation(self, step: int, metrics: Mapping[str, Metric], timing: Mapping[str, float]) -> None:
         """The figures of one validation."""

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from groundup.checkpoint import pretrained
+from groundup.checkpoint.hub import find_folder
 from groundup.checkpoint.tensors import write_folder
 from groundup.config import apply_overrides, expand_path, to_json
 from groundup.errors import ConfigError
@@ -86,6 +87,8 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
             got=recipe.objective.max_length,
             cure=f"lower it to {config.max_length}, or raise model.max_length",
         )
+    if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
+        raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
     return model, notes
 
 
@@ -107,12 +110,13 @@ def get_tokenizer(recipe: Recipe, folder: Path | None, texts: Iterator[str] | No
     """
     config = recipe.tokenizer
     if config is None:
-        return Tokenizer.load(pretrained.locate(locate_model(recipe.model.path)))
+        return Tokenizer.load(find_folder(locate_model(recipe.model.path)))
     if config.kind == "pretrained":
         return Tokenizer.load(locate_tokenizer(config.path))
     kept = None if folder is None else folder / "tokenizer"
     if kept is not None and kept.is_dir():
         return Tokenizer.load(kept)
+    print(f"training a tokenizer of {config.vocab_size} entries ...", file=sys.stderr)
     tokenizer = train_tokenizer(config, iterate_training_texts(recipe) if texts is None else texts)
     if kept is not None:
         write_folder(kept, tokenizer.save)
