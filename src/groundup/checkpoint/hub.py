@@ -33,7 +33,6 @@ def find_folder(folder_or_name: str | Path) -> Path:
 def _download(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
         raise MissingExtraError(
             f"no such folder, and a model named {name!r} on the hub", "huggingface_hub", "hub"
@@ -42,7 +41,7 @@ def _download(name: str) -> Path:
         folder = Path(snapshot_download(name, allow_patterns=_FILES))
         if not any(folder.glob("model*.safetensors")):
             folder = Path(snapshot_download(name, allow_patterns=[*_FILES, "pytorch_model*.bin"]))
-    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             name,

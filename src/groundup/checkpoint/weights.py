@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -78,12 +77,11 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     )
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        cure = "it may run code when opened; convert it to safetensors where you trust it"
-        raise CheckpointError(str(path), "holds more than tensors, or is damaged", cure=cure) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(str(path), f"is damaged ({reason})", cure="copy or download it again") from None
+    except Exception as error:
+        # Whatever a damaged or hostile file makes the unpickler raise, it means one thing to the user.
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        cure = "copy or download it again, or convert it to safetensors where you trust it"
+        raise CheckpointError(str(path), f"is damaged, or holds more than tensors ({reason})", cure=cure) from None
     if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise CheckpointError(str(path), "is no mapping of names to tensors", got=type(tensors).__name__)
     return {str(name): tensor for name, tensor in tensors.items()}
