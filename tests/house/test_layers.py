@@ -20,7 +20,7 @@ LEVELS = (
     ("recipe",),
     ("verbs", "trust", "serve"),
     ("cli",),
-    ("",),
+    ("", "__main__"),
 )
 """Rooms from the ground up; the package itself, which hands out the verbs, stands above all."""
 
