@@ -226,7 +226,9 @@ def main() -> None:
         rounds.append(rates)
         print(f"round {number + 1}: " + "  ".join(f"{k} {v:,.0f}" for k, v in rates.items()), file=sys.stderr)
     lengths = [len(ids) for ids in sequences]
-    cost = estimate(our_config(tokenizer.vocab_size), batch_tokens=mean_tokens, length=int(np.mean(lengths)))
+    cost = estimate(
+        our_config(tokenizer.vocab_size), batch_tokens=mean_tokens, lengths=lengths[:1000], target_fraction=0.15
+    )
     utilisation = [
         each["groundup"] * cost.training_flops_per_token / each["matrix_product_flops"] for each in rounds
     ]

@@ -124,9 +124,10 @@ def get_tokenizer(recipe: Recipe, folder: Path | None, texts: Iterator[str] | No
 
 
 def locate_tokenizer(path: str) -> Path:
-    """The folder or file of a tokenizer; a run folder stands for the model in it."""
+    """The folder or file of a tokenizer; a run folder stands for the one in it."""
     expanded = expand_path(path, "tokenizer.path")
-    return expanded / "model" if (expanded / "model" / "tokenizer.json").is_file() else expanded
+    inside = (expanded / "model", expanded / "tokenizer")
+    return next((folder for folder in inside if (folder / "tokenizer.json").is_file()), expanded)
 
 
 def iterate_training_texts(recipe: Recipe) -> Iterator[str]:
