@@ -21,7 +21,7 @@ from groundup.errors import CheckpointError, ConfigError
 from groundup.families.family import Family
 from groundup.families.registry import FAMILIES
 from groundup.families.values import read_labels, write_labels
-from groundup.model.config import Head, ModelConfig
+from groundup.model.config import Dropout, Head, ModelConfig
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 
@@ -52,13 +52,20 @@ class Pretrained:
     """The folder's config.json; hand it to `save`, and no field of it is lost."""
 
 
-def load(folder_or_name: str | Path, *, heads: Sequence[Head] | None = None, seed: int = 0) -> Pretrained:
+def load(
+    folder_or_name: str | Path,
+    *,
+    heads: Sequence[Head] | None = None,
+    dropout: Dropout | None = None,
+    seed: int = 0,
+) -> Pretrained:
     """Read a model folder, or a name on the hub.
 
     Args:
         folder_or_name: a folder in Hugging Face layout, written by groundup or not; or a name on the hub.
         heads: what should stand on top of the stack; None keeps what the folder has. Given heads take the folder's
             weights where it has them; the others start fresh, and what is not needed is dropped.
+        dropout: while training from here on; None keeps what config.json says.
         seed: of fresh weights.
 
     Raises:
@@ -71,6 +78,8 @@ def load(folder_or_name: str | Path, *, heads: Sequence[Head] | None = None, see
     manifest = _read_manifest(folder)
     tensors, file = read_weights(folder)
     config = family.to_config(content, tensors.keys(), heads, str(folder / CONFIG))
+    if dropout is not None:
+        config = config.model_copy(update={"dropout": dropout})
     with torch.device("meta"):
         model = Transformer(config)
     fitted = fit(model, tensors, family, content, str(file), has_new_heads=heads is not None)

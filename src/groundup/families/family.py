@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from groundup.families.keymap import KeyMap
 from groundup.model.config import Head, ModelConfig
 
 
+@runtime_checkable
 class Family(Protocol):
     """One published family: how its config.json and its tensor names translate."""
 

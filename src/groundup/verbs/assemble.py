@@ -55,7 +55,7 @@ def as_recipe(recipe: str | Path | Recipe | Mapping[str, object], overrides: Seq
 def assemble(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Parts:
     """Tokenizer, objective and samples; a corpus is prepared and a tokenizer trained in `folder` where needed."""
     if isinstance(recipe.data, TableConfig):
-        return _assemble_table(recipe, recipe.data, folder)
+        return _assemble_table(recipe, recipe.data, folder, quiet=quiet)
     return _assemble_corpus(recipe, recipe.data, folder, quiet=quiet)
 
 
@@ -100,13 +100,16 @@ def locate_model(path: str) -> str | Path:
     return expanded if expanded.exists() else path
 
 
-def get_tokenizer(recipe: Recipe, folder: Path | None, texts: Iterator[str] | None = None) -> Tokenizer:
+def get_tokenizer(
+    recipe: Recipe, folder: Path | None, texts: Iterator[str] | None = None, *, quiet: bool = True
+) -> Tokenizer:
     """The recipe's tokenizer: loaded, or trained once and kept in the run folder.
 
     Args:
         recipe: its section `tokenizer` says which.
         folder: the run folder; None keeps nothing.
         texts: what to train on, where it must be trained.
+        quiet: do not say that training goes on, which can take a minute.
     """
     config = recipe.tokenizer
     if config is None:
@@ -116,7 +119,8 @@ def get_tokenizer(recipe: Recipe, folder: Path | None, texts: Iterator[str] | No
     kept = None if folder is None else folder / "tokenizer"
     if kept is not None and kept.is_dir():
         return Tokenizer.load(kept)
-    print(f"training a tokenizer of {config.vocab_size} entries ...", file=sys.stderr)
+    if not quiet:
+        print(f"training a tokenizer of {config.vocab_size} entries ...", file=sys.stderr)
     tokenizer = train_tokenizer(config, iterate_training_texts(recipe) if texts is None else texts)
     if kept is not None:
         write_folder(kept, tokenizer.save)
@@ -142,9 +146,10 @@ def iterate_training_texts(recipe: Recipe) -> Iterator[str]:
         yield from iterate_texts(data.train, data, "data.train")
 
 
-def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path) -> Parts:
+def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: bool) -> Parts:
     rows = read_table(data.train, data, "data.train")
-    tokenizer = get_tokenizer(recipe, folder, (text for row in rows for text in (row.text, row.pair) if text))
+    texts = (text for row in rows for text in (row.text, row.pair) if text)
+    tokenizer = get_tokenizer(recipe, folder, texts, quiet=quiet)
     labels = recipe.objective.choose_labels(rows, "data.train")
     task = recipe.objective.build(tokenizer, labels)
     train = task.encode(rows, "data.train")
@@ -157,7 +162,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path) -> Parts:
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
-    tokenizer = get_tokenizer(recipe, folder)
+    tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())
     train = open_corpus(recipe, data, tokenizer, folder, "train", quiet=quiet)
     validation = open_corpus(recipe, data, tokenizer, folder, "validation", quiet=quiet) if data.validation else None
