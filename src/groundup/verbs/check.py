@@ -201,7 +201,8 @@ def _get_tokenizer(recipe: Recipe, texts: Sequence[str], characters: float) -> t
         is_final = size >= characters
         origin = "trained in memory" + ("" if is_final else f" on {size / 1e6:.1f}M characters")
     kind = "pretrained" if config is None else config.kind
-    return tokenizer, TokenizerFigures(kind, tokenizer.vocab_size, origin, is_final, 0.0, 0.0)
+    single = sum(len(token) == 1 for token in tokenizer.tokens(range(tokenizer.vocab_size)))
+    return tokenizer, TokenizerFigures(kind, tokenizer.vocab_size, origin, is_final, single, 0.0, 0.0)
 
 
 def _measure(

@@ -82,7 +82,7 @@ class Lengths:
         return cls(
             count=len(lengths),
             limit=limit,
-            bins=tuple(nice_bins(lengths, edge=limit if num_cut else None)),
+            bins=tuple(nice_bins(lengths, edge=limit if int(lengths.max()) >= limit else None)),
             quantiles={f"{share:.0%}": int(np.quantile(lengths, share)) for share in _QUANTILES},
             longest=int(lengths.max()),
             tokens=tokens,
@@ -214,8 +214,7 @@ def read_corpus(data: CorpusConfig, name: str, seen: frozenset[bytes]) -> tuple[
     sizes = [path.stat().st_size for path in files]
     budget = READ_BYTES["lines" if data.column is None else "columns"]
     share = min(1.0, budget / max(1, sum(sizes)))
-    keep = min(1.0, SAMPLE_CHARS / max(1.0, share * sum(sizes)))
-    reader = _CorpusReader(keep)
+    reader = _CorpusReader()
     for path, size in zip(files, sizes, strict=True):
         reader.read(iterate_pieces(path, data, always_safe, f"data.{name}"), size, int(share * size))
     if not reader.texts:
@@ -231,14 +230,14 @@ def read_corpus(data: CorpusConfig, name: str, seen: frozenset[bytes]) -> tuple[
         contradictions=0,
         seen_in_train=len(reader.documents & seen),
     )
-    return split, reader.texts, frozenset(reader.documents)
+    return split, spread_texts(reader.texts), frozenset(reader.documents)
 
 
 class _CorpusReader:
-    """Reads documents, counts them, and keeps some of their text."""
+    """Reads documents, counts them, and keeps texts spread evenly over them: one in so many."""
 
-    def __init__(self, keep: float) -> None:
-        self._keep, self._kept = keep, 0
+    def __init__(self) -> None:
+        self._stride, self._seen, self._kept = 1, 0, 0
         self._hash = blake2b(digest_size=8)
         self.texts: list[str] = []
         self.documents: set[bytes] = set()
@@ -250,9 +249,7 @@ class _CorpusReader:
         for piece in pieces:
             offset = piece.offset
             self.num_characters += len(piece.text)
-            if self._kept <= self.num_characters * self._keep:
-                self.texts.append(piece.text)
-                self._kept += len(piece.text)
+            self._keep(piece.text)
             self._hash.update(piece.text.encode("utf-8", "surrogatepass"))
             if piece.is_end:
                 self._end()
@@ -262,6 +259,15 @@ class _CorpusReader:
             offset = size
         self._hash = blake2b(digest_size=8)
         self.num_bytes += offset
+
+    def _keep(self, text: str) -> None:
+        if self._seen % self._stride == 0:
+            self.texts.append(text)
+            self._kept += len(text)
+            if self._kept > 2 * SAMPLE_CHARS and len(self.texts) > 1:
+                self.texts = self.texts[::2]
+                self._kept, self._stride = sum(map(len, self.texts)), 2 * self._stride
+        self._seen += 1
 
     def _end(self) -> None:
         key, self._hash = self._hash.digest(), blake2b(digest_size=8)

@@ -17,6 +17,7 @@ from groundup.verbs.layout import (
     format_bytes,
     format_count,
     format_share,
+    plural,
 )
 
 _MOST_LABELS = 20
@@ -32,6 +33,8 @@ class TokenizerFigures:
     """Where it comes from: loaded, kept in the run folder, or trained in memory."""
     is_final: bool
     """False: it was trained on a sample here, and the run's own will differ a little."""
+    num_characters: int
+    """Its entries that are a single character."""
     characters_per_token: float
     unknown_share: float
     """Of all tokens of the sample."""
@@ -131,7 +134,7 @@ class CheckReport:
             for low, high, count in lengths.bins
         ]
         yield from columns(rows, "rrl")
-        shares = ", ".join(f"{share} up to {length}" for share, length in lengths.quantiles.items())
+        shares = ", ".join(f"{share.replace('%', ' %')} up to {length}" for share, length in lengths.quantiles.items())
         yield from fold(f"{shares}, the longest {lengths.longest}")
         yield from fold(self._say_what_is_lost())
 
@@ -164,8 +167,9 @@ class CheckReport:
         yield from entry("memory", f"about {format_bytes(design.total_memory)}: {memory}{free}")
         yield from self._show_step()
         about = "about " if plan.is_estimate else ""
-        validations = "no validation" if not plan.validations else f"{plan.validations} validations"
-        text = f"{plan.steps:,} steps = {plan.epochs:.3g} epochs of {about}{plan.sequences:,} sequences, {validations}"
+        validations = plural(plan.validations, "validation") if plan.validations else "no validation"
+        sequences = f"{about}{plural(plan.sequences, 'sequence')}"
+        text = f"{plural(plan.steps, 'step')} = {plan.epochs:.2g} epochs of {sequences}, {validations}"
         yield from entry("run", text if plan.seconds is None else f"{text}: about {format_seconds(plan.seconds)} here")
 
     def _show_step(self) -> Iterator[str]:
@@ -173,16 +177,17 @@ class CheckReport:
         if step is None:
             yield from entry("step", "not taken: it does not fit into memory")
             return
-        cut = "1 micro-batch" if step.micro_batches == 1 else f"{step.micro_batches} micro-batches"
-        place = step.device if step.threads is None else f"{step.device}, {step.threads} threads"
-        text = f"{step.sequences:,} sequences, {step.tokens:,} tokens, {step.targets:,} targets in {cut} ({place})"
+        cut = plural(step.micro_batches, "micro-batch", "es")
+        place = step.device if step.threads is None else f"{step.device}, {plural(step.threads, 'thread')}"
+        counts = ((step.sequences, "sequence"), (step.tokens, "token"), (step.targets, "target"))
+        text = f"{', '.join(plural(count, noun) for count, noun in counts)} in {cut} ({place})"
         yield from entry("step", text)
         loss = f"loss {step.loss:.4f}; guessing evenly among {step.num_choices:,} gives {step.expected_loss:.4f}"
         yield from entry("", loss)
         yield from entry(
             "",
             f"{step.tokens * step.seconds_per_token:.3g} s, {1 / step.seconds_per_token:,.0f} tokens/s, "
-            f"{format_count(step.flops_per_second)}FLOP/s",
+            f"{format_count(step.flops_per_second, ' ')}FLOP/s",
         )
 
     def _show_warnings(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ from groundup.optim.schedule import count_warmup_steps
 from groundup.recipe import Recipe
 from groundup.verbs.check_data import Split
 from groundup.verbs.check_report import CheckReport
-from groundup.verbs.layout import clip, format_bytes, format_share
+from groundup.verbs.layout import clip, format_bytes, format_share, plural
 
 _FEW_ROWS = 10
 
@@ -18,6 +18,7 @@ _FEW_ROWS = 10
 def find_warnings(recipe: Recipe, report: CheckReport) -> Iterator[str]:
     """One sentence or two for each thing to look at."""
     yield from _of_data(report)
+    yield from _of_tokenizer(recipe, report)
     yield from _of_labels(report)
     yield from _of_lengths(recipe, report)
     yield from _of_settings(recipe, report)
@@ -26,23 +27,29 @@ def find_warnings(recipe: Recipe, report: CheckReport) -> Iterator[str]:
 
 def _of_data(report: CheckReport) -> Iterator[str]:
     is_table = report.data_kind == "table"
-    unit = "rows" if is_table else "documents"
+    unit = "row" if is_table else "document"
     for split in report.splits:
         share = split.duplicates / split.count
         if split.duplicates and (is_table or share > 0.01):
-            yield f"{split.name} holds {split.duplicates:,} {unit} ({format_share(share)}) a second time."
+            yield f"{split.name} holds {plural(split.duplicates, unit)} ({format_share(share)}) a second time."
         if split.contradictions:
-            yield f"{split.contradictions:,} of the repeated rows of {split.name} have another label than before."
+            yield f"Rows of {split.name} that repeat an earlier text with another label: {split.contradictions:,}."
         if split.seen_in_train:
-            seen = format_share(split.seen_in_train / max(1, split.count - split.duplicates))
-            yield (
-                f"{split.seen_in_train:,} texts ({seen}) of {split.name} stand in train too, so its figures will be "
-                "too good; remove them from train."
-            )
+            seen = split.seen_in_train / max(1, split.count - split.duplicates)
+            text = f"{plural(split.seen_in_train, 'text')} ({format_share(seen)}) of {split.name} can be found in train"
+            yield f"{text}, so its figures will be too good; remove them there." if seen > 0.01 else f"{text}."
         if split.share_read < 1:
             yield f"{_portion(split)}; what stands in the rest is not checked."
-    if not report.tokenizer.is_final:
-        yield "The tokenizer was trained on a sample for this check; the run's own will be a little better."
+
+
+def _of_tokenizer(recipe: Recipe, report: CheckReport) -> Iterator[str]:
+    figures, config = report.tokenizer, recipe.tokenizer
+    is_trained_here = config is not None and config.kind == "wordpiece" and not figures.is_final
+    if is_trained_here and figures.num_characters > 0.6 * config.vocab_size:
+        yield (
+            f"{figures.num_characters:,} of the tokenizer's {config.vocab_size:,} entries are single characters in "
+            "a sample alone, and all of the text has more; raise tokenizer.vocab_size."
+        )
     if report.tokenizer.unknown_share > 0.005:
         share = format_share(report.tokenizer.unknown_share)
         yield f"{share} of the tokens are unknown to the tokenizer: is it made for this language?"
@@ -74,7 +81,8 @@ def _of_lengths(recipe: Recipe, report: CheckReport) -> Iterator[str]:
     if is_table and lengths.num_cut > 0.02 * lengths.count:
         yield (
             f"{format_share(lengths.num_cut / lengths.count)} of the rows are cut; objective.max_length="
-            f"{lengths.quantiles['99%']} would keep 99 % of them whole."
+            f"{lengths.quantiles['90%']} would keep 90 % of them whole, {lengths.quantiles['99%']} would keep 99 %; "
+            f"the model has {report.design.max_length} positions."
         )
     if not is_table and lengths.tokens_lost > 0.05 * lengths.tokens:
         share = format_share(lengths.tokens_lost / lengths.tokens)
@@ -95,9 +103,9 @@ def _of_settings(recipe: Recipe, report: CheckReport) -> Iterator[str]:
         if settings.patience is not None:
             yield "train.patience has no effect without validation data."
     elif settings.evaluate_every is not None and settings.evaluate_every > plan.steps:
-        yield f"train.evaluate_every={settings.evaluate_every} is more than the run's steps: it is validated once."
+        yield f"train.evaluate_every={settings.evaluate_every} is more than all steps: only the last is validated."
     if settings.patience is not None and 0 < plan.validations <= settings.patience:
-        yield f"train.patience={settings.patience} has no effect: there are {plan.validations} validations."
+        yield f"train.patience={settings.patience} has no effect: there are only {plan.validations} validations."
     is_long = plan.seconds is not None and plan.seconds > 600
     if settings.save_every is None and is_long:
         yield "train.save_every is null: a run that is killed goes back to its last best step."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,10 +11,15 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int
 
+from groundup.language.scripts import CJK_CLASS
+
 WIDTH: Final = 80
 """Columns of a report."""
 
 _STEPS: Final = (1, 2, 5)
+_CLOSING = "，。、；：？！）》」』”’…"
+_WORD: Final = re.compile(rf"\s*(?:[{CJK_CLASS}]|(?:(?![{CJK_CLASS}])[^\s])+)[{_CLOSING}]*")
+"""What is not broken: a Chinese character, or a word, with the punctuation that may not start a line."""
 
 
 def display_width(text: str) -> int:
@@ -55,14 +61,17 @@ def columns(rows: Sequence[Sequence[str]], align: str, *, indent: int = 2, gap: 
 
 
 def fold(text: str, *, indent: int = 2, first: str = "", width: int = WIDTH) -> list[str]:
-    """The text broken between words into lines of `width` columns; `first` opens the first line, such as a dash."""
-    lines, line = [], " " * indent + first
-    start, is_bare = " " * (indent + display_width(first)), True
-    for word in text.split():
-        longer = line + word if is_bare else f"{line} {word}"
+    """The text broken into lines of `width` columns, between words or Chinese characters.
+
+    `first` opens the first line, such as a dash; the others start below what follows it.
+    """
+    lines, line, is_bare = [], " " * indent + first, True
+    start = " " * (indent + display_width(first))
+    for word in _WORD.findall(text.strip()):
+        longer = line + (word.lstrip() if is_bare else word)
         if display_width(longer) > width and not is_bare:
             lines.append(line)
-            longer = start + word
+            longer = start + word.lstrip()
         line, is_bare = longer, False
     return [*lines, line]
 
@@ -78,7 +87,7 @@ def bar(share: float, width: int) -> str:
 
 
 def nice_bins(
-    values: Int[np.ndarray, " values"], most: int = 12, *, edge: int | None = None
+    values: Int[np.ndarray, " values"], most: int = 14, *, edge: int | None = None
 ) -> list[tuple[int, int | None, int]]:
     """Bins of a round width as (first, last, count); the last one is open (None) and takes the rare long values.
 
@@ -87,27 +96,33 @@ def nice_bins(
         most: bins at most, about.
         edge: a limit that must fall between two bins.
     """
-    top = max(1, int(np.quantile(values, 0.995)))
+    top = max(1, int(np.quantile(values, 0.99)))
     width = next(step * 10**power for power in range(12) for step in _STEPS if -(-top // (step * 10**power)) <= most)
     last = -(-top // width)
     limits = {width * number for number in range(last + 1)} | ({edge} if edge is not None else set())
-    edges = sorted(limit for limit in limits if limit <= max(width * last, edge or 0))
+    highest = edge if edge is not None and edge >= int(values.max()) else max(width * last, edge or 0)
+    edges = sorted(limit for limit in limits if limit <= highest)
     bins: list[tuple[int, int | None, int]] = []
     for low, high in pairwise(edges):
         bins.append((low + 1, high, int(((values > low) & (values <= high)).sum())))
     over = int((values > edges[-1]).sum())
     if over:
         bins.append((edges[-1] + 1, None, over))
-    while bins and bins[0][2] == 0:
-        bins.pop(0)
-    return bins
+    filled = [index for index, (_, _, count) in enumerate(bins) if count]
+    return bins[filled[0] : filled[-1] + 1] if filled else []
 
 
-def format_count(number: float) -> str:
-    """`950`, `12.3k`, `1.24M`, `3.5G`."""
+def plural(count: int, noun: str, ending: str = "s") -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else ending}"
+
+
+def format_count(number: float, gap: str = "") -> str:
+    """`950`, `12.3k`, `1.24M`, `3.5G`; `gap` stands before the unit."""
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= limit:
-            return f"{number / limit:.3g}{unit}" if number / limit < 999.5 else f"{number / limit:.0f}{unit}"
+            figure = f"{number / limit:.3g}" if number / limit < 999.5 else f"{number / limit:.0f}"
+            return f"{figure}{gap}{unit}"
     return f"{number:.3g}" if number != int(number) else str(int(number))
 
 

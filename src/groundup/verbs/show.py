@@ -17,7 +17,7 @@ from groundup.text.pack import Planner, StepPlan
 from groundup.train.step import prepare_step
 from groundup.train.trainer import count_steps
 from groundup.verbs.assemble import Parts, as_recipe, assemble
-from groundup.verbs.layout import columns, fold, format_share
+from groundup.verbs.layout import columns, fold, format_share, plural
 from groundup.verbs.run_folder import work_folder
 
 
@@ -88,9 +88,9 @@ class ShowReport:
     def __str__(self) -> str:
         count = sum(len(each.lengths) for each in self.micro_batches)
         tokens = sum(each.tokens for each in self.micro_batches)
-        cut = "1 micro-batch" if len(self.micro_batches) == 1 else f"{len(self.micro_batches)} micro-batches"
+        cut = plural(len(self.micro_batches), "micro-batch", "es")
         lines = fold(
-            f"step {self.step} of 0 to {self.total_steps - 1}, epoch {self.epoch}: {count:,} sequences, "
+            f"step {self.step} (of 0 to {self.total_steps - 1}), epoch {self.epoch}: {count:,} sequences, "
             f"{tokens:,} tokens, no padding, in {cut}",
             indent=0,
         )
