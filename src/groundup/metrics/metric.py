@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 
@@ -25,3 +26,19 @@ class Metric:
     def __str__(self) -> str:
         interval = "" if self.low is None or self.high is None else f" [{self.low:.4f}, {self.high:.4f}]"
         return f"{self.name} {self.value:.4f}{interval} (n={self.count}; {self.signature})"
+
+
+def format_metrics(metrics: Iterable[Metric]) -> list[str]:
+    """One aligned line a metric, then how all of them were computed, what they have in common said once."""
+    metrics = list(metrics)
+    if not metrics:
+        return []
+    fields = [metric.signature.split("|") for metric in metrics]
+    shared = [field for field in fields[0] if all(field in others for others in fields)]
+    width = max(len(metric.name) for metric in metrics)
+    lines = []
+    for metric, own in zip(metrics, fields, strict=True):
+        interval = "" if metric.low is None or metric.high is None else f"[{metric.low:.4f}, {metric.high:.4f}]"
+        rest = ", ".join(field for field in own if field not in shared)
+        lines.append(f"  {metric.name.ljust(width)}  {metric.value:.4f}  {interval.ljust(18)}  {rest}".rstrip())
+    return [*lines, *([f"  {', '.join(shared)}"] if shared else [])]

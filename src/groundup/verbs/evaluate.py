@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from groundup.errors import ConfigError
-from groundup.metrics.metric import Metric
+from groundup.metrics.classification import format_confusion
+from groundup.metrics.metric import Metric, format_metrics
 from groundup.tasks.classification import ClassificationTask
 from groundup.train.evaluate import measure_all
 from groundup.train.trainer import choose_device
@@ -33,14 +36,9 @@ class EvaluationReport:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.model} on {self.data}", *(f"  {metric}" for metric in self.metrics.values())]
+        lines = [f"{self.model} on {self.data}", *format_metrics(self.metrics.values())]
         if self.confusion:
-            width = max(len(str(value)) for row in self.confusion for value in row) + 2
-            width = max(width, *(len(label) + 2 for label in self.labels))
-            lines.append("true label (row) against predicted label (column):")
-            lines.append(" " * width + "".join(label.rjust(width) for label in self.labels))
-            for label, row in zip(self.labels, self.confusion, strict=True):
-                lines.append(label.rjust(width) + "".join(str(value).rjust(width) for value in row))
+            lines.append(format_confusion(np.array(self.confusion), self.labels))
         return "\n".join(lines)
 
 

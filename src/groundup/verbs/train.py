@@ -11,7 +11,7 @@ from pathlib import Path
 
 from groundup.checkpoint import pretrained
 from groundup.checkpoint.store import Store
-from groundup.metrics.metric import Metric
+from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.recipe import Recipe
@@ -49,7 +49,7 @@ class TrainReport:
         if not self.is_finished:
             return f"stopped after step {self.step} of {self.total_steps}; run the same command to continue"
         lines = [f"trained {self.step} steps in {format_seconds(self.seconds)}"]
-        lines += [f"  {metric}" for metric in self.metrics.values()]
+        lines += format_metrics(self.metrics.values())
         return "\n".join([*lines, f"model of step {self.step_of_model}: {self.model}"])
 
 
