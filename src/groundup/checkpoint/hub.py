@@ -25,6 +25,11 @@ def find_folder(folder_or_name: str | Path) -> Path:
     name = str(folder_or_name)
     if path.exists():
         raise CheckpointError(name, "is a file, not a model folder", cure="give the folder that holds it")
+    left = path.with_name(f".{path.name}.replaced")
+    if left.is_dir():
+        raise CheckpointError(
+            name, "a save into it was killed at its last moment", cure=f"rename {left} to {path.name}"
+        )
     if not isinstance(folder_or_name, str) or _NAME.fullmatch(name) is None:
         raise CheckpointError(name, "no such folder", cure="give a model folder, or a name on the hub")
     return _download(name)

@@ -116,7 +116,8 @@ def save(
         folder: where; a folder that groundup wrote there before is replaced.
         model: the weights, with the design in `model.config`.
         tokenizer_files: by name, as `Tokenizer.files` answers them.
-        manifest: for groundup.json; the sizes and hashes of the other files are added under `files`.
+        manifest: for groundup.json; the sizes and hashes of the other files are added under `files`, and its own
+            under `checksum`.
         card: the text of README.md.
         labels: the names of the classes, in the order of the logits.
         extra_config: a config.json whose further fields should be kept, as `Pretrained.extra_config`.
@@ -139,7 +140,8 @@ def save(
         for name, data in files.items():
             (hidden / name).write_bytes(data)
         fingerprints = {path.name: _fingerprint(path) for path in sorted(hidden.iterdir())}
-        (hidden / MANIFEST).write_bytes(encode_json({**manifest, "files": fingerprints}))
+        content = {**manifest, "files": fingerprints}
+        (hidden / MANIFEST).write_bytes(encode_json({**content, "checksum": _checksum(content)}))
 
     write_folder(folder, write)
 
@@ -162,7 +164,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _find_family(content: Mapping[str, Any], path: Path) -> Family:
     known = {family.model_type: family for family in FAMILIES}
     model_type = content.get("model_type")
-    if model_type in known:
+    if isinstance(model_type, str) and model_type in known:
         return known[model_type]
     near = get_close_matches(str(model_type), known, n=1)
     nearest = f"did you mean {near[0]!r}? " if near else ""
@@ -176,11 +178,17 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     manifest = decode_json(read_bytes(path), path)
+    checksum = manifest.pop("checksum", None)
+    if checksum is not None and checksum != _checksum(manifest):
+        cure = "copy it again; if a change was meant, remove its `checksum`"
+        raise CheckpointError(
+            str(path), "is damaged or was changed: its checksum is not that of its content", cure=cure
+        )
     files = manifest.get("files")
     if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in files.values()):
         raise CheckpointError(str(path), "does not list the files of its folder", got=files)
     for problem in find_damage(folder, {name: entry for name, entry in files.items() if name != CARD}):
-        cure = f"copy it again; if the change was meant, remove its entry from `files` in {MANIFEST}"
+        cure = f"copy it again; if a change was meant, remove its entry in `files` and the `checksum` from {MANIFEST}"
         raise CheckpointError(problem.where, problem.what, cure=cure)
     return manifest
 
@@ -227,8 +235,8 @@ def _merge(plain: dict[str, Any], extra: dict[str, Any], family: Family, names: 
 
 def _narrow(tensors: dict[str, Tensor], content: dict[str, Any]) -> dict[str, Tensor]:
     """The tensors in the precision that config.json names, if not a bit is lost; else config.json names theirs."""
-    keys = [key for key in _DTYPE_KEYS if key in content]
-    dtype = next((_DTYPES[content[key]] for key in keys if content[key] in _DTYPES), None)
+    keys = [key for key in _DTYPE_KEYS if content.get(key) is not None]
+    dtype = next((_DTYPES[str(content[key])] for key in keys if str(content[key]) in _DTYPES), None)
     if dtype is None:
         return tensors
     narrow = {name: tensor.to(dtype) for name, tensor in tensors.items()}
@@ -251,6 +259,10 @@ def _check_replaceable(folder: Path) -> None:
     if others := sorted(found - written):
         cure = "choose another folder, or move them away"
         raise CheckpointError(str(folder), "holds files that groundup did not write there", got=others, cure=cure)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(encode_json(content)).hexdigest()
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

@@ -110,6 +110,8 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
             shutil.rmtree(replaced, ignore_errors=True)
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
+            if replaced.exists() and not folder.exists():
+                os.rename(replaced, folder)
             raise
         finally:
             os.close(lock)

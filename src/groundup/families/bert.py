@@ -188,6 +188,7 @@ BERT: Final = Bert()
 
 
 def _refuse_other_arithmetic(values: Values) -> None:
+    values.names("architectures")
     values.require("position_embedding_type", ("absolute",), "is not supported; only 'absolute' is")
     values.require("is_decoder", (False,), "a BERT decoder is not supported")
     values.require("add_cross_attention", (False,), "cross-attention is not supported")
@@ -204,7 +205,7 @@ def _declared_heads(config: Mapping[str, Any]) -> set[str]:
 
 def _read_heads(values: Values, names: Collection[str], activation: Activation, dropout: float) -> tuple[Head, ...]:
     """The heads of a folder: those that its architecture names, and those of which it holds tensors."""
-    for name in values.config.get("architectures") or ():
+    for name in values.names("architectures"):
         if name not in _ARCHITECTURES:
             known = ", ".join(_ARCHITECTURES)
             raise values.error("architectures", f"{name!r} is not supported", f"known are {known}; or give other heads")

@@ -54,6 +54,13 @@ class Values:
             raise self.error(key, "is not supported", f"{nearest}supported are {', '.join(choices)}")
         return choices[value]
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of texts; none by default."""
+        value = self.config.get(key)
+        if value is not None and not (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)):
+            raise self.error(key, "must be a list of names")
+        return tuple(value or ())
+
     def require(self, key: str, allowed: Collection[object], why: str) -> None:
         """Refuse a value that would mean another computation; an absent or null key is fine."""
         value = self.config.get(key)
