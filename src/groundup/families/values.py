@@ -71,7 +71,7 @@ class Values:
         """Refuse a key that can only be a misspelt setting: one much like a known key that is absent."""
         absent = [key for key in known if key not in self.config]
         for key in self.config:
-            near = [] if key in known else get_close_matches(key, absent, n=1, cutoff=0.84)
+            near = [] if key in known else get_close_matches(key, absent, n=1, cutoff=0.86)
             if near:
                 raise self.error(key, "is no setting of this family", f"did you mean {near[0]!r}?")
 
