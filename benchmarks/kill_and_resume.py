@@ -40,7 +40,7 @@ def write_data(folder: Path) -> None:
     (folder / "dev.tsv").write_text("\n".join(["text\tlabel", *rows[:60]]) + "\n", encoding="utf-8")
 
 
-def recipes(data: Path) -> dict[str, dict]:
+def recipes(data: Path, threads: int) -> dict[str, dict]:
     """The two runs, as plain recipes without an output folder."""
     shared = {
         "seed": 3,
@@ -54,7 +54,7 @@ def recipes(data: Path) -> dict[str, dict]:
             "evaluate_every": 7,
             "save_every": 4,
             "keep_last": 2,
-            "threads": 1,
+            "threads": threads,
             "device": "cpu",
         },
     }
@@ -161,10 +161,10 @@ def finish(recipe: dict, folder: Path) -> None:
         sys.exit(f"a run failed:\n{(folder.parent / f'{folder.name}.log').read_text()[-3000:]}")
 
 
-def run_trials(work: Path, kills: int, during_save: int, seed: int) -> dict[str, int | list[str]]:
+def run_trials(work: Path, kills: int, during_save: int, seed: int, threads: int) -> dict[str, int | list[str]]:
     """All trials; counts, and what differed."""
     write_data(work)
-    plans = recipes(work)
+    plans = recipes(work, threads)
     expected: dict[str, dict[str, str]] = {}
     seconds: dict[str, float] = {}
     for name, recipe in plans.items():
@@ -203,7 +203,7 @@ def run_trials(work: Path, kills: int, during_save: int, seed: int) -> dict[str,
             wrong.append(f"trial {trial} ({name}, {kind}): {different}")
         if sum(landed.values()) % 10 == 0:
             print(f"{sum(landed.values())} kills, {len(wrong)} differ", flush=True)
-    return {"kills": sum(landed.values()), "during_save": landed["save"], "differing": wrong}
+    return {"kills": sum(landed.values()), "during_save": landed["save"], "threads": threads, "differing": wrong}
 
 
 def main() -> None:
@@ -211,9 +211,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--during-save", type=int, default=15, help="how many of them inside a save")
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
+    parser.add_argument("--threads", type=int, default=1, help="of every run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        outcome = run_trials(Path(work), arguments.kills, arguments.during_save, arguments.seed)
+        outcome = run_trials(Path(work), arguments.kills, arguments.during_save, arguments.seed, arguments.threads)
     print(json.dumps(outcome, indent=1))
     sys.exit(1 if outcome["differing"] else 0)
 

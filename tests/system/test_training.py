@@ -82,7 +82,7 @@ def test_random_kills_inside_and_outside_saves_end_bit_identical() -> None:
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     outcome = json.loads(result.stdout[result.stdout.index("{") :])
-    assert outcome == {"kills": 6, "during_save": 3, "differing": []}
+    assert outcome == {"kills": 6, "during_save": 3, "threads": 1, "differing": []}
 
 
 def test_the_command_line_saves_on_sigterm_and_continues(make_recipe: Make, small_data: Path) -> None:
