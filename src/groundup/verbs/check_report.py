@@ -134,7 +134,7 @@ class CheckReport:
             for low, high, count in lengths.bins
         ]
         yield from columns(rows, "rrl")
-        shares = ", ".join(f"{share.replace('%', ' %')} up to {length}" for share, length in lengths.quantiles.items())
+        shares = ", ".join(f"{share} up to {length}" for share, length in lengths.quantiles.items())
         yield from fold(f"{shares}, the longest {lengths.longest}")
         yield from fold(self._say_what_is_lost())
 

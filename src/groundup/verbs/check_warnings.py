@@ -81,7 +81,7 @@ def _of_lengths(recipe: Recipe, report: CheckReport) -> Iterator[str]:
     if is_table and lengths.num_cut > 0.02 * lengths.count:
         yield (
             f"{format_share(lengths.num_cut / lengths.count)} of the rows are cut; objective.max_length="
-            f"{lengths.quantiles['90%']} would keep 90 % of them whole, {lengths.quantiles['99%']} would keep 99 %; "
+            f"{lengths.quantiles['90%']} would keep 90% of them whole, {lengths.quantiles['99%']} would keep 99%; "
             f"the model has {report.design.max_length} positions."
         )
     if not is_table and lengths.tokens_lost > 0.05 * lengths.tokens:

@@ -18,8 +18,8 @@ WIDTH: Final = 80
 
 _STEPS: Final = (1, 2, 5)
 _CLOSING = "，。、；：？！）》」』”’…"
-_WORD: Final = re.compile(rf"\s*(?:[{CJK_CLASS}]|(?:(?![{CJK_CLASS}])[^\s])+)[{_CLOSING}]*")
-"""What is not broken: a Chinese character, or a word, with the punctuation that may not start a line."""
+_WORD: Final = re.compile(rf"\s*(?:\[[^\s\[\]]*\]|[{CJK_CLASS}]|(?:(?![{CJK_CLASS}])[^\s])+)[{_CLOSING}]*")
+"""What is not broken: `[...]`, a Chinese character or a word, with the punctuation that may not start a line."""
 
 
 def display_width(text: str) -> int:
@@ -137,5 +137,5 @@ def format_bytes(number: float) -> str:
 def format_share(share: float) -> str:
     """A share in percent, never rounded to nothing or to everything."""
     if 0 < share < 0.0005:
-        return "<0.1 %"
-    return f"{share:.1%}".replace("%", " %") if share < 0.9995 or share == 1 else ">99.9 %"
+        return "<0.1%"
+    return f"{share:.1%}" if share < 0.9995 or share == 1 else ">99.9%"

@@ -17,7 +17,7 @@ from groundup.text.pack import Planner, StepPlan
 from groundup.train.step import prepare_step
 from groundup.train.trainer import count_steps
 from groundup.verbs.assemble import Parts, as_recipe, assemble
-from groundup.verbs.layout import columns, fold, format_share, plural
+from groundup.verbs.layout import fold, format_share, plural
 from groundup.verbs.run_folder import work_folder
 
 
@@ -94,7 +94,8 @@ class ShowReport:
             f"{tokens:,} tokens, no padding, in {cut}",
             indent=0,
         )
-        lines += columns([_describe(number, each) for number, each in enumerate(self.micro_batches, start=1)], "lrl")
+        for number, each in enumerate(self.micro_batches, start=1):
+            lines += fold(_describe(each), first=f"{number}: ")
         for each in self.sequences:
             end = each.start + each.length
             lines += ["", f"micro-batch {each.micro_batch}, tokens {each.start} to {end - 1}: sample {each.sample}"]
@@ -179,12 +180,10 @@ def _add(counts: Sequence[MaskCounts]) -> MaskCounts:
     return MaskCounts(*(sum(getattr(each, name) for each in counts) for name in ("hidden", "replaced", "kept")))
 
 
-def _describe(number: int, each: MicroBatch) -> tuple[str, str, str]:
+def _describe(each: MicroBatch) -> str:
     groups = [f"{length} x {times}" for length, times in Counter(each.lengths).items()]
     shown = ", ".join(groups if len(groups) <= 6 else [*groups[:3], "...", *groups[-2:]])
-    text = f"lengths {shown}"
-    if each.masks is not None:
-        share = format_share(each.masks.total / max(1, each.tokens))
-        kinds = f"{each.masks.hidden} hidden, {each.masks.replaced} replaced, {each.masks.kept} kept"
-        text += f"; {share} to predict: {kinds}"
-    return f"{number}", f"{each.tokens:,} tokens", text
+    text = f"{each.tokens:,} tokens, lengths {shown}"
+    if each.masks is None:
+        return text
+    return f"{text}; {each.masks} ({format_share(each.masks.total / max(1, each.tokens))})"
