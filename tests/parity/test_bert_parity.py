@@ -248,6 +248,16 @@ def test_what_we_write_opens_in_transformers_with_the_same_numbers(architecture:
     assert difference(model, opened.eval()) < TOLERANCE
 
 
+def test_auto_classes_find_the_head_and_the_labels(tmp_path: Path) -> None:
+    model = load_from(build_peer("BertForSequenceClassification"), tmp_path / "theirs")
+    labels = ["否定", "positive", "neutral", "mixed"]
+    pretrained.save(tmp_path / "ours", model, tokenizer_files={}, manifest={}, card="", labels=labels)
+    opened = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours").eval()
+    assert opened.config.id2label == dict(enumerate(labels))
+    assert opened.config.label2id == {label: number for number, label in enumerate(labels)}
+    assert difference(model, opened) < TOLERANCE
+
+
 def test_a_tensor_exchanged_on_the_way_out_is_noticed(tmp_path: Path) -> None:
     model = load_from(build_peer("BertForMaskedLM"), tmp_path / "theirs")
     pretrained.save(tmp_path / "ours", model, tokenizer_files={}, manifest={}, card="")

@@ -23,6 +23,7 @@ from groundup.families.registry import FAMILIES
 from groundup.families.values import read_labels, write_labels
 from groundup.model.config import Dropout, Head, ModelConfig
 from groundup.model.initialize import initialize
+from groundup.model.skeleton import build_skeleton
 from groundup.model.transformer import Transformer
 
 CONFIG: Final = "config.json"
@@ -80,8 +81,7 @@ def load(
     config = family.to_config(content, tensors.keys(), heads, str(folder / CONFIG))
     if dropout is not None:
         config = config.model_copy(update={"dropout": dropout})
-    with torch.device("meta"):
-        model = Transformer(config)
+    model = build_skeleton(config)
     fitted = fit(model, tensors, family, content, str(file), has_new_heads=heads is not None)
     # Assigning needs neither a second copy of the weights nor a draw from torch's global random state.
     model.load_state_dict(fitted.state, assign=True)
