@@ -156,6 +156,8 @@ def _unknown_key_cure(cls: type[BaseModel], place: _Place) -> str:
     wanted = _normalise(place.path[-1])
     elsewhere = [re.sub(r"\[\w+\]", "", help.path) for help in field_help(cls)]
     matches = list(dict.fromkeys(path for path in elsewhere if path.split(".")[-1] == wanted))
+    if ".".join(map(str, place.path)) in matches:
+        return f"it belongs to another kind; known keys here: {', '.join(known)}"
     if matches:
         return "did you mean " + " or ".join(f"'{path}'" for path in matches[:3]) + "?"
     return f"known keys: {', '.join(known)}" if known else ""
