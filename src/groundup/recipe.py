@@ -13,7 +13,7 @@ from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.objectives.masked import Masked
 from groundup.optim.adamw import OptimizerConfig
-from groundup.optim.schedule import Linear, ScheduleConfig
+from groundup.optim.schedule import Linear, ScheduleConfig, count_warmup_steps
 from groundup.readers.table import TableConfig
 from groundup.tasks.classification import Classification
 from groundup.text.corpus import CorpusConfig
@@ -105,6 +105,13 @@ class Recipe(Config):
                 f"objective: {self.objective.kind!r} learns from a {self.objective.data_kind}, got data of kind "
                 f"{self.data.kind!r}; choose data.kind={self.objective.data_kind} or another objective"
             )
+        if self.model.kind == "transformer" and self.objective.max_length > self.model.max_length:
+            raise ValueError(
+                f"objective.max_length: is more than the model's {self.model.max_length} positions, got "
+                f"{self.objective.max_length}; lower it, or raise model.max_length"
+            )
+        if self.train.steps is not None:
+            count_warmup_steps(self.schedule.warmup, self.train.steps)
         if self.tokenizer is None and self.model.kind != "pretrained":
             raise ValueError("tokenizer: a model from fresh weights has none of its own; give one, kind wordpiece say")
         return self

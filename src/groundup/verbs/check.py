@@ -188,7 +188,7 @@ def _read_corpus(recipe: Recipe, data: CorpusConfig) -> _Found:
     )
 
 
-def _get_tokenizer(recipe: Recipe, texts: Sequence[str], characters: float) -> tuple[Tokenizer, TokenizerFigures]:
+def _get_tokenizer(recipe: Recipe, texts: Sequence[str], characters: int | float) -> tuple[Tokenizer, TokenizerFigures]:
     """The tokenizer of the run, or one trained in memory on these texts, which are all or some of `characters`."""
     config, is_final = recipe.tokenizer, True
     if config is None or config.kind == "pretrained":

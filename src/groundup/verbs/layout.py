@@ -81,7 +81,7 @@ def entry(name: str, text: str, *, name_width: int = 12) -> list[str]:
     return fold(text, indent=0, first=pad(name, name_width))
 
 
-def bar(share: float, width: int) -> str:
+def bar(share: int | float, width: int) -> str:
     """A bar of `share` of the width; something that is not nothing has at least one mark."""
     return "#" * max(round(share * width), int(share > 0))
 
@@ -117,7 +117,7 @@ def plural(count: int, noun: str, ending: str = "s") -> str:
     return f"{count:,} {noun}{'' if count == 1 else ending}"
 
 
-def format_count(number: float, gap: str = "") -> str:
+def format_count(number: int | float, gap: str = "") -> str:
     """`950`, `12.3k`, `1.24M`, `3.5G`; `gap` stands before the unit."""
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= limit:
@@ -126,7 +126,7 @@ def format_count(number: float, gap: str = "") -> str:
     return f"{number:.3g}" if number != int(number) else str(int(number))
 
 
-def format_bytes(number: float) -> str:
+def format_bytes(number: int | float) -> str:
     """`12 kB`, `3.4 MB`, `1.2 GB`: powers of 1000, as disks and drivers count."""
     for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if number >= limit:
@@ -134,7 +134,7 @@ def format_bytes(number: float) -> str:
     return f"{number:.0f} bytes"
 
 
-def format_share(share: float) -> str:
+def format_share(share: int | float) -> str:
     """A share in percent, never rounded to nothing or to everything."""
     if 0 < share < 0.0005:
         return "<0.1%"

@@ -102,9 +102,10 @@ def check_recipe(folder: Path, recipe: Recipe) -> None:
 def read_recipe(folder: Path) -> Recipe:
     """The recipe that a run folder was made with."""
     path = folder / RECIPE_FILE
-    if not path.is_file():
+    saved = _read_json(path)
+    if not isinstance(saved, Mapping):
         raise CheckpointError(str(folder), f"is no run folder: it holds no {RECIPE_FILE}")
-    return Recipe.from_values(json.loads(path.read_text(encoding="utf-8")), where=str(path))
+    return Recipe.from_values(saved, where=str(path))
 
 
 def write_json(path: Path, value: object) -> None:
@@ -138,7 +139,7 @@ def _read_json(path: Path) -> object:
     """The value in a file, None where there is no file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise CheckpointError(str(path), f"is damaged: {error}", cure="delete that run, or restore the file") from error
