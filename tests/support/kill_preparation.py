@@ -16,7 +16,7 @@ from groundup.text.corpus_config import CorpusConfig
 from groundup.text.prepare import prepare
 from groundup.text.tokenizer import Tokenizer
 
-SHARD_TOKENS = 700
+SHARD_TOKENS = 300
 module._BATCH_CHARS = 300
 
 

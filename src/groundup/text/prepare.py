@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -111,7 +111,7 @@ class _Preparation:
         for index, done, batch in self._batches(manifest.next_file, manifest.next_piece):
             if writer.total_tokens >= limit:
                 break
-            ids, sizes = self._encode(batch)
+            ids, sizes = self._tokenizer.encode_flat([piece.text for piece in batch])
             ends = np.fromiter((piece.is_end for piece in batch), dtype=bool, count=len(batch))
             if writer.total_tokens + len(ids) >= limit:
                 ids, sizes, ends = _stop_at(limit - writer.total_tokens, ids, sizes, ends)
@@ -137,12 +137,6 @@ class _Preparation:
             for batch in _gather(islice(pieces, done, None)):
                 done += len(batch)
                 yield index, done, batch
-
-    def _encode(self, batch: list[Piece]) -> tuple[np.ndarray, np.ndarray]:
-        encodings = self._tokenizer.encode_raw([piece.text for piece in batch])
-        sizes = np.fromiter(map(len, encodings), dtype=np.int64, count=len(encodings))
-        flat = chain.from_iterable(encoding.ids for encoding in encodings)
-        return np.fromiter(flat, dtype=np.uint32, count=int(sizes.sum())), sizes
 
     def _count_unknown(self, ids: np.ndarray) -> int:
         unknown = self._tokenizer.unknown_id

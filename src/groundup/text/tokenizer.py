@@ -16,6 +16,7 @@ from tokenizers import Tokenizer as Backend
 
 from groundup.config import expand_path
 from groundup.errors import ConfigError, DataError
+from groundup.text.fast_encode import FastEncoder, FlatIds
 from groundup.text.readable import BYTE_OF_CHAR, join_chinese, show_bytes
 from groundup.text.tokenizer_config import ByteBPE, PretrainedTokenizer, TokenizerConfig, WordPiece
 from groundup.text.tokenizer_files import complete_roles, default_settings, read_tokenizer
@@ -51,7 +52,7 @@ class _Template(NamedTuple):
 
 @final
 class Tokenizer:
-    """A vocabulary with its rules. Nothing in it changes after it is made, so threads may share it."""
+    """A vocabulary with its rules. What it answers never changes after it is made, and threads may share it."""
 
     def __init__(
         self, backend: Backend, roles: dict[str, str] | None = None, settings: dict[str, object] | None = None
@@ -169,11 +170,15 @@ class Tokenizer:
 
     def encode_plain(self, texts: Sequence[str]) -> list[Int32[np.ndarray, " _length"]]:
         """The ids of each text alone, without special tokens."""
-        encodings = self.encode_raw(texts)
-        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        ids, sizes = self.encode_flat(texts)
+        return np.split(ids, np.cumsum(sizes)[:-1]) if texts else []
+
+    def encode_flat(self, texts: Sequence[str]) -> FlatIds:
+        """The ids of all texts end to end, without special tokens, and how many each has: the fastest way."""
+        return self._encoder.encode(texts)
 
     def encode_raw(self, texts: Sequence[str]) -> list[Encoding]:
-        """The library's own encodings without special tokens and offsets, for callers that count nanoseconds."""
+        """The library's own encodings, without special tokens and offsets."""
         return self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
 
     def encode_with_offsets(self, text: str) -> Encoding:
@@ -202,6 +207,10 @@ class Tokenizer:
     def _special(self, name: str) -> int | None:
         token = self._roles.get(_ROLE_OF[name])
         return None if token is None else self._vocab[token]
+
+    @cached_property
+    def _encoder(self) -> FastEncoder:
+        return FastEncoder(self._backend)
 
     @cached_property
     def _is_byte_level(self) -> bool:
