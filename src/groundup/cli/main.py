@@ -29,13 +29,14 @@ RecipeArgument = Annotated[str, typer.Argument(help="A recipe (YAML file).", met
 TargetArgument = Annotated[str, typer.Argument(help="A recipe, a run folder or a model folder.", metavar="TARGET")]
 ModelArgument = Annotated[str, typer.Argument(help="A model folder, a run folder or a recipe.", metavar="MODEL")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Settings of the recipe to change.", metavar="[KEY.PATH=VALUE]...")
+    list[str] | None, typer.Argument(help="Settings of the recipe to change.", metavar="KEY.PATH=VALUE")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Answer `--version`; what the program is for stands above."""
     if version:
         from importlib.metadata import version as installed_version
 
@@ -43,15 +44,21 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-@app.command(epilog="Example: groundup check recipes/sst2.yaml optimizer.learning_rate=3e-4")
+@app.command(
+    short_help="Validate a recipe and its data without training.",
+    epilog="Example: groundup check recipes/sst2.yaml optimizer.learning_rate=3e-4",
+)
 def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Validate a recipe and its data without training: keys, files, labels, lengths, memory, one batch."""
+    """Validate a recipe and its data: keys, files, labels, lengths, memory, one step in memory. Writes nothing."""
     from groundup.verbs.check import check as run
 
     _print(run(recipe, overrides or ()), as_json)
 
 
-@app.command(epilog="Example: groundup train recipes/sst2.yaml seed=2 output=runs/sst2-seed2")
+@app.command(
+    short_help="Pretrain or fine-tune; a killed run continues.",
+    epilog="Example: groundup train recipes/sst2.yaml seed=2 output=runs/sst2-seed2",
+)
 def train(
     recipe: RecipeArgument,
     overrides: Overrides = None,
@@ -70,7 +77,10 @@ def train(
         raise typer.Exit(128 + report.stopped_by)
 
 
-@app.command(epilog="Example: groundup evaluate runs/sst2 data.validation=my-test.tsv")
+@app.command(
+    short_help="Score a trained model, with intervals.",
+    epilog="Example: groundup evaluate runs/sst2 data.validation=my-test.tsv",
+)
 def evaluate(target: TargetArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Score a trained model on its recipe's validation data, or on what the overrides name."""
     from groundup.verbs.evaluate import evaluate as run
@@ -78,11 +88,15 @@ def evaluate(target: TargetArgument, overrides: Overrides = None, as_json: AsJso
     _print(run(target, overrides or ()), as_json)
 
 
-@app.command(epilog='Example: groundup predict runs/sst2 "a charming journey"')
+@app.command(
+    short_help="Predict on texts or files, as JSON lines.",
+    epilog='Example: groundup predict runs/sst2 "a charming journey"',
+)
 def predict(
     model: ModelArgument,
     source: Annotated[
-        str, typer.Argument(help="A text, a .txt/.csv/.tsv/.jsonl file, or - for lines of standard input.")
+        str,
+        typer.Argument(help="A text, a .txt/.csv/.tsv/.jsonl file, or - for lines of standard input.", metavar="TEXT"),
     ],
     pair: Annotated[str | None, typer.Option(help="The second text, for tasks on pairs.")] = None,
     batch_rows: Annotated[int, typer.Option(min=1, help="Rows computed at once.")] = 256,
@@ -94,7 +108,7 @@ def predict(
         typer.echo(json.dumps(row, ensure_ascii=False))
 
 
-@app.command(epilog="Example: groundup inspect runs/sst2")
+@app.command(short_help="What a recipe, a run or a model folder holds.", epilog="Example: groundup inspect runs/sst2")
 def inspect(target: TargetArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """What a recipe, a run or a model folder holds: design, parameters, FLOPs, memory, checkpoints, metrics."""
     from groundup.verbs.inspect import inspect as run
@@ -102,7 +116,11 @@ def inspect(target: TargetArgument, overrides: Overrides = None, as_json: AsJson
     _print(run(target, overrides or ()), as_json)
 
 
-@data_app.command("prepare", epilog="Example: groundup data prepare recipes/pretrain-en.yaml")
+@data_app.command(
+    "prepare",
+    short_help="Turn text into token shards.",
+    epilog="Example: groundup data prepare recipes/pretrain-en.yaml",
+)
 def data_prepare(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Turn text into token shards ahead of training. Killed and started again, it continues."""
     from groundup.verbs.data import prepare as run
@@ -110,15 +128,23 @@ def data_prepare(recipe: RecipeArgument, overrides: Overrides = None, as_json: A
     _print(run(recipe, overrides or ()), as_json)
 
 
-@data_app.command("tokenizer", epilog="Example: groundup data tokenizer recipes/pretrain-zh.yaml")
+@data_app.command(
+    "tokenizer",
+    short_help="Train or load the tokenizer; how well does it fit?",
+    epilog="Example: groundup data tokenizer recipes/pretrain-zh.yaml",
+)
 def data_tokenizer(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Train or load the recipe's tokenizer and report how well it fits the data."""
+    """Train or load the recipe's tokenizer: tokens per word and character, what it cannot write, examples."""
     from groundup.verbs.data import tokenizer as run
 
     _print(run(recipe, overrides or ()), as_json)
 
 
-@data_app.command("show", epilog="Example: groundup data show recipes/pretrain-zh.yaml --count 3")
+@data_app.command(
+    "show",
+    short_help="Decode what a step trains on.",
+    epilog="Example: groundup data show recipes/pretrain-zh.yaml --count 3",
+)
 def data_show(
     recipe: RecipeArgument,
     overrides: Overrides = None,
@@ -154,3 +180,14 @@ def main() -> None:
         name = Path(error.filename).name if error.filename else "system"
         sys.stderr.write(f"error: {error.filename or name}: {error.strerror or error}\n")
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        sys.stderr.write("error: memory: is full; lower train.micro_batch_tokens, which changes no result\n")
+        sys.exit(2)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has a class for a GPU's memory and only a text for the CPU's."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(error)
