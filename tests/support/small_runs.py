@@ -8,7 +8,32 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["the", "a", "cat", "dog", "sees", "finds", "one", "two", "red", "blue", "我", "你", "他", "看", "书", "见", "山", "水", "猫", "狗", "bird", "fish", "runs", "sleeps"]
+WORDS = [
+    "the",
+    "a",
+    "cat",
+    "dog",
+    "sees",
+    "finds",
+    "one",
+    "two",
+    "red",
+    "blue",
+    "我",
+    "你",
+    "他",
+    "看",
+    "书",
+    "见",
+    "山",
+    "水",
+    "猫",
+    "狗",
+    "bird",
+    "fish",
+    "runs",
+    "sleeps",
+]
 
 
 @pytest.fixture
