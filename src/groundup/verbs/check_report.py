@@ -169,7 +169,8 @@ class CheckReport:
         about = "about " if plan.is_estimate else ""
         validations = plural(plan.validations, "validation") if plan.validations else "no validation"
         sequences = f"{about}{plural(plan.sequences, 'sequence')}"
-        text = f"{plural(plan.steps, 'step')} = {plan.epochs:.2g} epochs of {sequences}, {validations}"
+        epochs = "1 epoch" if plan.epochs == 1 else f"{plan.epochs:.2g} epochs"
+        text = f"{plural(plan.steps, 'step')} = {epochs} of {sequences}, {validations}"
         yield from entry("run", text if plan.seconds is None else f"{text}: about {format_seconds(plan.seconds)} here")
 
     def _show_step(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ from groundup.errors import CheckpointError
 from groundup.metrics.metric import Metric
 from groundup.recipe import Recipe
 from groundup.train.log import format_seconds
-from groundup.verbs.layout import columns, entry, fold, format_bytes, format_count
+from groundup.verbs.layout import columns, entry, fold, format_bytes, format_count, plural
 from groundup.verbs.run_folder import read_recipe
 
 
@@ -140,7 +140,7 @@ def _find_state(recipe: Recipe, progress: dict[str, Any] | None, trained: list[d
     if progress is None:
         return "no checkpoint yet" if trained else "not started"
     total = "" if recipe.train.steps is None else f" of {recipe.train.steps}"
-    return f"checkpoint after step {progress['step']}{total}; `groundup train` goes on there"
+    return f"not finished; `groundup train` continues after step {progress['step']}{total}"
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -172,7 +172,8 @@ def _say_speed(line: dict[str, Any]) -> str:
 def _summarise(recipe: dict[str, Any]) -> str:
     """What is learnt, from what, how, in one line."""
     train, optimizer = recipe["train"], recipe["optimizer"]
-    length = f"{train['steps']} steps" if train["steps"] is not None else f"{train['epochs']:g} epochs"
+    epochs = "1 epoch" if train["epochs"] == 1 else f"{train['epochs'] or 0:g} epochs"
+    length = epochs if train["steps"] is None else plural(train["steps"], "step")
     start = recipe["model"].get("path", "fresh weights")
     return (
         f"{recipe['objective']['kind']} on a {recipe['data']['kind']} from {start}, {length} of {train['batch_size']} "

@@ -85,11 +85,13 @@ def test_labels_duplicates_leaks_and_the_baseline(make_recipe: Make, small_data:
         assert part in text, (part, text)
 
 
-def test_what_truncation_loses_is_counted_to_the_token(make_recipe: Make) -> None:
+def test_what_truncation_loses_is_counted_to_the_token(make_recipe: Make, small_data: Path) -> None:
     whole = check(make_recipe("classification", model={"max_length": 64}, objective={"max_length": 64}))
     cut = check(make_recipe("classification", objective={"max_length": 10}))
     assert whole.lengths.num_cut == 0 and whole.lengths.tokens_lost == 0
-    parts = assemble(as_recipe(make_recipe("classification", objective={"max_length": 10})), Path("unused"), quiet=True)
+    parts = assemble(
+        as_recipe(make_recipe("classification", objective={"max_length": 10})), small_data / "run", quiet=True
+    )
     assert cut.lengths.tokens_lost == parts.train.report.tokens_lost  # type: ignore[union-attr]
     assert cut.lengths.num_cut == parts.train.report.num_truncated > 0  # type: ignore[union-attr]
     assert cut.lengths.longest == whole.lengths.longest > 10
