@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
+from groundup.errors import CheckpointError
 from groundup.metrics.metric import Metric
 
 TIME_KEY: Final = "time"
@@ -29,9 +30,12 @@ class MetricsFile:
     """`metrics.jsonl`: one JSON object a line. After a resume it continues as if nothing had happened."""
 
     def __init__(self, path: Path, *, step: int) -> None:
-        """Open for appending after dropping every line past `step`, a half-written last one included."""
+        """Open for appending after dropping every line past `step`, a half-written last one included.
+
+        CheckpointError where a whole line is not what was written.
+        """
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= step]
+        kept = [line for line in lines if line.endswith(b"\n") and _read_line(path, line)["step"] <= step]
         if kept != lines:
             beside = path.with_name(f".{path.name}.new")
             beside.write_bytes(b"".join(kept))
@@ -52,6 +56,22 @@ class MetricsFile:
         self._file.close()
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl` that nobody is writing; CheckpointError where one is damaged."""
+    return [_read_line(path, line) for line in path.read_bytes().splitlines()]
+
+
+def _read_line(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+        if isinstance(values, dict) and isinstance(values.get("step"), int) and isinstance(values.get("kind"), str):
+            return values
+    except ValueError:
+        pass
+    cure = "remove the line: the figures of its step are lost"
+    raise CheckpointError(str(path), "holds a damaged line", got=line.decode(errors="replace"), cure=cure)
+
+
 class Terminal:
     """Progress for people: one line that renews itself on a terminal, plain lines elsewhere."""
 
@@ -67,7 +87,9 @@ class Terminal:
         if self._quiet or (not self._renews and step < self._total and now - self._last_print < 5.0):
             return
         self._last_print = now
-        line = f"step {step}/{self._total} ({100 * step / self._total:.0f}%)  {text}  {format_seconds(seconds_left)} left"
+        line = (
+            f"step {step}/{self._total} ({100 * step / self._total:.0f}%)  {text}  {format_seconds(seconds_left)} left"
+        )
         if self._renews:
             self._stream.write("\r" + line.ljust(self._last_width))
             self._last_width = len(line)
@@ -92,7 +114,7 @@ class TensorBoard:
         if importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, step: int, values: Mapping[str, float | int]) -> None:
         """One point of each curve."""

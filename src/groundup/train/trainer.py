@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from collections.abc import Mapping
@@ -36,10 +37,8 @@ class Outcome:
     progress: Progress
     total_steps: int
     is_finished: bool
-    best_metrics: dict[str, Metric] | None
-    """Validation metrics of the last evaluation of this session."""
     stopped_by: int | None = None
-    """The signal that asked it to stop."""
+    """The signal that stopped it before its end."""
 
 
 class Trainer:
@@ -89,12 +88,11 @@ class Trainer:
         self.store = Store(folder / "checkpoints")
         self.state = State(model, optimizer, Progress())
         self._peaks = [group["lr"] for group in optimizer.param_groups]
-        self._last_metrics: dict[str, Metric] | None = None
         self._stop_signal: int | None = None
 
     def run(self, *, accept_inexact: bool = False) -> Outcome:
         """Train to the end, from the newest checkpoint where the folder has one."""
-        self._resume(accept_inexact)
+        different = self._resume(accept_inexact)
         progress = self.state.progress
         log = Log(self.folder, step=progress.step, total_steps=self.total_steps, quiet=self.quiet)
         previous = _catch_signals(self._ask_to_stop)
@@ -102,6 +100,8 @@ class Trainer:
         try:
             if progress.step:
                 log.say(f"continuing after step {progress.step} of {self.total_steps}")
+            for difference in different:
+                log.say(f"not exact from here on: {difference}")
             self._loop(log, ahead)
         finally:
             if ahead is not None:
@@ -109,7 +109,7 @@ class Trainer:
             log.close()
             _restore_signals(previous)
         finished = progress.step >= self.total_steps or progress.stopped_early
-        return Outcome(progress, self.total_steps, finished, self._last_metrics, self._stop_signal)
+        return Outcome(progress, self.total_steps, finished, None if finished else self._stop_signal)
 
     def _loop(self, log: Log, ahead: ThreadPoolExecutor | None) -> None:
         progress = self.state.progress
@@ -132,11 +132,11 @@ class Trainer:
                 window_start, window_tokens = time.perf_counter(), 0
             is_new_best = self._evaluate(log) if self._is_due(self.settings.evaluate_every, plan.epoch) else False
             at_end = progress.step == self.total_steps or progress.stopped_early
-            every = self.settings.save_every
-            if is_new_best or at_end or self._stop_signal or (every and progress.step % every == 0):
+            every, stop_signal = self.settings.save_every, self._stop_signal  # once: it may arrive at any instant
+            if is_new_best or at_end or stop_signal or (every and progress.step % every == 0):
                 self._save(log)
-            if self._stop_signal and not at_end:
-                log.say(f"stopped by signal {self._stop_signal} after step {progress.step}; start again to continue")
+            if stop_signal and not at_end:
+                log.say(f"stopped by signal {stop_signal} after step {progress.step}; start again to continue")
                 return
 
     def _take_step(self, plan: StepPlan, batches: list[Batch], log: Log) -> StepOutcome:
@@ -232,12 +232,16 @@ class Trainer:
             precision=self.settings.precision,
             max_tokens=self.settings.micro_batch_tokens,
         )
-        self._last_metrics = metrics
-        log.evaluation(progress.step, metrics, {"seconds": time.perf_counter() - started})
+        is_finite = all(math.isfinite(metric.value) for metric in metrics.values())
+        if is_finite:
+            log.evaluation(progress.step, metrics, {"seconds": time.perf_counter() - started})
+        else:
+            self._report_bad_validation(metrics, log)
         name, larger_is_better = self.objective.best
         score = metrics[name].value
-        is_better = progress.best_score is None or (
-            score > progress.best_score if larger_is_better else score < progress.best_score
+        is_better = is_finite and (
+            progress.best_score is None
+            or (score > progress.best_score if larger_is_better else score < progress.best_score)
         )
         if is_better:
             progress.best_score, progress.best_step, progress.evaluations_without_gain = score, progress.step, 0
@@ -251,6 +255,17 @@ class Trainer:
             log.say(f"no better {name} in {progress.evaluations_without_gain} validations: stopping early")
         return is_better
 
+    def _report_bad_validation(self, metrics: Mapping[str, Metric], log: Log) -> None:
+        """Show figures that are not finite; stop unless the recipe says to skip: then it is no gain, never the best."""
+        step, figures = self.state.progress.step, {name: str(metric.value) for name, metric in metrics.items()}
+        log.event(step, "bad_validation", {"metrics": figures})
+        if self.settings.on_nonfinite == "stop":
+            raise TrainingError(
+                f"step {step}",
+                f"the validation after it is not finite: {', '.join(f'{n} {value}' for n, value in figures.items())}",
+                cure="lower optimizer.learning_rate, or set train.on_nonfinite=skip",
+            )
+
     def _is_due(self, every: int | None, epoch: int) -> bool:
         """Whether the step just done is one to validate after: every so many, at the end of an epoch, at the end."""
         step = self.state.progress.step
@@ -262,7 +277,11 @@ class Trainer:
         progress = self.state.progress
         log.sync()
         self.store.save(progress.step, self._tree())
-        self.store.prune(self.settings.keep_last, [] if progress.best_step is None else [progress.best_step])
+        self._prune()
+
+    def _prune(self) -> None:
+        best = self.state.progress.best_step
+        self.store.prune(self.settings.keep_last, [] if best is None else [best])
 
     def _tree(self) -> Tree:
         return {
@@ -275,14 +294,14 @@ class Trainer:
             "domain": exactness_domain(self.device, self.settings.precision),
         }
 
-    def _resume(self, accept_inexact: bool) -> None:
-        """Take over the newest checkpoint after checking that it is of this run, on this kind of machine."""
+    def _resume(self, accept_inexact: bool) -> list[str]:
+        """Take over the newest checkpoint after checking that it is of this run; what differs of the machine."""
         self.store.clean()
         if not self.store.steps():
-            return
+            return []
         tree = self.store.load()
         domain = exactness_domain(self.device, self.settings.precision)
-        check_domain(tree["domain"], domain, accept_inexact=accept_inexact)
+        different = check_domain(tree["domain"], domain, accept_inexact=accept_inexact)
         for name, samples in (("train", self.samples), ("validation", self.validation)):
             digest = None if samples is None else samples.digest
             if tree["data"][name] != digest:
@@ -292,6 +311,8 @@ class Trainer:
                     cure="restore the data, or choose another output folder",
                 )
         self.state.load_tree(tree)
+        self._prune()  # a kill between a save and its pruning left one too many
+        return different
 
     def _prepare(self, plan: StepPlan, ahead: ThreadPoolExecutor | None) -> _Prepared:
         arguments = (self.objective, self.samples, plan.micro_batches, self.seed, plan.epoch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.recipe import Recipe
-from groundup.train.log import format_seconds
+from groundup.train.log import format_seconds, read_lines
 from groundup.train.state import load_weights
 from groundup.train.trainer import Outcome, Trainer, choose_device
 from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model
@@ -33,7 +32,7 @@ class TrainReport:
     total_steps: int
     is_finished: bool
     stopped_by: int | None
-    """The signal that stopped it, if one did."""
+    """The signal that stopped it before its end."""
     model: Path | None
     """The model folder, once the run is finished."""
     step_of_model: int | None
@@ -112,7 +111,7 @@ def train(
             progress.step,
             outcome.total_steps,
             True,
-            outcome.stopped_by,
+            None,
             folder / "model",
             step,
             metrics,
@@ -160,8 +159,7 @@ def export(
 
 def read_metrics(path: Path, step: int) -> dict[str, Metric]:
     """The validation metrics of a step, as the run logged them; empty where it was not validated."""
-    for text in path.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
+    for line in read_lines(path):
         if line["kind"] == "evaluation" and line["step"] == step:
             return {name: Metric(**values) for name, values in line["metrics"].items()}
     return {}

@@ -1,0 +1,127 @@
+"""Whole runs at their edges: kills between two operations, figures that are not finite, signals, damaged logs."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from groundup.checkpoint.store import Store
+from groundup.errors import CheckpointError, TrainingError
+from groundup.train import trainer
+from groundup.train.log import MetricsFile, read_lines
+from groundup.train.trainer import Trainer
+from groundup.verbs.train import train
+
+Make = Callable[..., dict]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of the package catches it."""
+
+
+def steps_of(recipe: dict) -> list[int]:
+    return Store(Path(recipe["output"]) / "checkpoints").steps()
+
+
+def test_a_kill_between_the_last_save_and_its_pruning_leaves_no_checkpoint_too_many(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"steps": 6, "save_every": 1, "keep_last": 1}
+    whole, cut = make_recipe("masked", "whole", train=settings), make_recipe("masked", "cut", train=settings)
+    train(whole, quiet=True)
+    prune = Store.prune
+
+    def killed(self: Store, *arguments: object) -> object:
+        if self.steps()[-1] == 6:
+            raise Killed
+        return prune(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "prune", killed)
+        with pytest.raises(Killed):
+            train(cut, quiet=True)
+    assert len(steps_of(cut)) > len(steps_of(whole))  # there is something to mend
+    train(cut, quiet=True)
+    assert steps_of(cut) == steps_of(whole)
+
+
+def spoil_validation(monkeypatch: pytest.MonkeyPatch, number: int, value: float) -> None:
+    """Let the n-th validation answer a loss of `value`."""
+    evaluate, calls = trainer.evaluate, []
+
+    def spoilt(*arguments: object, **settings: object) -> dict:
+        calls.append(None)
+        metrics = evaluate(*arguments, **settings)
+        return metrics | {"loss": replace(metrics["loss"], value=value)} if len(calls) == number else metrics
+
+    monkeypatch.setattr(trainer, "evaluate", spoilt)
+
+
+def test_a_validation_that_is_not_finite_stops_the_run_and_is_shown(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_validation(monkeypatch, 2, math.nan)
+    recipe = make_recipe("masked")
+    with pytest.raises(TrainingError, match=r"step 8: the validation after it is not finite: loss nan.*learning_rate"):
+        train(recipe, quiet=True)
+    last = read_lines(Path(recipe["output"]) / "metrics.jsonl")[-1]
+    assert (last["step"], last["kind"], last["metrics"]["loss"]) == (8, "bad_validation", "nan")
+    assert 8 not in steps_of(recipe)
+
+
+def test_a_validation_that_is_not_finite_is_never_the_best_where_bad_steps_are_skipped(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_validation(monkeypatch, 1, -math.inf)  # lower than any loss
+    report = train(make_recipe("masked", train={"on_nonfinite": "skip"}), quiet=True)
+    assert report.step_of_model in (8, 12)
+
+
+def test_a_signal_in_the_last_step_finds_a_finished_run(make_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_step = Trainer._take_step
+
+    def signalled(self: Trainer, *arguments: object) -> object:
+        outcome = take_step(self, *arguments)
+        if self.state.progress.step == self.total_steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return outcome
+
+    monkeypatch.setattr(Trainer, "_take_step", signalled)
+    report = train(make_recipe("masked"), quiet=True)
+    assert report.is_finished and report.stopped_by is None and report.model.is_dir()
+
+
+def test_what_differs_of_the_machine_is_said_where_it_was_accepted(
+    make_recipe: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = make_recipe("masked")
+    train(recipe, quiet=True)
+    state = next((Path(recipe["output"]) / "checkpoints").glob("step-12"))
+    tree = Store(state.parent).load(12)
+    Store(state.parent).save(12, tree | {"domain": tree["domain"] | {"torch": "0.1"}})
+    with pytest.raises(CheckpointError, match=r"torch was '0\.1'"):
+        train(recipe, quiet=True)
+    train(recipe, accept_inexact=True)
+    assert "not exact from here on: torch was '0.1'" in capsys.readouterr().err
+
+
+def test_a_damaged_line_of_the_metrics_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "kind": "train"}\n{"step": 2, "ki\n{"step": 3', encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r'damaged line, got \'\{"step": 2'):
+        MetricsFile(path, step=3)
+
+
+def test_a_label_may_hold_what_some_take_for_a_line_break(make_recipe: Make, small_data: Path) -> None:
+    for name in ("train.tsv", "dev.tsv"):
+        text = (small_data / name).read_text(encoding="utf-8")
+        (small_data / name).write_text(text.replace("\tnone", "\tno\u2028ne"), encoding="utf-8")
+    report = train(make_recipe("classification"), quiet=True)
+    assert "no\u2028ne" in json.dumps([each.to_json() for each in report.metrics.values()], ensure_ascii=False)
