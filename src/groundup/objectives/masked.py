@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -197,15 +197,19 @@ class Candidate(NamedTuple):
 
 
 @torch.inference_mode()
-def fill(model: Transformer, tokenizer: Tokenizer, text: str, top_k: int = 5) -> list[list[Candidate]]:
+def fill(
+    model: Transformer, tokenizer: Tokenizer, text: str, top_k: int = 5, *, max_length: int | None = None
+) -> list[list[Candidate]]:
     """The most likely tokens of each mask token in `text`, best first, one list per mask token.
 
-    A text without a mask token, or one longer than the model, is a DataError.
+    A text without a mask token is a DataError, and so is one longer than `max_length` tokens: what the model was
+    trained on, since positions behind it were never learnt; None for all that it has.
     """
-    ids = tokenizer.encode(text, max_length=model.config.max_length)
+    max_length = max_length or model.config.max_length
+    ids = tokenizer.encode(text, max_length=max_length)
     places = np.flatnonzero(np.asarray(ids.input_ids) == tokenizer.mask_id)
     if len(places) == 0 or ids.num_truncated:
-        what = f"is longer than {model.config.max_length} tokens" if ids.num_truncated else "holds no mask token"
+        what = f"is longer than {max_length} tokens" if ids.num_truncated else "holds no mask token"
         raise DataError("text", what, got=text, cure="write [MASK] where a word is to be found, in a short text")
     was_training = model.training
     model.eval()

@@ -75,7 +75,7 @@ class Example(NamedTuple):
 
 
 def read_table(path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True) -> list[Example]:
-    """All rows of a file; with `needs_label=False` it may lack the label column. Raises DataError naming the line."""
+    """All rows of a file; with `needs_label=False` labels may be lacking. Raises DataError naming the line."""
     examples = list(iterate_table(path, config, where, needs_label=needs_label))
     if not examples:
         raise DataError(where or str(path), "holds no row", got=str(path), cure="check the file, and `header`")
@@ -94,7 +94,7 @@ def iterate_table(
         pair = None if config.pair is None else _take_text(row, config.pair, "pair", here, file, where)
         if has_label is None:
             has_label = needs_label or find_column(row.fields, config.label) is not None
-        label = _take_label(row, config.label, here, file, where) if has_label else None
+        label = _take_label(row, config.label, here, file, where, needs_label=needs_label) if has_label else None
         yield Example(text, pair, label, row.line)
 
 
@@ -137,8 +137,10 @@ def _take_text(row: Row, column: str | int, setting: str, here: str, file: Path,
     return value
 
 
-def _take_label(row: Row, column: str | int, here: str, file: Path, where: str) -> str:
+def _take_label(row: Row, column: str | int, here: str, file: Path, where: str, *, needs_label: bool) -> str | None:
     value = take_field(row, column, "label", file, where)
+    if not needs_label and (value is None or value == ""):
+        return None
     if isinstance(value, bool | int):
         return str(value).lower()
     if not isinstance(value, str | float):

@@ -7,13 +7,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from groundup.checkpoint import pretrained
 from groundup.checkpoint.hub import find_folder
 from groundup.checkpoint.tensors import write_folder
-from groundup.config import apply_overrides, expand_path, to_json
+from groundup.config import apply_overrides, expand_path
 from groundup.errors import ConfigError
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from groundup.errors import ConfigError
 from groundup.metrics.classification import format_confusion
 from groundup.metrics.metric import Metric, format_metrics
+from groundup.recipe import Recipe
 from groundup.tasks.classification import ClassificationTask
 from groundup.train.evaluate import measure_all
 from groundup.train.trainer import choose_device
-from groundup.verbs.assemble import open_validation
-from groundup.verbs.trained import load_trained, with_overrides
+from groundup.verbs.assemble import as_recipe, open_validation
+from groundup.verbs.run_folder import differing_keys
+from groundup.verbs.trained import load_trained
+
+TRAIN_KEYS: Final = frozenset(f"train.{name}" for name in ("device", "threads", "precision", "micro_batch_tokens"))
+"""What of the section `train` an evaluation goes by."""
+TRAINING_DATA_KEYS: Final = frozenset(f"data.{name}" for name in ("train", "test", "folder", "max_tokens"))
+"""What of the section `data` it does not."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +56,25 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
     Args:
         target: what to score.
         overrides: settings of its recipe to change first, such as `data.validation=my.tsv`.
+
+    Raises:
+        ConfigError: the model was not trained by a recipe, or an override of what is fixed in a trained model.
     """
     trained = load_trained(target)
     if trained.recipe is None:
         raise ConfigError(str(target), "has no groundup.json that says what data it is for", cure="train with a recipe")
-    recipe = with_overrides(trained.recipe, overrides)
+    recipe = as_recipe(trained.recipe, overrides)
+    _check_overrides(trained.recipe, recipe)
     device = choose_device(recipe.train)
     samples, source = open_validation(recipe, trained.tokenizer, trained.objective)
     trained.model.to(device)
     measured = measure_all(
-        trained.model, trained.objective, samples, device=device, max_tokens=recipe.train.micro_batch_tokens
+        trained.model,
+        trained.objective,
+        samples,
+        device=device,
+        precision=recipe.train.precision,
+        max_tokens=recipe.train.micro_batch_tokens,
     )
     metrics = trained.objective.score(measured)
     if not isinstance(trained.objective, ClassificationTask):
@@ -66,3 +83,10 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
     return EvaluationReport(
         str(target), source, metrics, task.score_classes(measured), task.labels, task.confusion(measured).tolist()
     )
+
+
+def _check_overrides(stored: Recipe, changed: Recipe) -> None:
+    for key in differing_keys(stored.to_json(), changed.to_json()):
+        if key in TRAINING_DATA_KEYS or not (key.startswith("data.") or key in TRAIN_KEYS):
+            cure = "change the validation data, such as data.validation=FILE, or train.device"
+            raise ConfigError(f"override {key}", "changes nothing for a model that is trained", cure=cure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -16,7 +17,7 @@ from groundup.tasks.classification import ClassificationTask
 from groundup.train.evaluate import measure_all
 from groundup.verbs.trained import Trained, load_trained
 
-FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl")
+FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
 
 Row = dict[str, object]
 
@@ -25,9 +26,15 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
     """Predictions for texts or pairs of texts, in their order.
 
     A classifier answers `label` and `probabilities`; a masked model answers `fills`, the likeliest tokens of each mask.
+
+    Raises:
+        DataError: what is no text; for a masked model, a text without a mask or longer than it was trained on.
+        ConfigError: a pair for a model that learnt from single texts, or the other way round.
     """
     trained = model if isinstance(model, Trained) else load_trained(model)
     rows = [(text, None) if isinstance(text, str) else text for text in texts]
+    for text, pair in rows:
+        _check_row(trained, text, pair)
     if isinstance(trained.objective, ClassificationTask):
         examples = [Example(text, pair, None, number) for number, (text, pair) in enumerate(rows, start=1)]
         return _classify(trained, examples)
@@ -61,27 +68,53 @@ def _classify(trained: Trained, examples: Sequence[Example]) -> list[Row]:
 
 
 def _fill(trained: Trained, text: str) -> Row:
-    fills = fill(trained.model, trained.tokenizer, text)
+    fills = fill(trained.model, trained.tokenizer, text, max_length=trained.objective.config.max_length)
     return {"text": text, "fills": [[candidate._asdict() for candidate in each] for each in fills]}
+
+
+def _check_row(trained: Trained, text: str, pair: str | None) -> None:
+    recipe = trained.recipe
+    if recipe is None:
+        has_pair = pair is not None and isinstance(trained.objective, ClassificationTask)
+    else:
+        has_pair = recipe.data.kind == "table" and recipe.data.pair is not None
+    if has_pair != (pair is not None):
+        what = "the model learnt from pairs of texts" if has_pair else "the model learnt from single texts"
+        cure = "give the second text with --pair" if has_pair else "leave the second text out"
+        raise ConfigError("pair", what, got=pair, cure=cure)
+    for each in (text, pair or ""):
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise DataError("text", "is no UTF-8 text", got=each, cure="convert it to UTF-8") from None
 
 
 def _read(trained: Trained, source: str, pair: str | None) -> Iterator[Example]:
     if source == "-":
         return _read_standard_input()
     path = Path(source)
-    if path.suffix not in FILE_SUFFIXES or "\n" in source:
+    is_file = os.path.isfile(source)  # Path.is_file raises for a text that is too long for a name
+    if path.suffix.lower() not in FILE_SUFFIXES or "\n" in source:
+        if is_file:
+            cure = f"rename it to one of {', '.join(FILE_SUFFIXES)}"
+            raise DataError(source, "is a file of unknown kind", got=path.suffix, cure=cure)
         return iter([Example(source, pair, None, 1)])
     if pair is not None:
         raise ConfigError("pair", "goes with a single text, not with a file", cure="put it in a column of the file")
-    if not path.is_file():
+    if not is_file:
         raise DataError(source, "is no file here", cure="check the path")
-    if path.suffix == ".txt":
-        return (Example(text, None, None, number) for number, text in iterate_whole_lines(path, where=source))
+    if path.suffix.lower() == ".txt":
+        return (Example(line.text, None, None, line.number) for line in iterate_whole_lines(path))
     is_table = trained.recipe is not None and trained.recipe.data.kind == "table"
     columns = trained.recipe.data if is_table else TableConfig(train=source)
-    return iterate_table(path, columns, source, needs_label=False)
+    return iterate_table(path, columns, needs_label=False)
 
 
 def _read_standard_input() -> Iterator[Example]:
-    for number, line in enumerate(sys.stdin, start=1):
-        yield Example(line.rstrip("\r\n"), None, None, number)
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            cure = "convert it, for example with iconv -t UTF-8"
+            raise DataError(f"standard input:{number}", "is no UTF-8 text", got=line[:40], cure=cure) from None
+        yield Example(text.rstrip("\r\n"), None, None, number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ class Trained:
     tokenizer: Tokenizer
     objective: MaskedObjective | ClassificationTask
     recipe: Recipe | None
-    """The recipe it was trained with; None for a folder that groundup did not write."""
+    """The recipe it was trained with; None for a folder that was not written by `train`."""
 
 
 def find_model_folder(target: str | Path) -> str | Path:
@@ -49,7 +48,8 @@ def load_trained(target: str | Path) -> Trained:
     loaded = pretrained.load(find_model_folder(target))
     tokenizer = Tokenizer.load(loaded.tokenizer_folder)
     manifest = loaded.manifest
-    recipe = None if manifest is None else Recipe.from_values(manifest["recipe"], where=f"{target}/groundup.json")
+    values = None if manifest is None else manifest.get("recipe")
+    recipe = None if values is None else Recipe.from_values(values, where=f"{target}/groundup.json")
     config = recipe.objective if recipe is not None else _guess_objective(loaded)
     if tokenizer.vocab_size > loaded.config.vocab_size:
         raise CheckpointError(
@@ -73,10 +73,3 @@ def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Classification:
     raise CheckpointError(
         "model", "has no head that predicts", got=kinds, cure="fine-tune it first: model.kind=pretrained in a recipe"
     )
-
-
-def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
-    """The stored recipe with some of its settings changed."""
-    from groundup.config import apply_overrides
-
-    return Recipe.from_values(apply_overrides(recipe.to_json(), overrides))
