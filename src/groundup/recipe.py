@@ -29,7 +29,7 @@ class FreshModel(Design):
     """Rows of the token embedding; null takes the tokenizer's."""
 
     def resolve(self, vocab_size: int, padding_id: int | None, head: Head) -> ModelConfig:
-        """The design with the tokenizer's vocabulary and the head that the objective needs."""
+        """The design with the tokenizer's vocabulary and padding, and the head that the objective needs."""
         if self.vocab_size is not None and self.vocab_size < vocab_size:
             raise ConfigError(
                 "model.vocab_size",
@@ -39,7 +39,18 @@ class FreshModel(Design):
             )
         values = {name: getattr(self, name) for name in Design.model_fields}
         values |= {"vocab_size": self.vocab_size or vocab_size, "padding_id": padding_id}
-        return ModelConfig.model_validate(values | {"heads": (*self.heads, head)})
+        return ModelConfig.model_validate(values | {"heads": (head,)})
+
+    @model_validator(mode="after")
+    def _check_choices(self) -> Self:
+        if self.heads:
+            kinds = ", ".join(head.kind for head in self.heads)
+            raise ValueError(
+                f"heads: the objective brings the one that is trained, got {kinds}; leave it out"
+            )
+        if self.padding_id != Design.model_fields["padding_id"].default:
+            raise ValueError(f"padding_id: is the tokenizer's, got {self.padding_id}; leave it out")
+        return self
 
 
 class PretrainedModel(Config):

@@ -22,7 +22,7 @@ class TrainConfig(Config):
     batch_size: PositiveInt = 32
     """Sequences of one optimizer step, over all micro-batches."""
     micro_batch_tokens: PositiveInt = 16384
-    """The most tokens computed at once. It bounds memory and does not change the result."""
+    """The most tokens computed at once. It bounds memory; the gradient stays the same, but dropout draws anew."""
     clip_norm: float | None = Field(1.0, gt=0.0)
     """Gradients are scaled down to this norm where they exceed it; null for never."""
     precision: Precision = "fp32"

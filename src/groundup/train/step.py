@@ -64,8 +64,11 @@ def compute_gradient(
 ) -> StepOutcome:
     """Leave in `.grad` the gradient of the mean loss over all targets of the step.
 
-    Every micro-batch is divided by the count of the whole step, so cutting a step into micro-batches changes nothing.
-    Dropout is seeded by (seed, step, micro-batch, rank) and needs no saved state.
+    Every micro-batch is divided by the count of the whole step, so without dropout the cut into micro-batches changes
+    nothing but rounding. Dropout is seeded by (seed, step, micro-batch, rank) and needs no saved state.
+
+    Raises:
+        TrainingError: the whole step holds not a single target.
     """
     count = sum(batch.count for batch in batches)
     if count == 0:

@@ -14,6 +14,7 @@ from groundup.checkpoint.hub import find_folder
 from groundup.checkpoint.tensors import write_folder
 from groundup.config import apply_overrides, expand_path
 from groundup.errors import ConfigError
+from groundup.families.values import default_labels
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.masked import MaskedObjective
@@ -67,11 +68,14 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
         initialize(model, recipe.seed)
         notes: tuple[str, ...] = ()
     else:
-        loaded = pretrained.load(
-            locate_model(choice.path), heads=[head], seed=recipe.seed, dropout=choice.dropout
-        )
-        model, config = loaded.model, loaded.config
-        notes = tuple(f"fresh weights: {name}" for name in loaded.fresh)
+        loaded = pretrained.load(locate_model(choice.path), heads=[head], seed=recipe.seed, dropout=choice.dropout)
+        model, config, fresh = loaded.model, loaded.config, loaded.fresh
+        if loaded.labels is not None and loaded.labels not in (parts.labels, default_labels(len(loaded.labels))):
+            # A head of other classes, or of the same in another order, would start out confidently wrong.
+            of_head = tuple(name for name, _ in model.named_parameters() if name.startswith("heads."))
+            initialize(model, recipe.seed, of_head)
+            fresh += of_head
+        notes = tuple(f"fresh weights: {name}" for name in fresh)
         notes += tuple(f"not used: {name}" for name in loaded.dropped)
     if parts.tokenizer.vocab_size > config.vocab_size:
         raise ConfigError(
@@ -86,6 +90,8 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
             got=recipe.objective.max_length,
             cure=f"lower it to {config.max_length}, or raise model.max_length",
         )
+    if config.causal and head.kind == "classification":
+        raise ConfigError("model.causal", "a classifier reads the first token, which would see no other", got=True)
     if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
         raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
     return model, notes
@@ -218,7 +224,8 @@ def open_validation(
     if isinstance(data, TableConfig):
         if data.validation is None:
             raise ConfigError("data.validation", "names no file to evaluate on", cure="data.validation=FILE")
-        return objective.encode(read_table(data.validation, data, "data.validation"), "data.validation"), data.validation
+        rows = read_table(data.validation, data, "data.validation")
+        return objective.encode(rows, "data.validation"), data.validation
     if not data.validation:
         raise ConfigError("data.validation", "names no file to evaluate on", cure='data.validation=["FILE"]')
     with tempfile.TemporaryDirectory() as folder:
