@@ -45,9 +45,7 @@ class FreshModel(Design):
     def _check_choices(self) -> Self:
         if self.heads:
             kinds = ", ".join(head.kind for head in self.heads)
-            raise ValueError(
-                f"heads: the objective brings the one that is trained, got {kinds}; leave it out"
-            )
+            raise ValueError(f"heads: the objective brings the one that is trained, got {kinds}; leave it out")
         if self.padding_id != Design.model_fields["padding_id"].default:
             raise ValueError(f"padding_id: is the tokenizer's, got {self.padding_id}; leave it out")
         return self

@@ -115,7 +115,7 @@ def test_what_differs_of_the_machine_is_said_where_it_was_accepted(
 def test_a_damaged_line_of_the_metrics_is_named(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "kind": "train"}\n{"step": 2, "ki\n{"step": 3', encoding="utf-8")
-    with pytest.raises(CheckpointError, match=r'damaged line, got \'\{"step": 2'):
+    with pytest.raises(CheckpointError, match=r'metrics\.jsonl:2: is damaged, got \'\{"step": 2'):
         MetricsFile(path, step=3)
 
 
@@ -125,3 +125,16 @@ def test_a_label_may_hold_what_some_take_for_a_line_break(make_recipe: Make, sma
         (small_data / name).write_text(text.replace("\tnone", "\tno\u2028ne"), encoding="utf-8")
     report = train(make_recipe("classification"), quiet=True)
     assert "no\u2028ne" in json.dumps([each.to_json() for each in report.metrics.values()], ensure_ascii=False)
+
+
+def test_checkpoints_without_their_recipe_are_not_taken_over(make_recipe: Make) -> None:
+    recipe = make_recipe("masked", train={"steps": 2})
+    (train(recipe, quiet=True).folder / "recipe.json").unlink()
+    recipe["optimizer"]["learning_rate"] = 0.5
+    with pytest.raises(CheckpointError, match=r"holds a run, but no recipe\.json that says which"):
+        train(recipe, quiet=True)
+
+
+def test_a_step_without_a_target_is_numbered_as_all_steps_are(make_recipe: Make) -> None:
+    with pytest.raises(TrainingError, match="step 1: none of its tokens or rows is a target"):
+        train(make_recipe("masked", objective={"rate": 1e-6}, train={"batch_size": 1}), quiet=True)

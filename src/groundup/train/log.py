@@ -35,7 +35,7 @@ class MetricsFile:
         CheckpointError where a whole line is not what was written.
         """
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        kept = [line for line in lines if line.endswith(b"\n") and _read_line(path, line)["step"] <= step]
+        kept = [line for line, values in zip(lines, read_lines(path), strict=False) if values["step"] <= step]
         if kept != lines:
             beside = path.with_name(f".{path.name}.new")
             beside.write_bytes(b"".join(kept))
@@ -57,19 +57,23 @@ class MetricsFile:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl` that nobody is writing; CheckpointError where one is damaged."""
-    return [_read_line(path, line) for line in path.read_bytes().splitlines()]
+    """The lines of a `metrics.jsonl`, of which the last may be being written and is then left out; none without a file.
+
+    CheckpointError names a damaged one.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [_read_line(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
 
-def _read_line(path: Path, line: bytes) -> dict[str, Any]:
+def _read_line(line: bytes, where: str) -> dict[str, Any]:
     try:
         values = json.loads(line)
         if isinstance(values, dict) and isinstance(values.get("step"), int) and isinstance(values.get("kind"), str):
             return values
     except ValueError:
         pass
-    cure = "remove the line: the figures of its step are lost"
-    raise CheckpointError(str(path), "holds a damaged line", got=line.decode(errors="replace"), cure=cure)
+    cure = "remove the line, and the figures of its step are lost"
+    raise CheckpointError(where, "is damaged", got=line.decode(errors="replace"), cure=cure)
 
 
 class Terminal:

@@ -73,7 +73,7 @@ def compute_gradient(
     count = sum(batch.count for batch in batches)
     if count == 0:
         raise TrainingError(
-            f"step {step}",
+            f"step {step + 1}",
             "none of its tokens or rows is a target, so there is no loss to learn from",
             cure="raise the masking rate or the batch size, or check the labels",
         )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from groundup.checkpoint.store import Store
-from groundup.errors import CheckpointError
 from groundup.metrics.metric import Metric
 from groundup.recipe import Recipe
-from groundup.train.log import format_seconds
+from groundup.train.log import format_seconds, read_lines
 from groundup.verbs.layout import columns, entry, fold, format_bytes, format_count, plural
 from groundup.verbs.run_folder import read_recipe
 
@@ -113,7 +111,7 @@ def inspect_run(folder: Path) -> RunReport:
     good = next((step for step in reversed(steps) if not problems[step]), None)
     progress = None if good is None else dict(store.load(good)["progress"])
     best = None if progress is None else progress["best_step"]
-    lines = list(_read_lines(folder / "metrics.jsonl"))
+    lines = read_lines(folder / "metrics.jsonl")
     trained = [line for line in lines if line.get("kind") == "train"]
     has_model = (folder / "model" / "config.json").is_file()
     return RunReport(
@@ -141,21 +139,6 @@ def _find_state(recipe: Recipe, progress: dict[str, Any] | None, trained: list[d
         return "no checkpoint yet" if trained else "not started"
     total = "" if recipe.train.steps is None else f" of {recipe.train.steps}"
     return f"not finished; `groundup train` continues after step {progress['step']}{total}"
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of metrics.jsonl; a last one that is being written right now is left out."""
-    try:
-        texts = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return
-    for number, text in enumerate(texts, start=1):
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            cure = "a resumed run writes the lines after its checkpoint anew"
-            raise CheckpointError(f"{path}:{number}", f"is no JSON ({error})", cure=cure) from None
-        yield value
 
 
 def _measure(folder: Path) -> int:

@@ -86,6 +86,9 @@ def check_recipe(folder: Path, recipe: Recipe) -> None:
     """
     saved = _read_json(folder / RECIPE_FILE)
     if saved is None:
+        if _has_started(folder):
+            cure = "restore it, or choose another output=FOLDER"
+            raise CheckpointError(str(folder), f"holds a run, but no {RECIPE_FILE} that says which", cure=cure)
         return
     different = [key for key in differing_keys(saved, recipe.to_json()) if key not in FREE_KEYS]
     if not _has_started(folder):
