@@ -38,7 +38,7 @@ class TrainConfig(Config):
     save_every: PositiveInt | None = None
     """Steps between two checkpoints, besides those of a new best and of the end; null for none."""
     keep_last: PositiveInt = 2
-    """Checkpoints kept beside the best one."""
+    """The newest checkpoints that are kept; the best one always is."""
     patience: PositiveInt | None = None
     """Stop after so many validations without a new best; null for never."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
