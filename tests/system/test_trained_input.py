@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -104,3 +105,15 @@ def test_a_folder_saved_without_a_recipe_predicts(classifier: Trained, tmp_path:
     files, labels = classifier.tokenizer.files(), classifier.objective.labels
     pretrained.save(tmp_path / "bare", classifier.model, tokenizer_files=files, manifest={}, card="", labels=labels)
     assert predict(tmp_path / "bare", ["the cat"]) == predict(classifier, ["the cat"])
+
+
+def test_an_evaluation_by_a_recipe_file_scores_on_what_stands_in_it(make_recipe: Make, small_data: Path) -> None:
+    recipe, path = make_recipe("classification", train={"steps": 2}), small_data / "recipe.yaml"
+    path.write_text(json.dumps(recipe), encoding="utf-8")
+    train(path, quiet=True)
+    assert evaluate(path).data == recipe["data"]["validation"]
+    other = recipe["data"]["train"]
+    path.write_text(json.dumps(recipe | {"data": recipe["data"] | {"validation": other}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"data\.validation: is not what the run of this recipe was trained with"):
+        evaluate(path)
+    assert evaluate(path, [f"data.validation={other}"]).data == other

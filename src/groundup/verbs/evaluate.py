@@ -65,6 +65,8 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
         raise ConfigError(str(target), "has no groundup.json that says what data it is for", cure="train with a recipe")
     recipe = as_recipe(trained.recipe, overrides)
     _check_overrides(trained.recipe, recipe)
+    if Path(target).suffix in (".yaml", ".yml"):
+        _check_file(as_recipe(target, overrides), recipe)
     device = choose_device(recipe.train)
     samples, source = open_validation(recipe, trained.tokenizer, trained.objective)
     trained.model.to(device)
@@ -87,6 +89,18 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
 
 def _check_overrides(stored: Recipe, changed: Recipe) -> None:
     for key in differing_keys(stored.to_json(), changed.to_json()):
-        if key in TRAINING_DATA_KEYS or not (key.startswith("data.") or key in TRAIN_KEYS):
+        if not _is_of_evaluation_data(key) and key not in TRAIN_KEYS:
             cure = "change the validation data, such as data.validation=FILE, or train.device"
             raise ConfigError(f"override {key}", "changes nothing for a model that is trained", cure=cure)
+
+
+def _check_file(written: Recipe, used: Recipe) -> None:
+    """A recipe's file may have changed since the run that it names: what is scored must be what stands in it."""
+    for key in differing_keys(used.to_json(), written.to_json()):
+        if _is_of_evaluation_data(key):
+            cure = "give it as an override to score the model on it, or train again"
+            raise ConfigError(key, "is not what the run of this recipe was trained with", cure=cure)
+
+
+def _is_of_evaluation_data(key: str) -> bool:
+    return key.startswith("data.") and key not in TRAINING_DATA_KEYS
