@@ -24,8 +24,16 @@ from groundup.text.tokenizer_training import train_backend
 
 __all__ = ["ByteBPE", "Encoded", "PretrainedTokenizer", "Tokenizer", "TokenizerConfig", "WordPiece", "train_tokenizer"]
 
-SpecialName = Literal["pad_id", "unknown_id", "cls_id", "sep_id", "mask_id"]
-_ROLE_OF: dict[str, str] = {"pad_id": "pad", "unknown_id": "unk", "cls_id": "cls", "sep_id": "sep", "mask_id": "mask"}
+SpecialName = Literal["pad_id", "unknown_id", "cls_id", "sep_id", "mask_id", "bos_id", "eos_id"]
+_ROLE_OF: dict[str, str] = {
+    "pad_id": "pad",
+    "unknown_id": "unk",
+    "cls_id": "cls",
+    "sep_id": "sep",
+    "mask_id": "mask",
+    "bos_id": "bos",
+    "eos_id": "eos",
+}
 
 
 class Encoded(NamedTuple):
@@ -55,13 +63,14 @@ class Tokenizer:
     """A vocabulary with its rules. What it answers never changes after it is made, and threads may share it."""
 
     def __init__(
-        self, backend: Backend, roles: dict[str, str] | None = None, settings: dict[str, object] | None = None
+        self, backend: Backend, roles: dict[str, str | None] | None = None, settings: dict[str, object] | None = None
     ) -> None:
         """Wrap a tokenizer of the library.
 
         Args:
             backend: the library's tokenizer; it must pad and truncate nothing.
-            roles: the names of the special tokens by role (pad, unk, cls, sep, mask); found by custom where left out.
+            roles: the names of the special tokens by role (pad, unk, cls, sep, mask, bos, eos); found by custom where
+                left out, none where None.
             settings: what `tokenizer_config.json` is to hold; written fresh where left out.
         """
         self._backend = backend
@@ -127,6 +136,29 @@ class Tokenizer:
         """The id of the token that hides another."""
         return self._special("mask_id")
 
+    @property
+    def bos_id(self) -> int | None:
+        """The id of the token made to begin a document; `start_id` is what to use."""
+        return self._special("bos_id")
+
+    @property
+    def eos_id(self) -> int | None:
+        """The id of the token made to end a document; `end_id` is what to use."""
+        return self._special("eos_id")
+
+    @property
+    def start_id(self) -> int | None:
+        """What a document starts with for a causal model, so that its first token is predicted too.
+
+        The bos token, else cls, as in the tokenizers trained here, else None. GPT-2 has one token for both ends.
+        """
+        return self.cls_id if self.bos_id is None else self.bos_id
+
+    @property
+    def end_id(self) -> int | None:
+        """What a document ends with for a causal model, which stops there when it writes: eos, else sep, else None."""
+        return self.sep_id if self.eos_id is None else self.eos_id
+
     def require(self, name: SpecialName) -> int:
         """A special id that the caller cannot do without. Raises ConfigError where the tokenizer has none."""
         found = self._special(name)
@@ -134,7 +166,8 @@ class Tokenizer:
             raise ConfigError(
                 "tokenizer",
                 f"has no {_ROLE_OF[name]} token, which this objective needs",
-                cure="use a tokenizer with one (kinds wordpiece and byte_bpe have it)",
+                cure="use a tokenizer with one"
+                + ("" if name in ("bos_id", "eos_id") else " (kinds wordpiece and byte_bpe have it)"),
             )
         return found
 

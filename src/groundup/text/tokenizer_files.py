@@ -12,23 +12,26 @@ from tokenizers import Tokenizer
 from groundup.errors import DataError
 from groundup.text.tokenizer_training import SPECIAL_TOKENS, build_wordpiece
 
-ROLES = ("pad", "unk", "cls", "sep", "mask")
+ROLES = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
 _KNOWN_NAMES = {
     "pad": ("[PAD]", "<pad>"),
     "unk": ("[UNK]", "<unk>"),
     "cls": ("[CLS]", "<s>"),
     "sep": ("[SEP]", "</s>"),
     "mask": ("[MASK]", "<mask>"),
+    # RoBERTa has <s> and </s> as both pairs, GPT-2 one token for both ends.
+    "bos": ("<s>", "<|begin_of_text|>", "<|endoftext|>"),
+    "eos": ("</s>", "<|end_of_text|>", "<|endoftext|>"),
 }
 _CURE = "give a folder with tokenizer.json or vocab.txt, or such a file"
 
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """What was read: the tokenizer, the name of each special token, and the settings to write back."""
+    """What was read: the tokenizer, the special tokens named there by role, and the settings to write back."""
 
     backend: Tokenizer
-    roles: Mapping[str, str]
+    roles: Mapping[str, str | None]
     settings: Mapping[str, object]
 
 
@@ -41,20 +44,21 @@ def read_tokenizer(path: Path) -> TokenizerFiles:
         backend = _read_json(file)
         if path.is_dir() and (path / "vocab.txt").is_file():
             _check_agreement(path, backend)
-        roles = complete_roles(backend, roles)
-        return TokenizerFiles(backend, roles, settings or default_settings(roles))
+        return TokenizerFiles(backend, roles, settings or default_settings(complete_roles(backend, roles)))
     backend = _build_from_vocab(file, settings, roles)
-    roles = complete_roles(backend, roles)
-    return TokenizerFiles(backend, roles, default_settings(roles) | _flags(settings))
+    return TokenizerFiles(backend, roles, default_settings(complete_roles(backend, roles)) | _flags(settings))
 
 
-def complete_roles(backend: Tokenizer, roles: Mapping[str, str]) -> dict[str, str]:
-    """The named special tokens, and the customary names that are in the vocabulary for those not named."""
+def complete_roles(backend: Tokenizer, roles: Mapping[str, str | None]) -> dict[str, str]:
+    """The named special tokens, and the customary names that are in the vocabulary for those not named.
+
+    A role whose name is None has no token, whatever the vocabulary holds.
+    """
     vocab = backend.get_vocab(with_added_tokens=True)
     found: dict[str, str] = {}
     for role in ROLES:
         named = (roles[role],) if role in roles else _KNOWN_NAMES[role]
-        token = next((name for name in named if name in vocab), None)
+        token = next((name for name in named if name is not None and name in vocab), None)
         if token is not None:
             found[role] = token
     return found
@@ -107,9 +111,9 @@ def _check_agreement(folder: Path, backend: Tokenizer) -> None:
             )
 
 
-def _build_from_vocab(file: Path, settings: Mapping[str, object], roles: Mapping[str, str]) -> Tokenizer:
+def _build_from_vocab(file: Path, settings: Mapping[str, object], roles: Mapping[str, str | None]) -> Tokenizer:
     vocab = {token: index for index, token in enumerate(_read_vocab(file))}
-    names = tuple(roles.get(role, name) for role, name in zip(ROLES, SPECIAL_TOKENS, strict=True))
+    names = tuple(roles.get(role) or name for role, name in zip(ROLES[:5], SPECIAL_TOKENS, strict=True))
     unknown = names[ROLES.index("unk")]
     if unknown not in vocab:
         raise DataError(str(file), f"has no {unknown} entry", cure="BERT's vocab.txt holds one token a line")
@@ -145,15 +149,17 @@ def _read_settings(file: Path) -> dict[str, object]:
     return settings
 
 
-def _read_roles(file: Path, settings: Mapping[str, object]) -> dict[str, str]:
+def _read_roles(file: Path, settings: Mapping[str, object]) -> dict[str, str | None]:
     """Special tokens by role, from both files in which Hugging Face has kept them."""
     sources = _read_settings(file) | settings
-    roles: dict[str, str] = {}
+    roles: dict[str, str | None] = {}
     for role in ROLES:
         value = sources.get(f"{role}_token")
         content = value.get("content") if isinstance(value, dict) else value
         if isinstance(content, str):
             roles[role] = content
+        elif role in ("bos", "eos") and f"{role}_token" in sources:
+            roles[role] = None  # null is an answer here: Qwen starts a document with nothing
     return roles
 
 
