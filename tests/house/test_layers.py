@@ -9,11 +9,11 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "src" / "groundup"
 
 LEVELS = (
-    ("errors", "randomness"),
+    ("errors", "figures", "randomness"),
     ("yaml_reader", "config_schema"),
     ("config_problems",),
     ("config",),
-    ("language", "readers", "model", "optim"),
+    ("language", "readers", "model", "optim", "report"),
     ("text", "metrics", "families", "transforms", "generate"),
     ("objectives", "checkpoint"),
     ("tasks", "train", "retrieve"),

@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from groundup.errors import CheckpointError
+from groundup.figures import format_seconds
 from groundup.metrics.metric import Metric
 
 TIME_KEY: Final = "time"
 """The one key of a line that differs between two identical runs."""
-
-
-def format_seconds(seconds: float) -> str:
-    """`1h02m`, `3m20s` or `12s`."""
-    whole = max(0, round(seconds))
-    if whole >= 3600:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"
 
 
 class MetricsFile:
