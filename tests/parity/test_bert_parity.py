@@ -111,10 +111,10 @@ def run_ours(model: Transformer, ids: list[np.ndarray], types: list[np.ndarray])
     hidden = model(packed)
     answer = {"hidden": hidden}
     if not model.heads and model.config.has_pooler:
-        answer["pooled"] = model.pool(hidden, packed)
+        answer["pooled"] = model.pool(hidden[packed.starts])
     for kind, head in model.heads.items():
         is_pooled = kind in ("classification", "next_sentence")
-        answer[kind] = head(model.pool(hidden, packed) if is_pooled else hidden)
+        answer[kind] = head(model.pool(hidden[packed.starts]) if is_pooled else hidden)
     return answer
 
 

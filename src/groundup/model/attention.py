@@ -11,11 +11,12 @@ from inspect import signature
 from typing import Final, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from groundup.model.attention_dropout import DroppedAttention
+from groundup.model.cache import LayerCache
 from groundup.model.config import ModelConfig
 from groundup.model.packed import Group, Packed
 from groundup.model.position import Rotation
@@ -117,6 +118,11 @@ def attention_backend(device: torch.device, dtype: torch.dtype, dropout: float) 
     return "padded"
 
 
+def take_rows(hidden: Float[Tensor, "tokens size"], rows: Int[Tensor, " rows"] | None) -> Float[Tensor, "rows size"]:
+    """These rows of a run, in this order; None for all of it as it stands."""
+    return hidden if rows is None else hidden.index_select(0, rows)
+
+
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017, section 3.2); fewer key than query heads share them in groups."""
 
@@ -134,12 +140,21 @@ class Attention(nn.Module):
         self.o = nn.Linear(width, config.hidden_size, config.attention_bias)
 
     def forward(
-        self, hidden: Float[Tensor, "tokens hidden"], packed: Packed, rotation: Rotation | None = None
-    ) -> Float[Tensor, "tokens hidden"]:
-        """Each token attends within its sequence."""
+        self,
+        hidden: Float[Tensor, "tokens hidden"],
+        packed: Packed,
+        rotation: Rotation | None = None,
+        cache: LayerCache | None = None,
+        rows: Int[Tensor, " rows"] | None = None,
+    ) -> Float[Tensor, "rows hidden"]:
+        """Each token attends within its sequence, what `cache` holds of it included; `rows` of the run alone go on."""
         q, k, v = (linear(hidden).unflatten(-1, (-1, self.head_dim)) for linear in (self.q, self.k, self.v))
         if rotation is not None:
             q, k = rotation.apply(q), rotation.apply(k)
-        dropout = self.dropout if self.training else 0.0
-        backend = self.backend or attention_backend(q.device, q.dtype, dropout)
-        return self.o(BACKENDS[backend](q, k, v, packed, causal=self.causal, dropout=dropout).flatten(1))
+        if cache is not None:
+            attended = cache.attend(q, k, v, packed)
+        else:
+            dropout = self.dropout if self.training else 0.0
+            backend = self.backend or attention_backend(q.device, q.dtype, dropout)
+            attended = BACKENDS[backend](q, k, v, packed, causal=self.causal, dropout=dropout)
+        return self.o(take_rows(attended.flatten(1), rows))

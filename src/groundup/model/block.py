@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from groundup.model.attention import Attention
+from groundup.model.attention import Attention, take_rows
+from groundup.model.cache import LayerCache
 from groundup.model.config import ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import build_feed_forward
@@ -48,12 +49,20 @@ class Block(nn.Module):
         self.dropout = Dropout(config.dropout.residual)
 
     def forward(
-        self, hidden: Float[Tensor, "tokens hidden"], packed: Packed, rotation: Rotation | None = None
-    ) -> Float[Tensor, "tokens hidden"]:
-        """The residual stream after this block."""
+        self,
+        hidden: Float[Tensor, "tokens hidden"],
+        packed: Packed,
+        rotation: Rotation | None = None,
+        cache: LayerCache | None = None,
+        rows: Int[Tensor, " rows"] | None = None,
+    ) -> Float[Tensor, "rows hidden"]:
+        """The residual stream after this block, at `rows` alone where they are given.
+
+        All tokens are attended to, but whatever comes after attention is computed on the rows that are asked for.
+        """
         norms = self.attention_norms
-        branch = self.attention(norms.at("input", hidden), packed, rotation)
-        hidden = norms.at("residual", hidden + self.dropout(norms.at("output", branch)))
+        branch = self.attention(norms.at("input", hidden), packed, rotation, cache, rows)
+        hidden = norms.at("residual", take_rows(hidden, rows) + self.dropout(norms.at("output", branch)))
         norms = self.feed_forward_norms
         branch = self.feed_forward(norms.at("input", hidden))
         return norms.at("residual", hidden + self.dropout(norms.at("output", branch)))

@@ -10,6 +10,7 @@ from groundup.config import Config
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "tanh"]
+OutputInit = Literal["normal", "scaled", "zero"]
 
 
 class LearnedPositions(Config):
@@ -111,6 +112,14 @@ class MaskedLMHead(Config):
     """Whether the decoder adds a bias per vocabulary entry."""
 
 
+class CausalLMHead(Config):
+    """Logits over the vocabulary for the next token: the tied or own decoder alone (GPT-2)."""
+
+    kind: Literal["causal_lm"] = "causal_lm"
+    bias: bool = False
+    """Whether the decoder adds a bias per vocabulary entry."""
+
+
 class NextSentenceHead(Config):
     """Two logits on the pooled first token: 0 = B follows A, 1 = B is random (BERT)."""
 
@@ -144,7 +153,8 @@ class SpanHead(Config):
 
 
 Head = Annotated[
-    MaskedLMHead | NextSentenceHead | ClassificationHead | TokenHead | SpanHead, Field(discriminator="kind")
+    MaskedLMHead | CausalLMHead | NextSentenceHead | ClassificationHead | TokenHead | SpanHead,
+    Field(discriminator="kind"),
 ]
 
 
@@ -187,6 +197,9 @@ class Design(Config):
     """Whether a language-model head shares the token embedding's weight."""
     initializer_range: float = Field(0.02, gt=0.0)
     """The standard deviation of fresh weights."""
+    output_init: OutputInit = "normal"
+    """How fresh matrices start that write into the residual stream: like all others, divided by the root of the number
+    of branches (Radford et al. 2019), or zero, so that every block starts as the identity."""
     padding_id: int | None = Field(0, ge=0)
     """The embedding row that never trains, as Hugging Face's configs name it; no batch of ours holds padding."""
     pooler: bool = False

@@ -52,6 +52,7 @@ def estimate(
         batch_tokens: tokens computed at once.
         lengths: tokens of typical sequences, for attention; None means all have `max_length`.
         target_fraction: the part of the tokens that a language-model head is computed on (the masking rate).
+            Heads on a part of the tokens spare the last block what comes after attention on the others.
         optimizer_states: numbers that the optimizer keeps per parameter (AdamW: 2).
         activation_bytes: bytes of an activation (fp32: 4, bf16: 2).
         is_fused: whether attention runs without a stored probability per pair of tokens (flash kernels; on a CPU only
@@ -115,26 +116,44 @@ def _head_size(config: ModelConfig, head: Head) -> int:
     hidden = config.hidden_size
     match head.kind:
         case "masked_lm":
-            decoder = 0 if config.tie_embeddings else config.vocab_size * hidden
-            bias = config.vocab_size if head.bias else 0
-            return hidden * (hidden + 1) + _norm_size(config) + decoder + bias
+            return hidden * (hidden + 1) + _norm_size(config) + _decoder_size(config, head.bias)
+        case "causal_lm":
+            return _decoder_size(config, head.bias)
         case "classification" | "token":
             return (hidden + 1) * head.num_labels
         case "next_sentence" | "span":
             return (hidden + 1) * 2
 
 
+def _decoder_size(config: ModelConfig, has_bias: bool) -> int:
+    own = 0 if config.tie_embeddings else config.vocab_size * config.hidden_size
+    return own + (config.vocab_size if has_bias else 0)
+
+
 def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction: float) -> float:
     """Per token: two for every weight it meets in a product, and attention over the keys that it may see."""
     width, kv_width = _attention_widths(config)
     num_up = 2 if config.feed_forward.kind == "gated" else 1
-    weights = config.hidden_size * (2 * (width + kv_width) + (num_up + 1) * config.intermediate_size)
-    keys = (_mean_keys(lengths) + 1) / 2 if config.causal else _mean_keys(lengths)
-    blocks = config.num_layers * (2 * weights + 4 * keys * width)
     sequences_per_token = len(lengths) / sum(lengths)
+    keys = (_mean_keys(lengths) + 1) / 2 if config.causal else _mean_keys(lengths)
+    attention = 2 * config.hidden_size * (width + 2 * kv_width) + 4 * keys * width
+    after = 2 * config.hidden_size * (width + (num_up + 1) * config.intermediate_size)
+    asked = _asked_share(config, sequences_per_token, target_fraction)
+    blocks = config.num_layers * attention + (config.num_layers - 1 + asked) * after
     pooler = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
     heads = sum(_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads)
     return blocks + pooler + heads
+
+
+def _asked_share(config: ModelConfig, sequences_per_token: float, target_fraction: float) -> float:
+    """The share of tokens whose final hidden state some head asks for: what the last block computes after attention."""
+    shares = {
+        "masked_lm": target_fraction,
+        "causal_lm": target_fraction,
+        "classification": sequences_per_token,
+        "next_sentence": sequences_per_token,
+    }
+    return max((shares.get(head.kind, 1.0) for head in config.heads), default=1.0)
 
 
 def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, target_fraction: float) -> float:
@@ -142,6 +161,8 @@ def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, tar
     match head.kind:
         case "masked_lm":
             return target_fraction * 2 * hidden * (hidden + config.vocab_size)
+        case "causal_lm":
+            return target_fraction * 2 * hidden * config.vocab_size
         case "token":
             return 2.0 * hidden * head.num_labels
         case "span":
@@ -162,12 +183,15 @@ def _values_per_token(config: ModelConfig, lengths: Sequence[int], target_fracti
     hidden, (width, kv_width) = config.hidden_size, _attention_widths(config)
     num_inner = 4 if config.feed_forward.kind == "gated" else 2
     branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
-    block = 2 * hidden + 2 * width + 2 * kv_width + num_inner * config.intermediate_size + 2 * branch_norms * hidden
+    attention = hidden + 2 * width + 2 * kv_width
     if not is_fused:
-        block += config.num_heads * _mean_keys(lengths)
+        attention += config.num_heads * _mean_keys(lengths)
+    after = hidden + num_inner * config.intermediate_size + 2 * branch_norms * hidden
     if config.dropout.residual:
-        block += 2 * hidden / 4
-    values = config.num_layers * block + 3 * hidden
-    if any(head.kind == "masked_lm" for head in config.heads):
-        values += target_fraction * (2 * config.vocab_size + 4 * hidden)
+        after += 2 * hidden / 4
+    asked = _asked_share(config, len(lengths) / sum(lengths), target_fraction)
+    values = config.num_layers * attention + (config.num_layers - 1 + asked) * after + 3 * hidden
+    for head in config.heads:
+        if head.kind in ("masked_lm", "causal_lm"):
+            values += target_fraction * (2 * config.vocab_size + (4 if head.kind == "masked_lm" else 1) * hidden)
     return values

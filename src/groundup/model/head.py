@@ -7,24 +7,30 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from groundup.model import config as design
-from groundup.model.config import ModelConfig
+from groundup.model.config import Activation, Head, ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import ACTIVATIONS
 from groundup.model.norm import build_norm
 
 
-class MaskedLMHead(nn.Module):
-    """decoder(norm(activation(dense(x)))) + bias; call it on the rows to predict alone, the rest is wasted work."""
+class LanguageModelHead(nn.Module):
+    """decoder(x) + bias; a masked-LM head has norm(activation(dense(x))) in front.
 
-    def __init__(self, config: ModelConfig, head: design.MaskedLMHead, embedding: nn.Embedding) -> None:
+    Call it on the rows to predict alone, the rest is wasted work.
+    """
+
+    def __init__(
+        self, config: ModelConfig, embedding: nn.Embedding, *, bias: bool, activation: Activation | None = None
+    ) -> None:
+        """`activation` is that of the transform in front; None for no transform."""
         super().__init__()
-        self.activation = ACTIVATIONS[head.activation]
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.norm = build_norm(config.norm, config.hidden_size)
+        self.activation = None if activation is None else ACTIVATIONS[activation]
+        if self.activation is not None:
+            self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+            self.norm = build_norm(config.norm, config.hidden_size)
         if not config.tie_embeddings:
             self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if head.bias else None
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if bias else None
         # In a tuple the module is not registered a second time: the shared weight is saved once, under its own name.
         self._source = (embedding if config.tie_embeddings else self.decoder,)
 
@@ -35,7 +41,9 @@ class MaskedLMHead(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows vocab"]:
         """Logits over the vocabulary."""
-        return functional.linear(self.norm(self.activation(self.dense(hidden))), self.weight, self.bias)
+        if self.activation is not None:
+            hidden = self.norm(self.activation(self.dense(hidden)))
+        return functional.linear(hidden, self.weight, self.bias)
 
 
 class LinearHead(nn.Module):
@@ -51,11 +59,13 @@ class LinearHead(nn.Module):
         return self.linear(self.dropout(hidden))
 
 
-def build_head(config: ModelConfig, head: design.Head, embedding: nn.Embedding) -> MaskedLMHead | LinearHead:
+def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> LanguageModelHead | LinearHead:
     """The head that the config names; `embedding` is what a tied head shares its weight with."""
     match head.kind:
         case "masked_lm":
-            return MaskedLMHead(config, head, embedding)
+            return LanguageModelHead(config, embedding, bias=head.bias, activation=head.activation)
+        case "causal_lm":
+            return LanguageModelHead(config, embedding, bias=head.bias)
         case "classification" | "token":
             return LinearHead(config.hidden_size, head.num_labels, head.dropout)
         case "next_sentence" | "span":

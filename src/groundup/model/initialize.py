@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
 from groundup.randomness import make_key
 
@@ -27,16 +29,24 @@ def parameter_role(name: str, parameter: Tensor) -> Role:
 def initialize(model: Transformer, seed: int, names: Collection[str] | None = None) -> None:
     """Fill the model, or the named parameters of it, with fresh weights.
 
-    Matrices and embeddings are normal with `initializer_range`, biases zero, norm weights one, as in BERT. A weight
-    depends on the seed, its name and its shape alone. The numbers are drawn on the CPU for every device.
+    Matrices and embeddings are normal with `initializer_range`, biases zero, norm weights one, as in BERT, and
+    `output_init` says what else matrices are that write into the residual stream. A weight depends on the seed, its
+    name, its shape and the design alone. The numbers are drawn on the CPU for every device.
     """
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if names is None or name in names:
-                _fill(name, parameter, model.config.initializer_range, seed)
+                _fill(name, parameter, _deviation(name, model.config), seed)
         padding_id = model.config.padding_id
         if padding_id is not None and (names is None or "embedding.token.weight" in names):
             model.embedding.token.weight[padding_id].zero_()
+
+
+def _deviation(name: str, config: ModelConfig) -> float:
+    """The standard deviation of a fresh matrix."""
+    if config.output_init == "normal" or not name.endswith(("attention.o.weight", "feed_forward.down.weight")):
+        return config.initializer_range
+    return config.initializer_range / math.sqrt(2 * config.num_layers) if config.output_init == "scaled" else 0.0
 
 
 def _fill(name: str, parameter: nn.Parameter, deviation: float, seed: int) -> None:

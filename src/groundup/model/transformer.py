@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup.errors import DataError
 from groundup.model.block import Block
+from groundup.model.cache import Cache
 from groundup.model.config import ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.head import build_head
@@ -59,17 +60,30 @@ class Transformer(nn.Module):
             self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
         self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
 
-    def forward(self, packed: Packed) -> Float[Tensor, "tokens hidden"]:
-        """The final hidden states. Those of filler tokens mean nothing; ids are not checked here (`check_packed`)."""
+    def forward(
+        self, packed: Packed, *, rows: Int[Tensor, " rows"] | None = None, cache: Cache | None = None
+    ) -> Float[Tensor, "rows hidden"]:
+        """The final hidden states. Those of filler tokens mean nothing; ids are not checked here (`check_packed`).
+
+        Args:
+            packed: the tokens.
+            rows: those whose hidden states are asked for, such as the masked ones; None for all. The last block saves
+                most of its work on the others.
+            cache: what is known of the sequences already; the run then holds new tokens only (`Cache.pack`).
+        """
         hidden = self.embedding(packed)
         rotation = self.embedding.position.rotation(packed.position_ids)
-        for block in self.blocks:
-            hidden = block(hidden, packed, rotation)
+        layers = [None] * len(self.blocks) if cache is None else cache.layers
+        last = len(self.blocks) - 1
+        for number, (block, layer) in enumerate(zip(self.blocks, layers, strict=True)):
+            hidden = block(hidden, packed, rotation, layer, rows if number == last else None)
+        if cache is not None:
+            cache.advance(packed)
         return self.final_norm(hidden)
 
-    def pool(self, hidden: Float[Tensor, "tokens hidden"], packed: Packed) -> Float[Tensor, "sequences hidden"]:
+    def pool(self, first: Float[Tensor, "sequences hidden"]) -> Float[Tensor, "sequences hidden"]:
         """tanh(pooler(first token)) of each sequence; only designs with a head that needs it have a pooler."""
-        return self.pooler(hidden[packed.starts]).tanh()
+        return self.pooler(first).tanh()
 
 
 def check_packed(config: ModelConfig, packed: Packed) -> None:

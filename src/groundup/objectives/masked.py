@@ -140,8 +140,7 @@ class MaskedObjective:
         return [" ".join(words[end - length : end]) for end, length in zip(ends, batch.packed.lengths, strict=True)]
 
     def _logits(self, model: Transformer, batch: Batch) -> Float[Tensor, "rows vocab"]:
-        hidden = model(batch.packed)
-        return model.heads["masked_lm"](hidden.index_select(0, batch.targets["rows"]))
+        return model.heads["masked_lm"](model(batch.packed, rows=batch.targets["rows"]))
 
     def _choose(
         self,
@@ -215,8 +214,8 @@ def fill(
     model.eval()
     try:
         device = next(model.parameters()).device
-        hidden = model(Packed.from_sequences([ids.input_ids], [ids.token_type_ids]).to(device))
-        logits = model.heads["masked_lm"](hidden[torch.from_numpy(places).to(device)])
+        packed = Packed.from_sequences([ids.input_ids], [ids.token_type_ids]).to(device)
+        logits = model.heads["masked_lm"](model(packed, rows=torch.from_numpy(places).to(device)))
         likely = logits.float().softmax(dim=-1).topk(min(top_k, logits.shape[-1]), dim=-1)
     finally:
         model.train(was_training)

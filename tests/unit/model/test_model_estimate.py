@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.model.config import (
+    CausalLMHead,
     ClassificationHead,
     Dropout,
     GatedFeedForward,
@@ -32,6 +33,8 @@ from groundup.model.transformer import Transformer
 HEADS = [
     (),
     (MaskedLMHead(bias=False),),
+    (CausalLMHead(),),
+    (CausalLMHead(bias=True),),
     (MaskedLMHead(), NextSentenceHead(), ClassificationHead(num_labels=7), TokenHead(num_labels=9), SpanHead()),
 ]
 PLACES = [("embedding", "residual"), ("input", "final"), ("input", "output", "residual")]
@@ -46,7 +49,8 @@ def part_of(name: str) -> str:
     return name.split(".")[0]
 
 
-@pytest.mark.parametrize(("norm", "heads"), list(zip(NORMS, HEADS, strict=True)))
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("heads", HEADS)
 def test_parameters_are_exact(norm: LayerNormConfig | RMSNormConfig, heads: tuple) -> None:
     choices = itertools.product(
         PLACES, (PlainFeedForward(), GatedFeedForward()), (True, False), ((8, None), (2, 5)), (0, 3)
@@ -112,7 +116,7 @@ def test_flops_are_those_that_torch_counts(values: dict) -> None:
     rows = torch.arange(0, 128, 4)
     # The counter knows attention only where it is made of plain products.
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        model.heads["masked_lm"](model(packed)[rows])
+        model.heads["masked_lm"](model(packed, rows=rows))
     found = estimate(model.config, batch_tokens=128, lengths=lengths, target_fraction=0.25)
     assert found.forward_flops_per_token * 128 == pytest.approx(counter.get_total_flops(), rel=1e-6)
     assert found.training_flops_per_token == 3 * found.forward_flops_per_token

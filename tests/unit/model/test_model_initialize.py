@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from groundup.model.config import ClassificationHead, MaskedLMHead, ModelConfig, SpanHead
@@ -67,3 +68,16 @@ def test_every_parameter_has_its_role() -> None:
     }
     assert {name: roles[name] for name in expected} == expected
     assert set(roles.values()) == {"embedding", "matrix", "bias", "norm"}
+
+
+def test_matrices_that_write_into_the_stream_start_as_the_design_says() -> None:
+    deviations = {}
+    for kind in ("normal", "scaled", "zero"):
+        model = Transformer(ModelConfig(vocab_size=50, hidden_size=64, num_layers=2, output_init=kind))
+        initialize(model, 0)
+        weights = dict(model.named_parameters())
+        deviations[kind] = weights["blocks.1.feed_forward.down.weight"].std().item()
+        assert weights["blocks.1.attention.o.weight"].std().item() == pytest.approx(deviations[kind], rel=0.05)
+        assert weights["blocks.1.attention.q.weight"].std().item() == pytest.approx(0.02, rel=0.05)
+    assert deviations["zero"] == 0.0
+    assert deviations["scaled"] == pytest.approx(deviations["normal"] / 2)

@@ -13,6 +13,7 @@ import torch
 
 from groundup.errors import DataError
 from groundup.model.config import (
+    CausalLMHead,
     ClassificationHead,
     Dropout,
     GatedFeedForward,
@@ -29,7 +30,14 @@ from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer, check_packed
 
-ALL_HEADS = (MaskedLMHead(), NextSentenceHead(), ClassificationHead(num_labels=3), TokenHead(num_labels=5), SpanHead())
+ALL_HEADS = (
+    MaskedLMHead(),
+    CausalLMHead(),
+    NextSentenceHead(),
+    ClassificationHead(num_labels=3),
+    TokenHead(num_labels=5),
+    SpanHead(),
+)
 DESIGNS = {
     "bert": {},
     "llama": {
@@ -112,10 +120,10 @@ def test_gradients_reach_every_parameter(design: str) -> None:
     ids, types = draw_sequences((16, 9, 4))
     packed = Packed.from_sequences(ids, types)
     hidden = model(packed)
-    pooled = model.pool(hidden, packed)
-    outputs = [model.heads[kind](hidden) for kind in ("masked_lm", "token", "span")]
+    pooled = model.pool(hidden[packed.starts])
+    outputs = [model.heads[kind](hidden) for kind in ("masked_lm", "causal_lm", "token", "span")]
     outputs += [model.heads[kind](pooled) for kind in ("classification", "next_sentence")]
-    assert [tuple(each.shape) for each in outputs] == [(29, 40), (29, 5), (29, 2), (3, 3), (3, 2)]
+    assert [tuple(each.shape) for each in outputs] == [(29, 40), (29, 40), (29, 5), (29, 2), (3, 3), (3, 2)]
     weight = torch.Generator().manual_seed(2)
     sum((each * torch.randn(each.shape, generator=weight)).sum() for each in outputs).backward()
     untouched = [name for name, parameter in model.named_parameters() if not parameter.grad.any()]
@@ -169,7 +177,7 @@ def test_training_is_a_function_of_the_seed() -> None:
     outputs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        outputs.append(model.heads["classification"](model.pool(model(packed), packed)))
+        outputs.append(model.heads["classification"](model.pool(model(packed, rows=packed.starts))))
     assert torch.equal(outputs[0], outputs[1])
     assert not torch.equal(outputs[0], outputs[2])
     quiet = build(dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0))
@@ -213,3 +221,20 @@ def test_bad_batches_are_named() -> None:
     for packed, message in cases:
         with pytest.raises(DataError, match=message):
             check_packed(config, packed)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_asked_rows_are_those_of_the_whole_run_and_so_are_their_gradients(name: str) -> None:
+    model = build(heads=(MaskedLMHead(),), **DESIGNS[name]).double().eval()
+    packed = Packed.from_sequences([np.arange(7), np.arange(3, 8), np.arange(5)], filler=2)
+    rows = torch.tensor([0, 3, 4, 9, 16])
+    found = []
+    for hidden in (model(packed)[rows], model(packed, rows=rows)):
+        model.zero_grad(set_to_none=True)
+        (model.heads["masked_lm"](hidden).sin()).sum().backward()
+        found.append((hidden.detach(), {name: each.grad.clone() for name, each in model.named_parameters()}))
+    (whole, of_whole), (asked, of_asked) = found
+    assert torch.allclose(whole, asked, atol=1e-12)
+    for name, gradient in of_whole.items():
+        assert torch.allclose(gradient, of_asked[name], atol=1e-10), name
+    assert not torch.allclose(whole, model(packed, rows=rows.flip(0)), atol=1e-3)

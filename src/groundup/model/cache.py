@@ -1,0 +1,115 @@
+"""Keys and values of the tokens so far, so that a decoder computes each token once.
+
+A cache holds one padded store per layer, `[sequences, capacity, kv heads, head width]`. A forward pass with a cache
+takes a packed run of new tokens only: a whole prompt, or one token of each sequence. Sequences may be of any lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from groundup.errors import ConfigError
+from groundup.model.config import ModelConfig
+from groundup.model.packed import Packed
+
+
+@dataclass
+class LayerCache:
+    """Keys and values of one layer."""
+
+    keys: Float[Tensor, "sequences capacity kv_heads head_dim"]
+    values: Float[Tensor, "sequences capacity kv_heads head_dim"]
+
+    def attend(
+        self,
+        q: Float[Tensor, "tokens heads head_dim"],
+        k: Float[Tensor, "tokens kv_heads head_dim"],
+        v: Float[Tensor, "tokens kv_heads head_dim"],
+        packed: Packed,
+    ) -> Float[Tensor, "tokens heads head_dim"]:
+        """Store the new keys and values, and let each new token see all of its sequence up to itself."""
+        places = _places(packed)
+        self.keys[places.sequences, packed.position_ids] = k
+        self.values[places.sequences, packed.position_ids] = v
+        longest = int(packed.position_ids.max()) + 1
+        query = q.new_zeros(len(packed.lengths), max(packed.lengths), *q.shape[1:])
+        query[places.sequences, places.offsets] = q
+        last = packed.position_ids.new_full(query.shape[:2], longest)  # a padded query may see anything
+        last[places.sequences, places.offsets] = packed.position_ids
+        may_attend = torch.arange(longest, device=q.device) <= last[:, None, :, None]
+        out = scaled_dot_product_attention(
+            query.transpose(1, 2),
+            self.keys[:, :longest].transpose(1, 2),
+            self.values[:, :longest].transpose(1, 2),
+            attn_mask=may_attend,
+            enable_gqa=q.shape[1] != k.shape[1],
+        )
+        return out.transpose(1, 2)[places.sequences, places.offsets]
+
+
+class Cache:
+    """The stores of all layers, and how many tokens of each sequence they hold."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        num_sequences: int,
+        *,
+        capacity: int | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """An empty cache for `num_sequences` sequences of at most `capacity` tokens; None for all that the model has.
+
+        ConfigError for an encoder: there, a new token would change what the earlier ones are.
+        """
+        if not config.causal:
+            raise ConfigError("model.causal", "only a decoder stack can be computed token by token", got=False)
+        shape = (num_sequences, capacity or config.max_length, config.resolved_num_kv_heads, config.resolved_head_dim)
+        self.layers = [
+            LayerCache(*(torch.zeros(shape, device=device, dtype=dtype) for _ in range(2)))
+            for _ in range(config.num_layers)
+        ]
+        self.lengths: Int[Tensor, " sequences"] = torch.zeros(num_sequences, dtype=torch.int64)
+
+    def pack(self, input_ids: Sequence[Int[Tensor, " _length"]]) -> Packed:
+        """New tokens of every sequence as a packed run at the positions where the sequences stand; on the CPU."""
+        lengths = tuple(len(ids) for ids in input_ids)
+        starts = self.lengths.tolist()
+        positions = [torch.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)]
+        ids = torch.cat([torch.as_tensor(each, dtype=torch.int64) for each in input_ids])
+        return Packed(ids, torch.zeros_like(ids), torch.cat(positions), lengths)
+
+    def advance(self, packed: Packed) -> None:
+        """Count the tokens of a run that went through the model."""
+        self.lengths = self.lengths + torch.tensor(packed.lengths)
+
+    def select(self, sequences: Sequence[int]) -> None:
+        """Keep these sequences, in this order; one may be kept twice (as a beam is)."""
+        chosen = torch.tensor(list(sequences), dtype=torch.int64)
+        self.lengths = self.lengths[chosen]
+        for layer in self.layers:
+            layer.keys = layer.keys[chosen.to(layer.keys.device)]
+            layer.values = layer.values[chosen.to(layer.values.device)]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Of each token of a run: its sequence, and its number among the new tokens of it."""
+
+    sequences: Int[Tensor, " tokens"]
+    offsets: Int[Tensor, " tokens"]
+
+
+def _places(packed: Packed) -> _Places:
+    device = packed.input_ids.device
+    lengths = packed.boundaries.diff().long()
+    sequences = torch.arange(len(packed.lengths), device=device).repeat_interleave(lengths)
+    offsets = torch.arange(packed.num_tokens, device=device) - packed.starts[sequences]
+    return _Places(sequences, offsets)
