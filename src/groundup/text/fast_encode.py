@@ -11,11 +11,13 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import chain
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer as Backend
+
+from groundup.text.tokenizer_training import ONE_CHARACTER, ONE_DIGIT
 
 _MOST_CHARACTERS = 1 << 23
 """What the memory holds before it starts anew; some 100 MB with what belongs to it."""
@@ -122,14 +124,28 @@ def _find_split(backend: Backend) -> Callable[[str], list[str]] | None:
     if any(token["normalized"] for token in values["added_tokens"]):
         return None
     normalizer, pre_tokenizer = values["normalizer"] or {}, values["pre_tokenizer"] or {}
-    kinds = (values["model"]["type"], normalizer.get("type"), pre_tokenizer.get("type"))
+    model = values["model"]["type"]
+    kinds = (model, normalizer.get("type"), pre_tokenizer.get("type"))
     if kinds == ("WordPiece", "BertNormalizer", "BertPreTokenizer") and normalizer["handle_chinese_chars"]:
         return _BERT_WORDS.findall
     is_plain = normalizer.get("type") in (None, "Lowercase") and not values["model"].get("dropout")
-    if kinds[0] == "BPE" and kinds[2] == "ByteLevel" and is_plain:
-        is_known = pre_tokenizer.get("use_regex", True) and not pre_tokenizer["add_prefix_space"]
+    if not is_plain:
+        return None
+    if model == "WordLevel":
+        return list if _splits_at(pre_tokenizer, ONE_CHARACTER) else None
+    parts = pre_tokenizer["pretokenizers"] if kinds[2] == "Sequence" else [pre_tokenizer]
+    if len(parts) == 2 and _splits_at(parts[0], ONE_DIGIT):
+        parts = parts[1:]  # a digit ends every word beside it, and so ends none that goes on behind a space
+    if model == "BPE" and len(parts) == 1 and parts[0].get("type") == "ByteLevel":
+        is_known = parts[0].get("use_regex", True) and not parts[0]["add_prefix_space"]
         return _split_bytes if is_known else None
     return None
+
+
+def _splits_at(pre_tokenizer: dict[str, Any], pattern: str) -> bool:
+    """Whether it makes each match of a pattern a word, and what stands between them too."""
+    isolated = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    return pre_tokenizer == isolated
 
 
 def _split_bytes(text: str) -> list[str]:

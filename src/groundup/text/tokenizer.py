@@ -18,11 +18,20 @@ from groundup.config import expand_path
 from groundup.errors import ConfigError, DataError
 from groundup.text.fast_encode import FastEncoder, FlatIds
 from groundup.text.readable import BYTE_OF_CHAR, join_chinese, show_bytes
-from groundup.text.tokenizer_config import ByteBPE, PretrainedTokenizer, TokenizerConfig, WordPiece
+from groundup.text.tokenizer_config import ByteBPE, Characters, PretrainedTokenizer, TokenizerConfig, WordPiece
 from groundup.text.tokenizer_files import complete_roles, default_settings, read_tokenizer
 from groundup.text.tokenizer_training import train_backend
 
-__all__ = ["ByteBPE", "Encoded", "PretrainedTokenizer", "Tokenizer", "TokenizerConfig", "WordPiece", "train_tokenizer"]
+__all__ = [
+    "ByteBPE",
+    "Characters",
+    "Encoded",
+    "PretrainedTokenizer",
+    "Tokenizer",
+    "TokenizerConfig",
+    "WordPiece",
+    "train_tokenizer",
+]
 
 SpecialName = Literal["pad_id", "unknown_id", "cls_id", "sep_id", "mask_id", "bos_id", "eos_id"]
 _ROLE_OF: dict[str, str] = {
@@ -167,7 +176,7 @@ class Tokenizer:
                 "tokenizer",
                 f"has no {_ROLE_OF[name]} token, which this objective needs",
                 cure="use a tokenizer with one"
-                + ("" if name in ("bos_id", "eos_id") else " (kinds wordpiece and byte_bpe have it)"),
+                + ("" if name in ("bos_id", "eos_id") else " (those trained here have it)"),
             )
         return found
 
@@ -219,9 +228,9 @@ class Tokenizer:
         return self._backend.encode(text, add_special_tokens=False)
 
     def decode(self, ids: Iterable[SupportsInt], *, skip_special: bool = False) -> str:
-        """Text that people can read; Chinese is written without spaces."""
+        """Text that people can read; where the tokenizer keeps no spaces, Chinese is written without them."""
         text = self._backend.decode([int(index) for index in ids], skip_special_tokens=skip_special)
-        return text if self._is_byte_level else join_chinese(text)
+        return text if self._keeps_spaces else join_chinese(text)
 
     def tokens(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token in real characters; bytes that are no whole character are shown as `<0xE4>`."""
@@ -249,6 +258,12 @@ class Tokenizer:
     def _is_byte_level(self) -> bool:
         values = json.loads(self._backend.to_str())
         return any('"ByteLevel"' in json.dumps(values[part]) for part in ("pre_tokenizer", "decoder"))
+
+    @cached_property
+    def _keeps_spaces(self) -> bool:
+        """Whether spaces lie in the tokens themselves, so that a decoder puts none between them."""
+        decoder = json.dumps(json.loads(self._backend.to_str())["decoder"])
+        return self._is_byte_level or any(f'"{kind}"' in decoder for kind in ("Metaspace", "Fuse"))
 
     @cached_property
     def _single(self) -> _Template:

@@ -35,6 +35,18 @@ class ByteBPE(Config):
     """How often a pair of pieces must occur to be joined."""
     lowercase: bool = False
     """Fold capital letters."""
+    split_digits: bool = False
+    """Keep every digit a token of its own, so that numbers are read place by place; a space before one stands alone."""
+
+
+class Characters(Config):
+    """One id for each character, white space included: no word is ever unknown, and decoding gives the text back."""
+
+    kind: Literal["characters"] = "characters"
+    lowercase: bool = False
+    """Fold capital letters; decoding then gives small ones."""
+    character_coverage: float = Field(1.0, gt=0.0, le=1.0)
+    """The most frequent characters are kept until they make up this share of the text; the others become `[UNK]`."""
 
 
 class PretrainedTokenizer(Config):
@@ -45,5 +57,5 @@ class PretrainedTokenizer(Config):
     """A folder with `tokenizer.json` or BERT's `vocab.txt`, or such a file; `${NAME}` is taken from the environment."""
 
 
-TrainedTokenizer = WordPiece | ByteBPE
-TokenizerConfig = Annotated[WordPiece | ByteBPE | PretrainedTokenizer, Field(discriminator="kind")]
+TrainedTokenizer = WordPiece | ByteBPE | Characters
+TokenizerConfig = Annotated[WordPiece | ByteBPE | Characters | PretrainedTokenizer, Field(discriminator="kind")]

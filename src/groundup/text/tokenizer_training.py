@@ -10,20 +10,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from groundup.errors import ConfigError, DataError
-from groundup.text.tokenizer_config import ByteBPE, WordPiece
+from groundup.text.tokenizer_config import ByteBPE, Characters, TrainedTokenizer, WordPiece
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ONE_DIGIT = r"\p{Nd}"
+"""Full-width digits and those of other scripts too; Chinese numerals are letters."""
+ONE_CHARACTER = r"[\s\S]"
 _CONTINUING = "##"
 _MOST_REPEATED = 10_000
 
 
-def train_backend(config: WordPiece | ByteBPE, texts: Iterable[str], where: str = "tokenizer") -> Tokenizer:
+def train_backend(config: TrainedTokenizer, texts: Iterable[str], where: str = "tokenizer") -> Tokenizer:
     """Train on texts, read once. Raises DataError where they hold no word, ConfigError for a vocabulary too small."""
-    train = _train_byte_bpe if config.kind == "byte_bpe" else _train_wordpiece
-    return train(config, texts, where)
+    match config:
+        case WordPiece():
+            return _train_wordpiece(config, texts, where)
+        case ByteBPE():
+            return _train_byte_bpe(config, texts, where)
+        case Characters():
+            return _train_characters(config, texts, where)
 
 
 def build_wordpiece(
@@ -68,7 +76,9 @@ def _train_byte_bpe(config: ByteBPE, texts: Iterable[str], where: str) -> Tokeni
     tokenizer = Tokenizer(models.BPE())
     if config.lowercase:
         tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    digits = pre_tokenizers.Split(Regex(ONE_DIGIT), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words]) if config.split_digits else words
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,
@@ -81,6 +91,24 @@ def _train_byte_bpe(config: ByteBPE, texts: Iterable[str], where: str) -> Tokeni
     if tokenizer.get_vocab_size() == smallest:
         raise DataError(where, "found no pair of bytes to join in the text", cure="check the files it is trained on")
     tokenizer.post_processor = _template("[CLS]", SPECIAL_TOKENS.index("[CLS]"), "[SEP]", SPECIAL_TOKENS.index("[SEP]"))
+    return tokenizer
+
+
+def _train_characters(config: Characters, texts: Iterable[str], where: str) -> Tokenizer:
+    counts: Counter[str] = Counter()
+    normalizer = normalizers.Lowercase() if config.lowercase else None
+    for text in texts:
+        counts.update(text if normalizer is None else normalizer.normalize_str(text))
+    if not counts:
+        raise DataError(where, "found no character in the text", cure="check the files it is trained on")
+    vocab = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *_cover(counts, config.character_coverage)])}
+    tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(ONE_CHARACTER), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.post_processor = _template("[CLS]", vocab["[CLS]"], "[SEP]", vocab["[SEP]"])
     return tokenizer
 
 
@@ -129,11 +157,16 @@ def _count_words(splitter: Tokenizer, texts: Iterable[str]) -> dict[str, int]:
 
 
 def _choose_alphabet(words: dict[str, int], coverage: float) -> list[str]:
-    """The most frequent characters that make up `coverage` of the text, in alphabetical order."""
+    """The characters that make up `coverage` of the words, in alphabetical order."""
     counts: Counter[str] = Counter()
     for word, count in words.items():
         for char in word:
             counts[char] += count
+    return _cover(counts, coverage)
+
+
+def _cover(counts: Counter[str], coverage: float) -> list[str]:
+    """The most frequent characters that make up `coverage` of the text, in alphabetical order."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     needed, covered, kept = coverage * counts.total(), 0, 0
     while kept < len(ranked) and covered < needed:

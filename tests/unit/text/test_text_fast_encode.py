@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from groundup.text import fast_encode
 from groundup.text.fast_encode import FastEncoder
-from groundup.text.tokenizer import ByteBPE, Tokenizer, WordPiece, train_tokenizer
+from groundup.text.tokenizer import ByteBPE, Characters, Tokenizer, WordPiece, train_tokenizer
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "text"
 LINES = [
@@ -24,11 +24,14 @@ TOKENIZERS = {
     "accents": train_tokenizer(WordPiece(vocab_size=420, character_coverage=1.0, strip_accents=False), LINES),
     "bytes": train_tokenizer(ByteBPE(vocab_size=500), LINES),
     "lower bytes": train_tokenizer(ByteBPE(vocab_size=500, lowercase=True), LINES),
+    "split digits": train_tokenizer(ByteBPE(vocab_size=500, split_digits=True), [*LINES, "in 1947 and 1948"] * 2),
+    "characters": train_tokenizer(Characters(), LINES),
+    "small characters": train_tokenizer(Characters(lowercase=True), [*LINES, "i\u0307"]),
 }
 PARTS = st.one_of(
     st.text(max_size=6),
     st.sampled_from(
-        ["river", "River's", "'ll", "[MASK]", "[mask]", "##s", "12.5", "a" * 101, "é", "Σ.", "İ", "가", "ガ"]
+        ["river", "River's", "'ll", "[MASK]", "[mask]", "##s", "12.5", "a" * 101, "é", "Σ.", "İ", "가", "ガ", "１", "٣"]
     ),
     st.sampled_from(
         [" ", "  ", "\n", "\t", "\u3000", "\u200b", "\x1c", "\x85", "\u0301", "\ufffd", "—", "…", "“", "”"]
@@ -39,6 +42,11 @@ PARTS = st.one_of(
 
 def plain(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     return [encoding.ids for encoding in tokenizer.encode_raw(texts)]
+
+
+@pytest.mark.parametrize("name", list(TOKENIZERS))
+def test_words_of_every_kind_trained_here_are_remembered(name: str) -> None:
+    assert TOKENIZERS[name]._encoder._split is not None
 
 
 @pytest.mark.parametrize("name", list(TOKENIZERS))
@@ -74,12 +82,15 @@ def test_unknown_rules_are_left_to_the_tokenizer() -> None:
     assert FastEncoder(whitespace).encode(["a-a aa"]).ids.tolist() == [3, 1, 2]
     assert FastEncoder(backend(normalizer=normalizers.NFD()))._split is None
     assert FastEncoder(backend(normalizer=normalizers.BertNormalizer(handle_chinese_chars=False)))._split is None
+    other_pieces = backend(pre_tokenizer=pre_tokenizers.Split(Regex(r"[\s\S]"), "merged_with_next"))
+    other_pieces.model = models.WordLevel({"[UNK]": 0, "a": 1}, unk_token="[UNK]")
+    assert FastEncoder(other_pieces)._split is None
     matched_late = backend()
     matched_late.add_tokens([AddedToken("a a", normalized=True)])
     assert FastEncoder(matched_late)._split is None
 
 
-@pytest.mark.parametrize("name", ["uncased", "bytes"])
+@pytest.mark.parametrize("name", ["uncased", "bytes", "split digits", "characters"])
 @pytest.mark.parametrize(
     "file", ["babylm_like/childes.txt", "clue_corpus_small/sample.txt", "glue/SST-2/dev.tsv", "chnsenticorp/dev.tsv"]
 )
