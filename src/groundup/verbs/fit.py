@@ -137,7 +137,7 @@ def _fit_row(name: str, fit: Fit) -> tuple[str, ...]:
         f"{fit.characters:,}",
         f"{fit.words:,}",
         f"{fit.tokens:,}",
-        f"{fit.tokens_per_word:.2f}" if fit.tokens < 5 * fit.words else "",  # of punctuation it would say nothing
+        f"{fit.tokens_per_word:.2f}" if fit.characters < 10 * fit.words else "",  # of punctuation it would say nothing
         f"{fit.tokens_per_character:.2f}",
         format_share(fit.unknown_rate),
     )
