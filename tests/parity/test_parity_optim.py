@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from groundup.optim.adamw import AdamW
-from groundup.optim.schedule import Constant, Cosine, Linear
+from groundup.optim.schedule import Constant, Cosine, Linear, WarmupStableDecay
 
 STEPS = 25
 CONFIG = AdamW(learning_rate=0.03, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.3)
@@ -124,3 +124,26 @@ def test_schedules_are_those_of_transformers(warmup, total):
     assert ours(Constant(warmup=warmup)) == constant
     assert ours(Linear(warmup=warmup), shift=1) != linear
     assert ours(Cosine(warmup=warmup), shift=1) != pytest.approx(cosine, abs=1e-15)
+
+
+@pytest.mark.parametrize(("warmup", "decay", "total"), [(0, 50, 50), (10, 20, 97), (1, 1, 50), (30, 20, 50)])
+@pytest.mark.parametrize("shape", ["linear", "1-sqrt", "cosine"])
+def test_the_late_fall_is_that_of_transformers(shape, warmup, decay, total):
+    from transformers import optimization
+
+    def ours(**changed) -> list[float]:
+        schedule = WarmupStableDecay(**{"warmup": warmup, "decay": decay, "shape": shape} | changed)
+        return [schedule.factor(step, total) for step in range(total + 1)]
+
+    def theirs(**changed) -> list[float]:
+        settings = {"num_warmup_steps": warmup, "num_decay_steps": decay, "decay_type": shape}
+        return their_factors(optimization.get_wsd_schedule, total, **settings | changed)
+
+    assert ours() == pytest.approx(theirs(), abs=1e-15)
+    # Theirs starts the warm-up at the final fraction, ours at 0; behind it both are one.
+    final = theirs(min_lr_ratio=0.2)[warmup:]
+    assert ours(final_fraction=0.2)[warmup:] == pytest.approx(final, abs=1e-15)
+    if decay > 1:
+        assert ours(decay=decay - 1) != pytest.approx(theirs(), abs=1e-3)
+        other = "cosine" if shape == "linear" else "linear"
+        assert ours(shape=other) != pytest.approx(theirs(), abs=1e-3)
