@@ -1,15 +1,17 @@
-"""Tokenizers as they lie on disk: `tokenizer.json`, BERT's `vocab.txt`, and the settings beside them."""
+"""Tokenizers as they lie on disk: `tokenizer.json`, the older files of BERT and GPT-2, and the settings beside them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from groundup.errors import DataError
+from groundup.text import gpt2_files
+from groundup.text.gpt2_files import ADDED_FILE, MERGES_FILE, VOCAB_FILE
 from groundup.text.tokenizer_training import SPECIAL_TOKENS, build_wordpiece
 
 ROLES = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
@@ -23,7 +25,7 @@ _KNOWN_NAMES = {
     "bos": ("<s>", "<|begin_of_text|>", "<|endoftext|>"),
     "eos": ("</s>", "<|end_of_text|>", "<|endoftext|>"),
 }
-_CURE = "give a folder with tokenizer.json or vocab.txt, or such a file"
+_CURE = "give a folder with tokenizer.json, vocab.txt, or vocab.json and merges.txt, or such a file"
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,16 @@ def read_tokenizer(path: Path) -> TokenizerFiles:
     file = _find(path)
     settings = _read_settings(file.parent / "tokenizer_config.json")
     roles = _read_roles(file.parent / "special_tokens_map.json", settings)
+    if file.name == VOCAB_FILE:
+        return _read_gpt2(file.parent, settings, roles)
     if file.suffix == ".json":
         backend = _read_json(file)
         if path.is_dir() and (path / "vocab.txt").is_file():
             _check_agreement(path, backend)
+        if path.is_dir() and (path / VOCAB_FILE).is_file() and (path / MERGES_FILE).is_file():
+            vocab = gpt2_files.parse_ids(path / VOCAB_FILE, _read_text(path / VOCAB_FILE))
+            merges = gpt2_files.parse_merges(path / MERGES_FILE, _read_text(path / MERGES_FILE))
+            gpt2_files.check_agreement(path, backend, vocab, merges)
         return TokenizerFiles(backend, roles, settings or default_settings(complete_roles(backend, roles)))
     backend = _build_from_vocab(file, settings, roles)
     return TokenizerFiles(backend, roles, default_settings(complete_roles(backend, roles)) | _flags(settings))
@@ -54,14 +62,7 @@ def complete_roles(backend: Tokenizer, roles: Mapping[str, str | None]) -> dict[
 
     A role whose name is None has no token, whatever the vocabulary holds.
     """
-    vocab = backend.get_vocab(with_added_tokens=True)
-    found: dict[str, str] = {}
-    for role in ROLES:
-        named = (roles[role],) if role in roles else _KNOWN_NAMES[role]
-        token = next((name for name in named if name is not None and name in vocab), None)
-        if token is not None:
-            found[role] = token
-    return found
+    return _find_roles(backend.get_vocab(with_added_tokens=True), roles)
 
 
 def default_settings(roles: Mapping[str, str]) -> dict[str, object]:
@@ -72,17 +73,27 @@ def default_settings(roles: Mapping[str, str]) -> dict[str, object]:
     return {"tokenizer_class": "PreTrainedTokenizerFast"} | plain | names
 
 
+def _find_roles(vocab: Collection[str], roles: Mapping[str, str | None]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for role in ROLES:
+        named = (roles[role],) if role in roles else _KNOWN_NAMES[role]
+        token = next((name for name in named if name is not None and name in vocab), None)
+        if token is not None:
+            found[role] = token
+    return found
+
+
 def _find(path: Path) -> Path:
     if path.is_file():
         if path.suffix not in (".json", ".txt"):
             raise DataError(str(path), "is no tokenizer file", cure=_CURE)
-        return path
+        return path.with_name(VOCAB_FILE) if path.name == MERGES_FILE else path
     if not path.is_dir():
         raise DataError(str(path), "tokenizer does not exist", cure=_CURE)
-    for name in ("tokenizer.json", "vocab.txt"):
+    for name in ("tokenizer.json", "vocab.txt", VOCAB_FILE):
         if (path / name).is_file():
             return path / name
-    raise DataError(str(path), "holds neither tokenizer.json nor vocab.txt", cure=_CURE)
+    raise DataError(str(path), "holds neither tokenizer.json nor vocab.txt nor vocab.json", cure=_CURE)
 
 
 def _read_json(file: Path) -> Tokenizer:
@@ -125,6 +136,22 @@ def _build_from_vocab(file: Path, settings: Mapping[str, object], roles: Mapping
         split_chinese=bool(settings.get("tokenize_chinese_chars", True)),
         special_tokens=names,
     )
+
+
+def _read_gpt2(folder: Path, settings: Mapping[str, object], roles: Mapping[str, str | None]) -> TokenizerFiles:
+    for name in (VOCAB_FILE, MERGES_FILE):
+        if not (folder / name).is_file():
+            raise DataError(str(folder), f"has no {name}", cure=f"{VOCAB_FILE} and {MERGES_FILE} belong together")
+    vocab = gpt2_files.parse_vocab(folder / VOCAB_FILE, _read_text(folder / VOCAB_FILE))
+    merges = gpt2_files.parse_merges(folder / MERGES_FILE, _read_text(folder / MERGES_FILE), vocab)
+    file = folder / ADDED_FILE
+    added = gpt2_files.parse_ids(file, _read_text(file)) if file.is_file() else {}
+    found = _find_roles(vocab.keys() | added.keys(), roles)
+    backend = gpt2_files.build_gpt2(folder, vocab, merges, settings, found, added)
+    # To GPT-2 in transformers a token type is one more token: its tokenizer must offer none.
+    inputs = {"model_input_names": ["input_ids", "attention_mask"]}
+    absent = {f"{role}_token": None for role, token in roles.items() if token is None}
+    return TokenizerFiles(backend, roles, default_settings(found) | absent | inputs | _flags(settings))
 
 
 def _read_vocab(file: Path) -> list[str]:
