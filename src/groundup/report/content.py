@@ -1,0 +1,292 @@
+"""What `report.json` holds: plain data, from which the page is drawn and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+FORMAT = 1
+"""Raised where a key changes its meaning."""
+
+State = Literal["finished", "stopped_early", "unfinished", "not_started"]
+Split = Literal["train", "validation"]
+
+
+class Figure(TypedDict):
+    """A metric, as `metrics.jsonl` has it."""
+
+    name: str
+    value: float
+    count: int
+    signature: str
+    low: float | None
+    high: float | None
+
+
+class Run(TypedDict):
+    """What was done."""
+
+    name: str
+    folder: str
+    state: State
+    step: int
+    """Optimizer steps done."""
+    total_steps: int | None
+    model_step: int | None
+    """The step whose weights are shown; None where there are none."""
+    epochs: float | None
+    """Passes over the training data."""
+    tokens: int
+    targets: int
+    seconds: float
+    """In the loop, over all sessions."""
+    evaluation_seconds: float
+    """Of them, in validations."""
+    skipped: int
+    """Steps whose loss or gradient was not finite."""
+    objective: str
+    data_kind: str
+    start: str | None
+    """The model it started from; None for fresh weights."""
+    version: str
+    """Of groundup."""
+    made: str
+    """When the report was made."""
+
+
+class Baseline(TypedDict):
+    """What knowing nothing reaches: the most frequent label, or a guess among all tokens."""
+
+    metric: str
+    value: float
+    label: str | None
+
+
+class Curves(TypedDict):
+    """`metrics.jsonl`, thinned out where it is long."""
+
+    lines_per_point: int
+    """Lines that a point of `train` is the mean of."""
+    train: dict[str, list[float | None]]
+    """`step`, `loss`, `learning_rate`, `tokens_per_second`, `grad_norm`; None where a line lacks one."""
+    validation_steps: list[int]
+    validation: dict[str, list[Figure]]
+    best_metric: str
+    """The one that chooses the model."""
+    best_is_larger: bool
+
+
+class Bucket(TypedDict):
+    """A part of the rows."""
+
+    by: Literal["length", "language", "fate", "script"]
+    name: str
+    """`en`, `hidden`, or a range such as `9-16` (`65-` is open)."""
+    count: int
+    accuracy: float
+    low: float | None
+    high: float | None
+    loss: float | None
+
+
+class ClassFigures(TypedDict):
+    """One class."""
+
+    label: str
+    count: int
+    precision: Figure
+    recall: Figure
+    f1: Figure
+
+
+class Bin(TypedDict):
+    """Rows whose surest label has a probability between `low` and `high`."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class Calibration(TypedDict):
+    """Whether probabilities mean what they say."""
+
+    error: float
+    """Expected calibration error."""
+    bins: list[Bin]
+
+
+class Example(TypedDict):
+    """A row of the validation data and what the model says of it."""
+
+    line: int
+    """Of the file."""
+    text: str
+    pair: str | None
+    label: str
+    prediction: str
+    probabilities: dict[str, float]
+    """Of the label, of the prediction and of the likeliest others."""
+
+
+class Classes(TypedDict):
+    """How a classifier does on validation rows."""
+
+    rows: int
+    """Rows that were measured."""
+    of: int
+    """Rows that there are."""
+    wrong_rows: int
+    labels: list[str]
+    confusion: list[list[int]]
+    """Rows are the true labels, columns the predicted ones."""
+    classes: list[ClassFigures]
+    buckets: list[Bucket]
+    calibration: Calibration
+    wrong: list[Example]
+    """The surest mistakes first."""
+    right: list[Example]
+    """The closest calls first."""
+
+
+class Answer(TypedDict):
+    """A token and its probability."""
+
+    token: str
+    probability: float
+
+
+class Token(TypedDict, total=False):
+    """A token of a shown sequence; those to predict have all keys."""
+
+    text: str
+    """What stood there."""
+    space: bool
+    """Whether a space stands before it."""
+    fate: Literal["special", "hidden", "replaced", "kept"]
+    seen: str
+    """What the model saw."""
+    answers: list[Answer]
+    is_right: bool
+
+
+class MaskedSequence(TypedDict):
+    """A sequence as the model saw it, with its answers."""
+
+    sample: int
+    tokens: list[Token]
+
+
+class Masked(TypedDict):
+    """How a masked model does."""
+
+    split: Split
+    sequences: int
+    of: int
+    targets: int
+    buckets: list[Bucket]
+    shown: list[MaskedSequence]
+
+
+class ShownBatch(TypedDict):
+    """A step's batch, decoded by the objective itself."""
+
+    step: int
+    """Counted from 0."""
+    epoch: int
+    micro_batches: int
+    sequences: int
+    tokens: int
+    lines: list[str]
+    """Some of its sequences."""
+
+
+class Module(TypedDict):
+    """A module of the model."""
+
+    name: str
+    shapes: dict[str, list[int]]
+    parameters: int
+    times: int
+
+
+class Design(TypedDict):
+    """The model and what it costs."""
+
+    config: dict[str, Any]
+    modules: list[Module]
+    parameters: dict[str, int]
+    num_parameters: int
+    forward_flops_per_token: float
+    training_flops_per_token: float
+    memory: dict[str, int]
+    micro_batch_tokens: int
+    notes: list[str]
+
+
+class File(TypedDict):
+    """A file of the data."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Lengths(TypedDict):
+    """How long sequences are."""
+
+    limit: int
+    bins: list[tuple[int, int | None, int]]
+    quantiles: dict[str, int]
+    longest: int
+
+
+class DataSplit(TypedDict):
+    """One part of the data."""
+
+    name: Split
+    files: list[File]
+    digest: str
+    """Of what the model gets to see; a resume compares it."""
+    sequences: int
+    tokens: int
+    """In the sequences, special tokens included."""
+    documents: int | None
+    characters: int | None
+    labels: dict[str, int] | None
+    unlabelled: int
+    empty: int
+    num_cut: int
+    tokens_lost: int
+    unknown_tokens: int
+    lengths: Lengths
+
+
+class Advice(TypedDict):
+    """Something to try next, its reason in figures, and how."""
+
+    rule: str
+    values: dict[str, str | int | float]
+    overrides: list[str]
+    command: str | None
+
+
+class Report(TypedDict):
+    """A run. None stands for what is not there yet or does not apply."""
+
+    format: int
+    run: Run
+    metrics: list[Figure]
+    """Of `model_step`, on all validation data."""
+    baseline: Baseline | None
+    curves: Curves
+    classes: Classes | None
+    masked: Masked | None
+    batch: ShownBatch | None
+    design: Design | None
+    data: list[DataSplit]
+    recipe: dict[str, Any]
+    recipe_yaml: str
+    domain: dict[str, str | int] | None
+    """What must be equal for a resume to give the same bits."""
+    advice: list[Advice]

@@ -1,0 +1,87 @@
+"""The page: one HTML text that needs nothing beside it, neither network nor another file, and no script to be read."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import Final
+
+from groundup.report.content import Report
+from groundup.report.language import say
+from groundup.report.markup import Html, data, join, tag
+from groundup.report.sections_classes import draw_classes, draw_examples
+from groundup.report.sections_design import draw_advice, draw_data, draw_design, draw_machine, draw_recipe
+from groundup.report.sections_masked import draw_masked
+from groundup.report.sections_results import draw_batch, draw_curves, draw_header, draw_results
+
+_PARTS: Final = (
+    ("results", draw_results),
+    ("curves", draw_curves),
+    ("classes", draw_classes),
+    ("examples", draw_examples),
+    ("masked", draw_masked),
+    ("advice", draw_advice),
+    ("batch", draw_batch),
+    ("design", draw_design),
+    ("data", draw_data),
+    ("recipe", draw_recipe),
+    ("machine", draw_machine),
+)
+"""In the order of the page; each draws a section of its name, or None where it has nothing to say."""
+
+
+def render(report: Report) -> str:
+    """The page of a report, as it is to be written to a file."""
+    drawn = [(name, section) for name, draw in _PARTS if (section := draw(report)) is not None]
+    style, script = _asset("page.css"), _asset("page.js")
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
+    # Nothing is fetched, and no script runs but ours: what comes from the data could not do harm if it got through.
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+    run = report["run"]
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{run['name']} · groundup"),
+        tag("link", rel="icon", href="data:,"),
+        Html(f"<style>\n{style}</style>"),
+    )
+    links = [tag("a", say(f"nav.{name}"), href=f"#{name}") for name, _ in drawn]
+    footer = tag("footer", say("page.made", version=data(run["version"]), made=data(run["made"])))
+    body = tag(
+        "body",
+        tag("a", say("page.skip"), href="#results", class_="skip"),
+        _draw_switch(),
+        tag("div", tag("nav", *links, aria_labelledby="parts"), _draw_choices(), class_="bar-top"),
+        tag("span", say("page.parts"), id="parts", class_="visually-hidden"),
+        tag("main", draw_header(report), *(section for _, section in drawn), footer),
+        Html(f"<script>\n{script}</script>"),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _draw_switch() -> Html:
+    """The switch works without a script: what follows it is shown or hidden by which of them is chosen."""
+    options = (("en", True), ("zh", False))
+    return join(
+        *(
+            tag("input", type="radio", name="language", id=f"language-{name}", class_="switch", checked=is_first)
+            for name, is_first in options
+        )
+    )
+
+
+def _draw_choices() -> Html:
+    names = (("en", "en", "English"), ("zh", "zh-CN", "中文"))
+    labels = [
+        tag("label", text, for_=f"language-{name}", lang=code, translate="no", class_=f"choice-{name}")
+        for name, code, text in names
+    ]
+    return tag("div", *labels, class_="choices")
+
+
+def _asset(name: str) -> Html:
+    return Html(files("groundup.report").joinpath("assets", name).read_text(encoding="utf-8"))

@@ -1,0 +1,100 @@
+"""What the parts of the page are made of: sections, tables, folded details, code to copy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from groundup.report.content import Figure
+from groundup.report.language import say, say_name
+from groundup.report.markup import Child, Html, data, join, tag
+
+_HAN: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003fffd]")
+
+
+class Cell(NamedTuple):
+    """A cell of a table's body."""
+
+    content: Child
+    style: str = ""
+    is_head: bool = False
+
+
+def section(name: str, title: str, *children: Child) -> Html:
+    """A part of the page with a heading that can be linked to."""
+    return tag("section", tag("h2", say(title)), *children, id=name)
+
+
+def table(caption: Html | None, head: Sequence[Child], rows: Sequence[Sequence[Html | Cell]], style: str = "") -> Html:
+    """A table that scrolls by itself where the screen is narrow. The first cell of each row is its heading.
+
+    Args:
+        caption: what it shows.
+        head: the columns' names; those of numbers and bars are on the right, as their cells say.
+        rows: cells; HTML that is a whole `td` already is taken as it is.
+        style: further classes.
+    """
+    body = [tag("tr", *(_draw_cell(cell, place) for place, cell in enumerate(row))) for row in rows]
+    names = [tag("th", name, scope="col") for name in head]
+    content = tag(
+        "table",
+        None if caption is None else tag("caption", caption),
+        tag("thead", tag("tr", *names)),
+        tag("tbody", *body),
+        class_=style or None,
+    )
+    return tag("div", content, class_="scroll", tabindex=0, role="group")
+
+
+def number(text: str) -> Cell:
+    """A cell with a number."""
+    return Cell(data(text), "number")
+
+
+def fold(summary: Html, *children: Child, is_open: bool = False) -> Html:
+    """Something that is shown when it is asked for."""
+    return tag("details", tag("summary", summary), *children, open=is_open)
+
+
+def note(*children: Child) -> Html:
+    """A sentence under a heading."""
+    return tag("p", *children, class_="note")
+
+
+def code(text: str, language: str = "") -> Html:
+    """Text to copy, as it is."""
+    names = (tag("span", say("page.copy"), class_="before"), tag("span", say("page.copied"), class_="after"))
+    button = tag("button", *names, type="button", class_="copy", hidden=True)
+    content = tag("pre", tag("code", text, class_=language or None), tabindex=0, translate="no")
+    return tag("div", content, button, class_="code")
+
+
+def prose(text: str, name: str = "span", **attributes: str) -> Html:
+    """A text of the data, with the language that its characters are of, so that browsers choose fitting glyphs."""
+    return data(text, name, lang="zh-CN" if _HAN.search(text) else None, **attributes)
+
+
+def name_metric(name: str) -> Html:
+    """The name of a metric."""
+    return say_name("metric", name)
+
+
+def show_figure(figure: Figure) -> Html:
+    """A metric with its interval."""
+    interval = "" if figure["low"] is None or figure["high"] is None else show_interval(figure["low"], figure["high"])
+    return join(data(f"{figure['value']:.3f}"), " ", interval)
+
+
+def show_interval(low: float, high: float) -> Html:
+    """`[0.712, 0.845]`."""
+    return data(f"[{low:.3f}, {high:.3f}]", class_="range")
+
+
+def _draw_cell(cell: Html | Cell, place: int) -> Html:
+    if isinstance(cell, Cell):
+        is_head = cell.is_head
+        return tag("th" if is_head else "td", cell.content, class_=cell.style or None, scope="row" if is_head else None)
+    if cell.startswith("<td"):
+        return cell
+    return tag("th", cell, scope="row") if place == 0 else tag("td", cell)

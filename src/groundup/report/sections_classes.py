@@ -1,0 +1,185 @@
+"""The parts of the page about a classifier: its classes, its confusions, its calibration, rows right and wrong."""
+
+from __future__ import annotations
+
+from groundup.figures import format_share
+from groundup.report.charts import Series, draw_interval, draw_lines
+from groundup.report.content import Bucket, Classes, Example, Report
+from groundup.report.language import say, say_name
+from groundup.report.markup import Html, data, join, tag
+from groundup.report.parts import Cell, note, number, prose, section, show_figure, show_interval, table
+
+MOST_COLUMNS = 16
+"""Classes of a confusion matrix that is shown whole."""
+_PAIRS = 15
+
+
+def draw_classes(report: Report) -> Html | None:
+    """Figures of each class, what is taken for what, accuracy by part, calibration."""
+    classes = report["classes"]
+    if classes is None:
+        return None
+    rows, of = data(f"{classes['rows']:,}"), data(f"{classes['of']:,}")
+    is_whole = classes["rows"] == classes["of"]
+    measured = say("classes.measured", rows=rows) if is_whole else say("classes.sampled", rows=rows, of=of)
+    return section(
+        "classes",
+        "classes.title",
+        note(measured),
+        tag(
+            "div",
+            _draw_figures(classes),
+            _draw_confusion(classes),
+            draw_buckets(classes["buckets"], say("classes.buckets"), say("classes.count")),
+            _draw_calibration(classes),
+            class_="pair",
+        ),
+    )
+
+
+def _draw_figures(classes: Classes) -> Html:
+    head = [say("classes.label"), say("classes.count"), *(say(f"metric.{name}") for name in ("precision", "recall", "f1"))]
+    rows = [
+        [
+            prose(each["label"]),
+            number(f"{each['count']:,}"),
+            *(Cell(show_figure(each[name]), "number") for name in ("precision", "recall", "f1")),  # type: ignore[literal-required]
+        ]
+        for each in classes["classes"]
+    ]
+    return table(say("classes.figures"), head, rows, "numbers")
+
+
+def _draw_confusion(classes: Classes) -> Html:
+    if len(classes["labels"]) > MOST_COLUMNS:
+        return _draw_pairs(classes)
+    corner = join(say("classes.true"), " ↓ · ", say("classes.answer"), " →")
+    head = [corner, *(prose(label) for label in classes["labels"])]
+    rows = []
+    for place, (label, counts) in enumerate(zip(classes["labels"], classes["confusion"], strict=True)):
+        total = max(1, sum(counts))
+        cells = [
+            tag(
+                "td",
+                data(f"{count:,}"),
+                class_="hit" if column == place else "miss",
+                style=f"--share:{count / total:.3f}",
+            )
+            for column, count in enumerate(counts)
+        ]
+        rows.append([prose(label), *cells])
+    return table(say("classes.confusion"), head, rows, "confusion")
+
+
+def _draw_pairs(classes: Classes) -> Html:
+    pairs = sorted(
+        (-count, true, answer)
+        for true, counts in enumerate(classes["confusion"])
+        for answer, count in enumerate(counts)
+        if count and true != answer
+    )
+    labels = classes["labels"]
+    rows = [
+        [prose(labels[true]), Cell(prose(labels[answer])), number(f"{-count:,}")] for count, true, answer in pairs[:_PAIRS]
+    ]
+    head = [say("classes.true"), say("classes.answer"), say("classes.times")]
+    return table(say("classes.pairs"), head, rows, "numbers")
+
+
+def draw_buckets(buckets: list[Bucket], caption: Html, counted: Html) -> Html:
+    """Accuracy of every part of the rows."""
+    has_loss = any(bucket["loss"] is not None for bucket in buckets)
+    rows = []
+    for bucket in buckets:
+        name = join(say(f"by.{bucket['by']}"), ": ", _name_bucket(bucket))
+        interval = None
+        if bucket["low"] is not None and bucket["high"] is not None:
+            interval = show_interval(bucket["low"], bucket["high"])
+        bar = tag("td", draw_interval(bucket["accuracy"], bucket["low"], bucket["high"]), class_="bar")
+        cells = [name, number(f"{bucket['count']:,}"), Cell(join(data(f"{bucket['accuracy']:.3f}"), " ", interval), "number")]
+        if has_loss:
+            cells.append(number("" if bucket["loss"] is None else f"{bucket['loss']:.3f}"))
+        rows.append([*cells, bar])
+    losses = [say("metric.loss")] if has_loss else []
+    return table(caption, [say("classes.part"), counted, say("metric.accuracy"), *losses, ""], rows, "numbers")
+
+
+def _name_bucket(bucket: Bucket) -> Html:
+    if bucket["by"] != "length":
+        return say_name(bucket["by"], bucket["name"])
+    return name_range(*bucket["name"].split("-"))
+
+
+def name_range(low: str, high: str) -> Html:
+    """`9 to 16`, `65 or more` where `high` is empty, `8` where both are equal."""
+    if not high:
+        return say("data.or_more", low=data(low))
+    return data(low) if low == high else say("data.range", low=data(low), high=data(high))
+
+
+def _draw_calibration(classes: Classes) -> Html | None:
+    calibration = classes["calibration"]
+    bins = [each for each in calibration["bins"] if each["confidence"] is not None]
+    if len(bins) < 2:
+        return None
+    confidence = [each["confidence"] or 0.0 for each in bins]
+    lines = [
+        Series(say("classes.ideal"), "ideal", [0.0, 1.0], [0.0, 1.0]),
+        Series(say("classes.share_right"), "validation", confidence, [each["accuracy"] for each in bins], has_dots=True),
+    ]
+    return draw_lines(
+        "chart-calibration",
+        say("classes.calibration"),
+        lines,
+        x_name=say("classes.confidence"),
+        format_x=lambda share: f"{100 * share:.0f}%",
+        format_y=lambda share: f"{100 * share:.0f}%",
+        x_range=(0.0, 1.0),
+        y_range=(0.0, 1.0),
+        note=say("classes.calibration_note", error=data(f"{calibration['error']:.3f}")),
+    )
+
+
+def draw_examples(report: Report) -> Html | None:
+    """Rows of the validation data with what the model makes of them."""
+    classes = report["classes"]
+    if classes is None:
+        return None
+    num_right = classes["rows"] - classes["wrong_rows"]
+    return section(
+        "examples",
+        "examples.title",
+        _draw_list("wrong", classes["wrong"], classes["wrong_rows"]),
+        _draw_list("right", classes["right"], num_right),
+    )
+
+
+def _draw_list(which: str, examples: list[Example], count: int) -> Html:
+    if not examples:
+        return note(say(f"examples.no_{which}"))
+    title = say(f"examples.{which}", shown=data(str(len(examples))), count=data(f"{count:,}"))
+    return join(tag("h3", title), tag("ul", *(_draw_example(each, which) for each in examples), class_="examples"))
+
+
+def _draw_example(example: Example, which: str) -> Html:
+    sign = "✓" if which == "right" else "✗"
+    texts = [prose(text, "p", class_="text") for text in (example["text"], example["pair"]) if text is not None]
+    shares = []
+    for label, share in example["probabilities"].items():
+        role = "is-answer" if label == example["prediction"] else ""
+        role += " is-true" if label == example["label"] else ""
+        bar = tag("span", tag("i", style=f"width:{100 * share:.1f}%"), class_="meter", aria_hidden="true")
+        name = prose(label, class_="label")
+        shares.append(tag("li", name, bar, data(format_share(share), class_="share"), class_=role.strip() or None))
+    head = tag(
+        "p",
+        tag("span", sign, class_=f"sign {which}", aria_hidden="true"),
+        tag("span", say(f"mark.{which}"), class_="visually-hidden"),
+        prose(example["prediction"], "b"),
+        "" if which == "right" else tag("span", say("examples.true", label=prose(example["label"], "b"))),
+        tag("small", say("examples.line", line=data(f"{example['line']:,}"))),
+        class_="head",
+    )
+    return tag("li", head, *texts, tag("ul", *shares, class_="shares-of"), class_=f"example {which}")
+
+

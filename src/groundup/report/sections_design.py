@@ -1,0 +1,242 @@
+"""The parts of the page about what was built and from what: design, data, recipe, machine, and what to try next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundup.figures import format_bytes, format_count, format_share
+from groundup.report.charts import draw_bar, draw_shares
+from groundup.report.content import Advice, DataSplit, Design, Report
+from groundup.report.diagram import draw_block
+from groundup.report.language import say, say_name
+from groundup.report.markup import Child, Html, commas, data, join, tag
+from groundup.report.parts import Cell, code, fold, note, number, prose, section, table
+from groundup.report.sections_classes import name_range
+
+
+def draw_advice(report: Report) -> Html | None:
+    """What to try next."""
+    if not report["advice"]:
+        return None
+    pieces = [_draw_piece(piece) for piece in report["advice"]]
+    return section("advice", "advice.title", note(say("advice.what")), tag("ol", *pieces, class_="advice"))
+
+
+def _draw_piece(piece: Advice) -> Html:
+    values: dict[str, Child] = {}
+    for name, value in piece["values"].items():
+        values[name] = say_name("language", str(value)) if name.endswith("_name") else prose(str(value))
+    rule, command = piece["rule"], piece["command"]
+    how = note(say("advice.by_hand")) if command is None else code(command)
+    return tag("li", tag("h3", say(f"advice.{rule}.title")), tag("p", say(f"advice.{rule}.reason", **values)), how)
+
+
+def draw_design(report: Report) -> Html:
+    """The block, its slots, and what they cost."""
+    design = report["design"]
+    if design is None:
+        return section("design", "design.title", note(say("design.none")))
+    return section(
+        "design",
+        "design.title",
+        tag("div", draw_block(design["config"]), tag("div", _draw_slots(design["config"])), class_="beside"),
+        tag("div", _draw_parameters(design), _draw_memory(design), _draw_arithmetic(report, design), class_="pair"),
+        fold(say("design.tree"), _draw_tree(design)),
+        *(note(prose(each)) for each in design["notes"]),
+    )
+
+
+def _draw_slots(config: dict[str, Any]) -> Html:
+    head_dim = config["head_dim"] or config["hidden_size"] // config["num_heads"]
+    kv_heads = config["num_kv_heads"] or config["num_heads"]
+    heads = {"count": data(str(config["num_heads"])), "width": data(str(head_dim))}
+    shares = "design.heads_of" if kv_heads == config["num_heads"] else "design.kv_heads"
+    has_tie = any(head["kind"].endswith("_lm") for head in config["heads"]) and config["tie_embeddings"]
+    vocabulary = "design.tied" if has_tie else "design.vocabulary_of"
+    feed_forward, norms = config["feed_forward"], [say_name("place", place) for place in config["norm_places"]]
+    slots = {
+        "design.stack": say("design.decoder" if config["causal"] else "design.encoder"),
+        "design.layers": data(str(config["num_layers"])),
+        "design.width": data(str(config["hidden_size"])),
+        "design.heads": say(shares, **heads, shared=data(str(kv_heads))),
+        "design.feed_forward": say(
+            "design.feed_forward_of",
+            kind=say_name("feed_forward", feed_forward["kind"]),
+            activation=data(feed_forward["activation"]),
+            width=data(str(config["intermediate_size"])),
+        ),
+        "design.positions": say(
+            "design.positions_of",
+            kind=say_name("position", config["position"]["kind"]),
+            length=data(str(config["max_length"])),
+        ),
+        "design.norm": say("design.norm_at", kind=say_name("norm", config["norm"]["kind"]), places=commas(norms)),
+        "design.vocabulary": say(vocabulary, count=data(f"{config['vocab_size']:,}")),
+        "design.dropout": say(
+            "design.dropout_of", **{name: data(f"{value:g}") for name, value in config["dropout"].items()}
+        ),
+        "design.head": commas([_name_head(head) for head in config["heads"]]) if config["heads"] else say("design.no_head"),
+    }
+    rows = [[say(key), Cell(value)] for key, value in slots.items()]
+    return table(say("design.slots"), [say("design.part"), ""], rows)
+
+
+def _name_head(head: dict[str, Any]) -> Html:
+    size = head.get("num_labels")
+    return join(say_name("head", head["kind"]), None if size is None else data(f" ({size})"))
+
+
+def _draw_parameters(design: Design) -> Html:
+    parts = {name: count for name, count in design["parameters"].items() if count}
+    total = max(1, design["num_parameters"])
+    rows = [
+        [
+            join(tag("i", class_=f"swatch part-{place}"), say_name("part", name)),
+            number(f"{count:,}"),
+            number(format_share(count / total)),
+        ]
+        for place, (name, count) in enumerate(parts.items())
+    ]
+    caption = say("design.parameters", count=data(f"{total:,}"))
+    head = [say("design.part"), say("design.count"), say("design.share")]
+    bar = draw_shares([count / total for count in parts.values()])
+    return tag("div", table(caption, head, rows, "numbers"), bar, class_="with-bar")
+
+
+def _draw_memory(design: Design) -> Html:
+    total = max(1, sum(design["memory"].values()))
+    rows = [
+        [join(tag("i", class_=f"swatch part-{place}"), say_name("memory", name)), number(format_bytes(size))]
+        for place, (name, size) in enumerate(design["memory"].items())
+    ]
+    tokens = data(f"{design['micro_batch_tokens']:,}")
+    caption = say("design.memory", total=data(format_bytes(total)), tokens=tokens)
+    bar = draw_shares([size / total for size in design["memory"].values()])
+    return tag("div", table(caption, [say("design.part"), say("design.size")], rows, "numbers"), bar, class_="with-bar")
+
+
+def _draw_arithmetic(report: Report, design: Design) -> Html:
+    run, flops = report["run"], design["training_flops_per_token"]
+    figures = {"design.flops_training": flops, "design.flops_forward": design["forward_flops_per_token"]}
+    if run["tokens"] and run["seconds"]:
+        figures |= {
+            "design.flops_total": flops * run["tokens"],
+            "design.flops_rate": flops * run["tokens"] / run["seconds"],
+        }
+    rows = [[say(key), number(format_count(value, " "))] for key, value in figures.items()]
+    return table(say("design.flops"), [say("data.figure"), ""], rows, "numbers")
+
+
+def _draw_tree(design: Design) -> Html:
+    rows = []
+    for module in design["modules"]:
+        depth = module["name"].removeprefix("blocks.").count(".")
+        name: Html = data(module["name"].rpartition(".")[2], "code")
+        if module["name"] == "blocks.*":
+            name = say("design.blocks", times=data(str(module["times"])))
+        shapes = "  ".join(f"{part} {' × '.join(map(str, shape))}" for part, shape in module["shapes"].items())
+        indented = tag("span", name, style=f"padding-left:{depth * 1.1:.1f}em")
+        rows.append([indented, Cell(data(shapes, "code")), number(f"{module['parameters']:,}")])
+    return table(None, [say("design.module"), say("design.shapes"), say("design.count")], rows, "numbers")
+
+
+def draw_data(report: Report) -> Html:
+    """Files, counts, labels, lengths."""
+    splits = report["data"]
+    if not splits:
+        return section("data", "data.title", note(say("data.none")))
+    return section(
+        "data",
+        "data.title",
+        tag("div", _draw_counts(report, splits), _draw_labels(splits), class_="pair"),
+        _draw_lengths(splits[0]),
+        _draw_files(splits),
+    )
+
+
+def _draw_counts(report: Report, splits: list[DataSplit]) -> Html:
+    is_table = report["recipe"]["data"]["kind"] == "table"
+    limit = data(f"{splits[0]['lengths']['limit']:,}")
+    figures: list[tuple[Html, str, bool]] = [
+        (say("data.documents"), "documents", False),
+        (say("data.characters"), "characters", False),
+        (say("data.sequences"), "sequences", False),
+        (say("data.tokens"), "tokens", False),
+        (say("data.unlabelled"), "unlabelled", True),
+        (say("data.empty"), "empty", True),
+        (say("data.cut", limit=limit), "num_cut", not is_table),
+        (say("data.lost") if is_table else say("data.left_out"), "tokens_lost", False),
+        (say("data.unknown"), "unknown_tokens", False),
+    ]
+    rows = []
+    for name, key, is_optional in figures:
+        values = [split[key] for split in splits]  # type: ignore[literal-required]
+        if all(value is None for value in values) or (is_optional and not any(values)):
+            continue
+        rows.append([name, *(number("–" if value is None else f"{value:,}") for value in values)])
+    head = [say("data.figure"), *(say(f"data.{split['name']}") for split in splits)]
+    return table(say("data.counts"), head, rows, "numbers")
+
+
+def _draw_labels(splits: list[DataSplit], most: int = 20) -> Html | None:
+    labels = splits[0]["labels"]
+    if labels is None:
+        return None
+    totals = [max(1, sum((split["labels"] or {}).values())) for split in splits]
+    largest = max(labels.values(), default=1) / totals[0]
+    rows = []
+    for label in sorted(labels, key=lambda each: -labels[each])[:most]:
+        row: list[Html | Cell] = [prose(label)]
+        for split, total in zip(splits, totals, strict=True):
+            count = (split["labels"] or {}).get(label, 0)
+            row.append(Cell(join(data(f"{count:,}"), " ", data(format_share(count / total), "small")), "number"))
+        rows.append([*row, draw_bar(labels[label] / totals[0] / max(largest, 1e-9))])
+    head = [say("data.label"), *(say(f"data.{split['name']}") for split in splits), ""]
+    return table(say("data.labels"), head, rows, "numbers")
+
+
+def _draw_lengths(split: DataSplit) -> Html:
+    lengths = split["lengths"]
+    most = max((count for _, _, count in lengths["bins"]), default=1)
+    rows = [
+        [name_range(str(low), "" if high is None else str(high)), number(f"{count:,}"), draw_bar(count / most)]
+        for low, high, count in lengths["bins"]
+    ]
+    shares = commas(
+        say("data.up_to", share=data(share), length=data(f"{length:,}")) for share, length in lengths["quantiles"].items()
+    )
+    longest, limit = data(f"{lengths['longest']:,}"), data(f"{lengths['limit']:,}")
+    shown = table(say("data.lengths"), [say("data.length"), say("data.count"), ""], rows, "numbers histogram")
+    return join(shown, note(say("data.quantiles", shares=shares, longest=longest, limit=limit)))
+
+
+def _draw_files(splits: list[DataSplit], most: int = 20) -> Html:
+    rows = [
+        [
+            join(say(f"data.{split['name']}"), ": ", prose(file["name"], "code")),
+            number(format_bytes(file["bytes"])),
+            Cell(data(file["sha256"], "code", class_="hash")),
+        ]
+        for split in splits
+        for file in split["files"][:most]
+    ]
+    rows += [
+        [join(say(f"data.{split['name']}"), ": ", say("data.digest")), Cell(""), Cell(data(split["digest"], "code", class_="hash"))]
+        for split in splits
+    ]
+    return table(say("data.files"), [say("data.file"), say("data.bytes"), data("sha256")], rows)
+
+
+def draw_recipe(report: Report) -> Html:
+    """The whole recipe."""
+    return section("recipe", "recipe.title", note(say("recipe.what")), code(report["recipe_yaml"], "yaml"))
+
+
+def draw_machine(report: Report) -> Html:
+    """What must be equal for the same bits."""
+    domain = report["domain"]
+    if domain is None:
+        return section("machine", "machine.title", note(say("machine.none")))
+    rows = [[say_name("machine", name), Cell(data(str(value)))] for name, value in domain.items()]
+    shown = table(None, [say("machine.setting"), say("machine.value")], rows)
+    return section("machine", "machine.title", note(say("machine.what")), shown)

@@ -1,0 +1,11 @@
+"""Every text of the page, as (English, Chinese)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundup.report.texts_advice import ADVICE
+from groundup.report.texts_design import DESIGN
+from groundup.report.texts_results import RESULTS
+
+TEXTS: Final[dict[str, tuple[str, str]]] = RESULTS | DESIGN | ADVICE
