@@ -15,8 +15,11 @@ from groundup.errors import CheckpointError, ConfigError
 from groundup.recipe import Recipe
 
 RECIPE_FILE: Final = "recipe.json"
-FREE_KEYS: Final = frozenset({"output", "train.keep_last"})
-"""Keys that may differ at a resume: they change nothing that is computed."""
+FREE_KEYS: Final = frozenset({"output"}) | {
+    f"train.{name}" for name in ("keep_last", "threads", "device", "on_nonfinite", "max_skipped_in_a_row")
+}
+"""Keys that may differ at a resume: they change nothing that was computed, or stand in the domain of exactness, which
+the resume checks itself."""
 FREE_DATA_KEYS: Final = frozenset(
     f"data.{name}"
     for name in ("validation", "test", "label", "folder", "min_length", "max_tokens", "max_validation_tokens")

@@ -73,6 +73,9 @@ def test_a_run_that_trains_may_be_looked_at(recipe: Recipe) -> None:
         (True, True, "data.min_length=4", True),
         (True, True, "seed=9", True),
         (True, True, "train.keep_last=1", False),
+        (True, True, "train.threads=2", False),
+        (True, True, "train.on_nonfinite=skip", False),
+        (True, True, "train.precision=bf16", True),
     ],
 )
 def test_what_may_change_depends_on_what_is_there(
