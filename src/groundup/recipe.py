@@ -11,14 +11,15 @@ from pydantic import Field, PositiveInt, model_validator
 from groundup.config import Config, apply_overrides, expand_path, load_yaml, parse, to_json
 from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
+from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
 from groundup.optim.adamw import OptimizerConfig
-from groundup.optim.schedule import Linear, ScheduleConfig, count_warmup_steps
+from groundup.optim.schedule import Linear, ScheduleConfig
 from groundup.readers.table import TableConfig
 from groundup.tasks.classification import Classification
 from groundup.text.corpus import CorpusConfig
 from groundup.text.tokenizer import TokenizerConfig
-from groundup.train.config import TrainConfig
+from groundup.training.config import TrainConfig
 
 
 class FreshModel(Design):
@@ -63,7 +64,17 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
-ObjectiveChoice = Annotated[Masked | Classification, Field(discriminator="kind")]
+ObjectiveChoice = Annotated[Masked | Causal | Classification, Field(discriminator="kind")]
+
+
+def check_direction(objective: Masked | Causal | Classification, is_causal: bool) -> None:
+    """ConfigError where the stack does not see what the objective needs, or sees what it must not."""
+    if objective.kind == "causal" and not is_causal:
+        raise ConfigError("model.causal", "a causal objective needs a decoder stack", got=False, cure="set it to true")
+    if objective.kind != "causal" and is_causal:
+        raise ConfigError(
+            "model.causal", f"the objective {objective.kind!r} needs an encoder stack", got=True, cure="set it to false"
+        )
 
 
 class Recipe(Config):
@@ -109,18 +120,23 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _check_fit(self) -> Self:
-        if self.data.kind != self.objective.data_kind:
+        kinds = self.objective.data_kinds
+        if self.data.kind not in kinds:
             raise ValueError(
-                f"objective: {self.objective.kind!r} learns from a {self.objective.data_kind}, got data of kind "
-                f"{self.data.kind!r}; choose data.kind={self.objective.data_kind} or another objective"
+                f"objective: {self.objective.kind!r} learns from a {' or a '.join(kinds)}, got data of kind "
+                f"{self.data.kind!r}; choose data.kind={kinds[0]} or another objective"
             )
+        if self.data.kind == "table" and self.data.label is not None and not self.objective.needs_label:
+            raise ValueError(f"data.label: {self.objective.kind!r} learns from no label, got {self.data.label!r}")
+        if self.model.kind == "transformer":
+            check_direction(self.objective, self.model.causal)
         if self.model.kind == "transformer" and self.objective.max_length > self.model.max_length:
             raise ValueError(
                 f"objective.max_length: is more than the model's {self.model.max_length} positions, got "
                 f"{self.objective.max_length}; lower it, or raise model.max_length"
             )
         if self.train.steps is not None:
-            count_warmup_steps(self.schedule.warmup, self.train.steps)
+            self.schedule.factor(0, self.train.steps)  # a schedule longer than the run is an error at every step
         if self.tokenizer is None and self.model.kind != "pretrained":
             raise ValueError("tokenizer: a model from fresh weights has none of its own; give one, kind wordpiece say")
         return self

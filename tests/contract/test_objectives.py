@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from groundup.config import parse, to_json
 from groundup.model.config import Dropout, ModelConfig
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
+from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
 from groundup.objectives.protocol import Batch, Objective, Task
+from groundup.recipe import ObjectiveChoice
 from groundup.tasks.classification import Classification
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
@@ -35,13 +38,14 @@ TEXTS = [
 class Member:
     """A member of a union: settings that are not its defaults, and how to build it."""
 
-    config: Masked | Classification
-    build: Callable[[Masked | Classification, Tokenizer], Objective]
+    config: Masked | Causal | Classification
+    build: Callable[[Masked | Causal | Classification, Tokenizer], Objective]
     is_random: bool
     """Whether it corrupts its samples, so that every pass differs."""
 
 
 MEMBERS = {
+    "causal": Member(Causal(max_length=64, separator=" -> "), lambda config, tokenizer: config.build(tokenizer), False),
     "masked": Member(
         Masked(rate=0.3, mask=0.7, random=0.2, keep=0.1), lambda config, tokenizer: config.build(tokenizer), True
     ),
@@ -75,7 +79,7 @@ def samples(tokenizer: Tokenizer) -> list[Sample]:
     encoded = tokenizer.encode_batch(TEXTS)
     labels = [0, 1, 2, None, 0, 2, 1, None]  # rows without a label, so that counts differ between micro-batches
     return [
-        Sample(number, each.input_ids, each.token_type_ids, label)
+        Sample(number, each.input_ids, each.token_type_ids, label, num_context=1 + number % 3)
         for number, (each, label) in enumerate(zip(encoded, labels, strict=True))
     ]
 
@@ -92,6 +96,8 @@ def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
         dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0),
         initializer_range=0.2,
         padding_id=None,
+        causal=objective.head.kind == "causal_lm",
+        num_token_types=0 if objective.head.kind == "causal_lm" else 2,
         heads=(objective.head,),
     )
     model = Transformer(config)
@@ -192,11 +198,39 @@ def test_scores_follow_from_measures(objective: Objective, model: Transformer, s
     name, _ = objective.best
     assert metrics["loss"].value == pytest.approx(loss.sum.item() / loss.count, rel=1e-6)
     assert name in metrics
-    for metric in metrics.values():
-        assert metric.count == loss.count
+    for name, metric in metrics.items():
+        is_by_text = "byte" in name or "word_" in name or "character_" in name
+        assert metric.count == loss.count or is_by_text
         assert metric.low <= metric.value <= metric.high
-        assert f"n={loss.count}" in metric.signature
+        assert f"n={metric.count}" in metric.signature
         assert "seed=0" in metric.signature
+
+
+def test_a_causal_objective_is_blind_to_the_future(tokenizer: Tokenizer, samples: list[Sample]) -> None:
+    """The loss on the first tokens does not change with those after them, and does with those before them."""
+    objective = Causal().build(tokenizer)
+    config = ModelConfig(
+        vocab_size=tokenizer.vocab_size, hidden_size=16, num_heads=2, causal=True, heads=(objective.head,)
+    )
+    model = Transformer(config)
+    initialize(model, 0)
+    model.double().eval()
+
+    def losses(ids: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return objective.measure(model, objective.prepare([Sample(0, ids)], seed=0, epoch=0))["nll"]
+
+    ids, changed = samples[0].input_ids, samples[0].input_ids.copy()
+    changed[7] = 40
+    assert ids[7] != 40
+    before, after = losses(ids), losses(changed)
+    assert np.array_equal(before[:6], after[:6])
+    assert (before[6:] != after[6:]).all()
+
+
+def test_every_member_of_the_union_is_here() -> None:
+    union = get_args(ObjectiveChoice)[0]
+    assert {member.model_fields["kind"].default for member in get_args(union)} == set(MEMBERS)
 
 
 def test_every_sequence_can_be_shown(objective: Objective, samples: list[Sample]) -> None:

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import groundup
+
 SOURCE = Path(__file__).parents[2] / "src" / "groundup"
 
 LEVELS = (
@@ -14,9 +16,9 @@ LEVELS = (
     ("config_problems",),
     ("config",),
     ("language", "readers", "model", "optim", "report"),
-    ("text", "metrics", "families", "transforms", "generate"),
+    ("text", "metrics", "families", "transforms", "decoding"),
     ("objectives", "checkpoint"),
-    ("tasks", "train", "retrieve"),
+    ("tasks", "training", "retrieval"),
     ("recipe",),
     ("verbs", "trust", "serve"),
     ("cli",),
@@ -128,14 +130,14 @@ def test_every_kind_of_import_is_seen(tmp_path: Path) -> None:
     root = _build(
         tmp_path,
         {
-            "model/a.py": "import groundup.train.step\n",
-            "model/b.py": "from groundup.train import step\n",
-            "model/c.py": "def f():\n    from groundup.train.step import g\n",
-            "model/d.py": "import typing\nif typing.TYPE_CHECKING:\n    from groundup.train.step import g\n",
-            "model/e.py": "from ..train import step\n",
-            "model/f.py": "import importlib\nimportlib.import_module('groundup.train.step')\n",
-            "model/g.py": "from groundup import train\n",
-            "train/step.py": "g = 1\n",
+            "model/a.py": "import groundup.training.step\n",
+            "model/b.py": "from groundup.training import step\n",
+            "model/c.py": "def f():\n    from groundup.training.step import g\n",
+            "model/d.py": "import typing\nif typing.TYPE_CHECKING:\n    from groundup.training.step import g\n",
+            "model/e.py": "from ..training import step\n",
+            "model/f.py": "import importlib\nimportlib.import_module('groundup.training.step')\n",
+            "model/g.py": "from groundup import training\n",
+            "training/step.py": "g = 1\n",
         },
     )
     faults = find_faults(find_imports(root))
@@ -163,8 +165,20 @@ def test_siblings_circles_and_strangers_are_faults(tmp_path: Path) -> None:
 
 def test_a_sound_tree_has_no_faults(tmp_path: Path) -> None:
     files = {
-        "train/step.py": "from groundup.model import a\n",
+        "training/step.py": "from groundup.model import a\n",
         "model/a.py": "import groundup.errors\n",
         "errors.py": "",
     }
     assert find_faults(find_imports(_build(tmp_path, files))) == []
+
+
+def test_no_room_hides_a_verb() -> None:
+    """Importing a room sets its name on the package, where a verb of the same name would be lost."""
+    rooms = {module.split(".")[0] for module in find_imports(SOURCE)}
+    assert not rooms & set(groundup.__all__)
+
+
+def test_verbs_stay_what_they_are_after_each_other() -> None:
+    for _ in range(2):
+        for name in groundup.__all__:
+            assert callable(getattr(groundup, name)), name

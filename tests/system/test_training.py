@@ -19,8 +19,8 @@ from groundup.checkpoint.store import Store
 from groundup.errors import CheckpointError, TrainingError
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.protocol import Loss
-from groundup.train import trainer
-from groundup.train.trainer import Trainer
+from groundup.training import trainer
+from groundup.training.trainer import Trainer
 from groundup.verbs.train import train
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,9 @@ import pytest
 
 from groundup.checkpoint.store import Store
 from groundup.errors import CheckpointError, TrainingError
-from groundup.train import trainer
-from groundup.train.log import MetricsFile, read_lines
-from groundup.train.trainer import Trainer
+from groundup.training import trainer
+from groundup.training.log import MetricsFile, read_lines
+from groundup.training.trainer import Trainer
 from groundup.verbs.train import train
 
 Make = Callable[..., dict]

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from groundup.errors import ConfigError
 from groundup.families.bert_names import build_rules, find_prefix
+from groundup.families.family import canonical
 from groundup.families.keymap import KeyMap
-from groundup.families.values import Values, default_labels, read_labels, write_labels
+from groundup.families.values import ACTIVATIONS, Values, default_labels, name_activation, read_labels, write_labels
 from groundup.model.config import (
     Activation,
     ClassificationHead,
@@ -24,16 +25,6 @@ from groundup.model.config import (
     TokenHead,
 )
 
-_ACTIVATIONS: Final[dict[str, Activation]] = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_python": "gelu",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-    "tanh": "tanh",
-}
 _ARCHITECTURES: Final[dict[str, tuple[str, ...]]] = {
     "BertModel": (),
     "BertForPreTraining": ("masked_lm", "next_sentence"),
@@ -103,7 +94,7 @@ class Bert:
         padding_id = None if config.get("pad_token_id", 0) is None else values.count("pad_token_id", 0, least=0)
         if padding_id is not None and padding_id >= vocab_size:
             raise values.error("pad_token_id", f"must be below vocab_size {vocab_size}")
-        activation = values.choice("hidden_act", "gelu", _ACTIVATIONS)
+        activation = values.choice("hidden_act", "gelu", ACTIVATIONS)
         dropout = values.number("hidden_dropout_prob", 0.1)
         found = _read_heads(values, names, activation, dropout) if heads is None else _adapt_heads(heads, activation)
         return ModelConfig(
@@ -130,7 +121,8 @@ class Bert:
 
     def from_config(self, config: ModelConfig) -> dict[str, Any] | None:
         """The config.json of a design; None unless reading it again gives the same design."""
-        theirs = {ours: name for name, ours in reversed(_ACTIVATIONS.items())}
+        if any(head.kind not in _HEADS for head in config.heads):
+            return None
         labelled = next((head for head in config.heads if isinstance(head, ClassificationHead | TokenHead)), None)
         hidden_dropout = config.dropout.residual
         own_dropout = None if labelled is None or labelled.dropout == hidden_dropout else labelled.dropout
@@ -142,7 +134,7 @@ class Bert:
             "num_hidden_layers": config.num_layers,
             "num_attention_heads": config.num_heads,
             "intermediate_size": config.intermediate_size,
-            "hidden_act": theirs[config.feed_forward.activation],
+            "hidden_act": name_activation(config.feed_forward.activation),
             "hidden_dropout_prob": hidden_dropout,
             "attention_probs_dropout_prob": config.dropout.attention,
             "classifier_dropout": own_dropout,
@@ -160,7 +152,7 @@ class Bert:
             again = self.to_config(written, self.write_map(config).expand(_telling_names(config)), None, "design")
         except ConfigError:
             return None
-        return written if _canonical(again) == _canonical(config) else None
+        return written if canonical(again) == canonical(config) else None
 
     def read_map(self, config: Mapping[str, Any], names: Collection[str]) -> KeyMap:
         """The rules for a folder, whether its names carry `bert.` or not."""
@@ -274,17 +266,3 @@ def _telling_names(config: ModelConfig) -> list[str]:
     return names + [
         f"heads.{head.kind}.{'dense' if head.kind == 'masked_lm' else 'linear'}.weight" for head in config.heads
     ]
-
-
-def _canonical(config: ModelConfig) -> ModelConfig:
-    """The design with what is the same thing said in one way."""
-    head_dim = config.resolved_head_dim
-    return config.model_copy(
-        update={
-            "head_dim": None if head_dim * config.num_heads == config.hidden_size else head_dim,
-            "num_kv_heads": None if config.num_kv_heads == config.num_heads else config.num_kv_heads,
-            "norm_places": tuple(sorted(config.norm_places)),
-            "heads": tuple(sorted(config.heads, key=lambda head: head.kind)),
-            "pooler": config.pooler and not _needs_pooler(config.heads),
-        }
-    )

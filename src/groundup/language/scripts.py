@@ -11,12 +11,18 @@ Language = Literal["en", "zh", "mixed", "other"]
 CJK_CLASS = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
 _CJK = re.compile(f"[{CJK_CLASS}]")
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f\uff21-\uff3a\uff41-\uff5a]+")
+_WORD = re.compile(rf"[{CJK_CLASS}]|(?:(?![{CJK_CLASS}])\w)+")
 _LETTER_RUN = re.compile(r"[^\W\d_]+")
 
 
 def is_cjk(char: str) -> bool:
     """Whether one character is a Chinese (Han) ideograph. Kana, Hangul and punctuation are not."""
     return _CJK.fullmatch(char) is not None
+
+
+def count_words(text: str) -> int:
+    """Runs of letters and digits; a Chinese character counts as one: where words end is for a segmenter to say."""
+    return sum(1 for _ in _WORD.finditer(text))
 
 
 def guess_language(text: str) -> Language:

@@ -29,6 +29,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def scale(self, factor: float) -> Interval:
+        """The same in another unit; `factor` is positive."""
+        return Interval(self.value * factor, self.low * factor, self.high * factor)
+
 
 def percentile_interval(values: Float[np.ndarray, " resamples"], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The bounds that leave the same share of the resampled figures outside on either side."""

@@ -28,6 +28,7 @@ from groundup.objectives.protocol import Batch, Loss
 from groundup.randomness import draw_uniform, make_key
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
+from groundup.text.windows import Frame
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -35,7 +36,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Masked(Config):
     """Predict a share of the tokens from the rest, most of them hidden behind the mask token."""
 
-    data_kind: ClassVar[str] = "corpus"
+    data_kinds: ClassVar[tuple[str, ...]] = ("corpus",)
+    needs_label: ClassVar[bool] = False
     kind: Literal["masked"] = "masked"
     max_length: PositiveInt = 128
     """The most tokens of one sequence, special tokens included."""
@@ -54,6 +56,10 @@ class Masked(Config):
         if abs(total - 1.0) > 1e-9:
             raise ValueError(f"mask: the shares mask, random and keep must sum to 1, got {total:g}")
         return self
+
+    def frame(self, tokenizer: Tokenizer) -> Frame:
+        """Each window of a corpus is a text of its own."""
+        return Frame.of_windows(tokenizer)
 
     def build(self, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> MaskedObjective:
         """The objective over the vocabulary of `tokenizer`, which needs a mask token (else a ConfigError)."""

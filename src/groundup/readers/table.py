@@ -30,9 +30,9 @@ class TableConfig(Config):
     text: Column = "text"
     """The column of the text: a name, or a number counted from 0 where there is no header."""
     pair: Column | None = None
-    """The column of the second text, for tasks on pairs."""
-    label: Column = "label"
-    """The column of the label."""
+    """The column of the second text, for tasks on pairs; of the completion, where `text` is a prompt."""
+    label: Column | None = None
+    """The column of the label; null: `label`, where the objective learns from one."""
     header: bool = True
     """Whether the first line names the columns (jsonl names them in every line)."""
     delimiter: str | None = Field(None, min_length=1)
@@ -49,9 +49,14 @@ class TableConfig(Config):
         """How the files are written."""
         return Layout(self.header, self.delimiter, self.quoting, self.num_columns, self.encoding)
 
+    @property
+    def label_column(self) -> Column:
+        """Where labels stand, where there are any."""
+        return "label" if self.label is None else self.label
+
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
-        named = [("text", self.text), ("pair", self.pair), ("label", self.label)]
+        named = [("text", self.text), ("pair", self.pair), ("label", self.label_column if self.header else self.label)]
         for name, column in named:
             if not self.header and isinstance(column, str) and not _is_jsonl(self.train):
                 raise ValueError(f"{name}: without a header a column is a number counted from 0, got {column!r}")
@@ -93,8 +98,10 @@ def iterate_table(
         text = _take_text(row, config.text, "text", here, file, where)
         pair = None if config.pair is None else _take_text(row, config.pair, "pair", here, file, where)
         if has_label is None:
-            has_label = needs_label or find_column(row.fields, config.label) is not None
-        label = _take_label(row, config.label, here, file, where, needs_label=needs_label) if has_label else None
+            has_label = needs_label or find_column(row.fields, config.label_column) is not None
+        label = None
+        if has_label:
+            label = _take_label(row, config.label_column, here, file, where, needs_label=needs_label)
         yield Example(text, pair, label, row.line)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int64
 from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.nn import functional
@@ -26,17 +25,15 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.table import Example, collect_labels
-from groundup.text.sample import Sample
+from groundup.text.sample import UNLABELLED, EncodingReport, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
-
-UNLABELLED = -100
-"""Stands for a row without a label: it is predicted but neither trained on nor scored."""
 
 
 class Classification(Config):
     """Learn the label of a text, or of a pair of texts, from a table."""
 
-    data_kind: ClassVar[str] = "table"
+    data_kinds: ClassVar[tuple[str, ...]] = ("table",)
+    needs_label: ClassVar[bool] = True
     kind: Literal["classification"] = "classification"
     max_length: PositiveInt = 128
     """The most tokens of one row, special tokens included; what is longer is cut and counted."""
@@ -74,45 +71,6 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class EncodingReport:
-    """What became of a table's rows, for `groundup check` and the log."""
-
-    num_rows: int
-    num_empty: int
-    """Rows whose text is empty or blank: they are kept, as special tokens alone."""
-    num_truncated: int
-    """Rows longer than the most tokens allowed."""
-    tokens_lost: int
-    """Tokens cut from them."""
-    label_counts: dict[str, int]
-    """Rows of each label; unlabelled rows are not in it."""
-
-
-@dataclass(frozen=True, eq=False)
-class TableSamples:
-    """The encoded rows of a table (implements Samples): one flat array of ids, not one object a row."""
-
-    input_ids: Int32[np.ndarray, " tokens"]
-    token_type_ids: Int32[np.ndarray, " tokens"]
-    lengths: Int32[np.ndarray, " rows"]
-    labels: Int64[np.ndarray, " rows"]
-    """The class of each row, UNLABELLED where it has none."""
-    ends: Int64[np.ndarray, " rows"]
-    report: EncodingReport
-    digest: str
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        row = slice(int(self.ends[index]) - int(self.lengths[index]), int(self.ends[index]))
-        label = int(self.labels[index])
-        return Sample(index, self.input_ids[row], self.token_type_ids[row], None if label == UNLABELLED else label)
-
-
-@dataclass(frozen=True)
 class ClassificationTask:
     """Encoding, loss, predictions and metrics of `Classification`."""
 
@@ -122,7 +80,7 @@ class ClassificationTask:
     head: ClassificationHead
     best: tuple[str, bool] = ("accuracy", True)
 
-    def encode(self, examples: Sequence[Example], where: str) -> TableSamples:
+    def encode(self, examples: Sequence[Example], where: str) -> FlatSamples:
         """Rows as token ids. A label that is not among `labels` is a DataError with its line."""
         return encode_table(
             examples, self.tokenizer, labels=self.labels, max_length=self.config.max_length, where=where
@@ -202,7 +160,7 @@ def find_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
 
 def encode_table(
     examples: Sequence[Example], tokenizer: Tokenizer, *, labels: Sequence[str], max_length: int, where: str
-) -> TableSamples:
+) -> FlatSamples:
     """Encode a table's rows, in their order, and say what was cut.
 
     Args:
@@ -229,11 +187,7 @@ def encode_table(
         tokens_lost=int(lost.sum()),
         label_counts={label: counts[number] for number, label in enumerate(labels)},
     )
-    content = hashlib.blake2b("\n".join(labels).encode(), digest_size=16)
-    for array in (lengths, numbers, input_ids, token_type_ids):
-        content.update(array.tobytes())
-    ends = np.cumsum(lengths, dtype=np.int64)
-    return TableSamples(input_ids, token_type_ids, lengths, numbers, ends, report, content.hexdigest())
+    return FlatSamples(input_ids, lengths, report, token_type_ids, numbers, label_names=tuple(labels))
 
 
 def _number_labels(examples: Sequence[Example], labels: Sequence[str], where: str) -> Int64[np.ndarray, " rows"]:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32
 
-from groundup.errors import ConfigError, DataError
+from groundup.errors import DataError
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
 from groundup.text.manifest import Manifest, check_shards, read_manifest
 from groundup.text.prepare import Progress, prepare
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
+from groundup.text.windows import Frame, Windows
 
 __all__ = ["Corpus", "CorpusConfig", "Progress", "iterate_texts", "prepare"]
 
@@ -25,32 +26,18 @@ __all__ = ["Corpus", "CorpusConfig", "Progress", "iterate_texts", "prepare"]
 class Corpus:
     """The windows of a prepared folder. In memory are 12 bytes a sample; the tokens stay on disk."""
 
-    def __init__(
-        self, folder: Path, manifest: Manifest, tokenizer: Tokenizer, max_length: int, min_length: int
-    ) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, frame: Frame, max_length: int, min_length: int) -> None:
         """Lay windows over documents; use `open`, which checks the folder first."""
         self.manifest = manifest
-        self._prefix = np.array(tokenizer.prefix_ids, dtype=np.int32)
-        self._suffix = np.array(tokenizer.suffix_ids, dtype=np.int32)
-        self._window = max_length - len(self._prefix) - len(self._suffix)
-        if self._window < min_length:
-            raise ConfigError(
-                "max_length",
-                f"leaves {self._window} tokens beside the special ones, and data.min_length is {min_length}",
-                got=max_length,
-                cure="raise it, or lower data.min_length",
-            )
-        self._min_length = min_length
         self._shards = [np.memmap(folder / shard.tokens_file, manifest.dtype, "r") for shard in manifest.shards]
         self._shard_starts = np.cumsum([0, *(shard.num_tokens for shard in manifest.shards)])
         ends = [np.fromfile(folder / shard.ends_file, "<i8") for shard in manifest.shards]
-        self._starts, sizes = lay_windows(np.concatenate(ends), self._window, min_length)
-        if len(sizes) == 0:
+        self._windows = Windows(np.concatenate(ends), frame, max_length, min_length)
+        self._settings = (max_length, min_length)
+        if len(self._windows) == 0:
             raise DataError(
                 str(folder), f"holds no document of {min_length} tokens or more", cure="lower data.min_length"
             )
-        self._sizes = sizes.astype(np.int32)
-        self._lengths = self._sizes + np.int32(len(self._prefix) + len(self._suffix))
 
     @classmethod
     def open(
@@ -60,6 +47,7 @@ class Corpus:
         *,
         max_length: int,
         min_length: int = 8,
+        frame: Frame | None = None,
         verify: bool = False,
     ) -> Corpus:
         """Open a folder that `prepare` finished.
@@ -69,6 +57,7 @@ class Corpus:
             tokenizer: the one it was prepared with.
             max_length: the most tokens of a sample, special tokens included; longer documents give several samples.
             min_length: documents and ends of documents with fewer tokens give no sample.
+            frame: where special tokens stand; None for around every window.
             verify: compare every shard with its sha256; sizes are compared always.
 
         Raises:
@@ -83,34 +72,30 @@ class Corpus:
         if manifest.origin.tokenizer_digest != tokenizer.digest:
             raise DataError(str(folder), "was prepared with another tokenizer", cure="prepare it with this one")
         check_shards(folder, manifest, verify=verify)
-        return cls(folder, manifest, tokenizer, max_length, min_length)
+        return cls(folder, manifest, frame or Frame.of_windows(tokenizer), max_length, min_length)
 
     @property
     def lengths(self) -> Int32[np.ndarray, " samples"]:
         """Tokens in each sample, special tokens included."""
-        return self._lengths
+        return self._windows.lengths
 
     @property
     def num_text_tokens(self) -> int:
         """Tokens of text in all samples; `manifest.counts` has those of the files."""
-        return int(self._sizes.sum(dtype=np.int64))
+        return self._windows.num_text_tokens
 
     @cached_property
     def digest(self) -> str:
         """A hash of what the samples are: the shards' hashes, the windows and the special tokens."""
         hashes = [part for shard in self.manifest.shards for part in (shard.tokens_sha256, shard.ends_sha256)]
-        parts = [*hashes, self._window, self._min_length, self._prefix.tolist(), self._suffix.tolist()]
+        parts = [*hashes, *self._settings, self._windows.frame]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._windows)
 
     def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        start = int(self._starts[index])
-        text = self._read(start, start + int(self._sizes[index]))
-        return Sample(int(index), np.concatenate([self._prefix, text, self._suffix]))
+        return self._windows.take(index, self._read)
 
     def _read(self, start: int, end: int) -> Int32[np.ndarray, " tokens"]:
         """Tokens of the corpus, which may lie in several shards."""
@@ -122,15 +107,3 @@ class Corpus:
             start += len(parts[-1])
             shard += 1
         return np.concatenate(parts).astype(np.int32)
-
-
-def lay_windows(
-    ends: Int64[np.ndarray, " documents"], window: int, min_length: int
-) -> tuple[Int64[np.ndarray, " samples"], Int64[np.ndarray, " samples"]]:
-    """Start and size of every window of at most `window` tokens, those under `min_length` left out."""
-    starts = np.concatenate([[0], ends[:-1]])
-    sizes = ends - starts
-    counts = sizes // window + (sizes % window >= min_length)
-    document = np.repeat(np.arange(len(ends)), counts)
-    offset = (np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)) * window
-    return starts[document] + offset, np.minimum(window, sizes[document] - offset)

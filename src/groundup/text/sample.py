@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Protocol, final, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
+
+UNLABELLED: Final = -100
+"""Stands for a row without a label: it is predicted but neither trained on nor scored."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,8 @@ class Sample:
     """Which text of a pair each token belongs to; None where there is only one."""
     label: int | None = None
     """The class, for tasks that have one; None for text alone or an unlabelled row."""
+    num_context: int = 1
+    """Leading tokens that are given: a causal objective predicts those after them."""
 
 
 @runtime_checkable
@@ -28,7 +36,7 @@ class Samples(Protocol):
 
     @property
     def lengths(self) -> Int32[np.ndarray, " samples"]:
-        """Tokens in each sample, special tokens included: all that planning needs."""
+        """Tokens that a model reads of each sample, special tokens included: all that planning needs."""
         ...
 
     @property
@@ -39,3 +47,66 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class EncodingReport:
+    """What became of a table's rows, for `groundup check` and the log."""
+
+    num_rows: int
+    num_empty: int
+    """Rows whose text is empty or blank: they are kept, as special tokens alone."""
+    num_truncated: int
+    """Rows longer than the most tokens allowed."""
+    tokens_lost: int
+    """Tokens cut from them."""
+    label_counts: dict[str, int] = field(default_factory=dict)
+    """Rows of each label; unlabelled rows are not in it."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FlatSamples:
+    """The encoded rows of a table (implements Samples): one flat array of ids, not one object a row."""
+
+    input_ids: Int32[np.ndarray, " tokens"]
+    sizes: Int32[np.ndarray, " rows"]
+    """Tokens of each row."""
+    report: EncodingReport
+    token_type_ids: Int32[np.ndarray, " tokens"] | None = None
+    labels: Int64[np.ndarray, " rows"] | None = None
+    """The class of each row, UNLABELLED where it has none; None where rows have no classes."""
+    contexts: Int32[np.ndarray, " rows"] | None = None
+    """`Sample.num_context` of each row; None for 1."""
+    label_names: Sequence[str] = ()
+    num_unread: int = 0
+    """Tokens at the end of each row that are only predicted: 1 for a causal objective."""
+
+    @cached_property
+    def lengths(self) -> Int32[np.ndarray, " rows"]:
+        """Tokens that a model reads of each row."""
+        return self.sizes - np.int32(self.num_unread)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything that training sees."""
+        content = hashlib.blake2b("\n".join(self.label_names).encode(), digest_size=16)
+        for array in (self.sizes, self.labels, self.contexts, self.input_ids, self.token_type_ids):
+            content.update(b"" if array is None else array.tobytes())
+        return content.hexdigest()
+
+    @cached_property
+    def _ends(self) -> Int64[np.ndarray, " rows"]:
+        return np.cumsum(self.sizes, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        row = slice(int(self._ends[index]) - int(self.sizes[index]), int(self._ends[index]))
+        types = None if self.token_type_ids is None else self.token_type_ids[row]
+        label = UNLABELLED if self.labels is None else int(self.labels[index])
+        context = 1 if self.contexts is None else int(self.contexts[index])
+        return Sample(index, self.input_ids[row], types, None if label == UNLABELLED else label, context)

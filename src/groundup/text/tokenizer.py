@@ -232,6 +232,17 @@ class Tokenizer:
         text = self._backend.decode([int(index) for index in ids], skip_special_tokens=skip_special)
         return text if self._keeps_spaces else join_chinese(text)
 
+    def to_bytes(self, ids: Iterable[SupportsInt]) -> bytes:
+        """The decoded text in UTF-8, special tokens left out; exact also where the ids end inside a character."""
+        kept = [int(index) for index in ids if int(index) not in self.special_ids]
+        if not self._is_byte_level:
+            return self.decode(kept).encode()
+        tokens = (self._backend.id_to_token(index) or "" for index in kept)
+        return b"".join(
+            bytes(map(BYTE_OF_CHAR.__getitem__, token)) if BYTE_OF_CHAR.keys() >= set(token) else token.encode()
+            for token in tokens
+        )
+
     def tokens(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token in real characters; bytes that are no whole character are shown as `<0xE4>`."""
         return [self._show(int(index)) for index in ids]

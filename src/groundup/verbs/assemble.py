@@ -17,17 +17,20 @@ from groundup.errors import ConfigError
 from groundup.families.values import default_labels
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
+from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import MaskedObjective
 from groundup.readers.table import TableConfig, iterate_table, read_table
-from groundup.recipe import Recipe
-from groundup.tasks.classification import ClassificationTask, EncodingReport
+from groundup.recipe import Recipe, check_direction
+from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus import Corpus
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
 from groundup.text.prepare import Progress, prepare
-from groundup.text.sample import Samples
+from groundup.text.sample import EncodingReport, Samples
 from groundup.text.tokenizer import Tokenizer, train_tokenizer
-from groundup.train.log import format_seconds
+from groundup.training.log import format_seconds
+
+AnyObjective = MaskedObjective | CausalObjective | ClassificationTask
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Parts:
     """What a run is made of, besides its model."""
 
     tokenizer: Tokenizer
-    objective: MaskedObjective | ClassificationTask
+    objective: AnyObjective
     train: Samples
     validation: Samples | None
     labels: tuple[str, ...] | None
@@ -90,8 +93,7 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
             got=recipe.objective.max_length,
             cure=f"lower it to {config.max_length}, or raise model.max_length",
         )
-    if config.causal and head.kind == "classification":
-        raise ConfigError("model.causal", "a classifier reads the first token, which would see no other", got=True)
+    check_direction(recipe.objective, config.causal)
     if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
         raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
     return model, notes
@@ -125,7 +127,8 @@ def get_tokenizer(
     if kept is not None and kept.is_dir():
         return Tokenizer.load(kept)
     if not quiet:
-        print(f"training a tokenizer of {config.vocab_size} entries ...", file=sys.stderr)
+        size = "" if config.kind == "characters" else f" of {config.vocab_size} entries"
+        print(f"training a tokenizer{size} ...", file=sys.stderr)
     tokenizer = train_tokenizer(config, iterate_training_texts(recipe) if texts is None else texts)
     if kept is not None:
         write_folder(kept, tokenizer.save)
@@ -143,7 +146,7 @@ def iterate_training_texts(recipe: Recipe) -> Iterator[str]:
     """Every text that the recipe trains on, for a tokenizer to learn from."""
     data = recipe.data
     if isinstance(data, TableConfig):
-        for example in iterate_table(data.train, data, "data.train"):
+        for example in iterate_table(data.train, data, "data.train", needs_label=recipe.objective.needs_label):
             yield example.text
             if example.pair is not None:
                 yield example.pair
@@ -152,7 +155,8 @@ def iterate_training_texts(recipe: Recipe) -> Iterator[str]:
 
 
 def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: bool) -> Parts:
-    rows = read_table(data.train, data, "data.train")
+    needs_label = recipe.objective.needs_label
+    rows = read_table(data.train, data, "data.train", needs_label=needs_label)
     texts = (text for row in rows for text in (row.text, row.pair) if text)
     tokenizer = get_tokenizer(recipe, folder, texts, quiet=quiet)
     labels = recipe.objective.choose_labels(rows, "data.train")
@@ -161,9 +165,10 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
     notes = [_describe("train", train.report)]
     validation = None
     if data.validation is not None:
-        validation = task.encode(read_table(data.validation, data, "data.validation"), "data.validation")
+        rows = read_table(data.validation, data, "data.validation", needs_label=needs_label)
+        validation = task.encode(rows, "data.validation")
         notes.append(_describe("validation", validation.report))
-    return Parts(tokenizer, task, train, validation, labels, tuple(notes))
+    return Parts(tokenizer, task, train, validation, labels or None, tuple(notes))
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
@@ -188,7 +193,14 @@ def open_corpus(
         files, settings = data.validation, data.model_copy(update={"max_tokens": data.max_validation_tokens})
     report = None if quiet else _ProgressLine(f"preparing {split}")
     prepare(files, tokenizer, home, settings, where=f"data.{split}", progress=report)
-    return Corpus.open(home, tokenizer, max_length=recipe.objective.max_length, min_length=data.min_length)
+    objective = recipe.objective
+    return Corpus.open(
+        home,
+        tokenizer,
+        max_length=objective.max_length,
+        min_length=data.min_length,
+        frame=objective.frame(tokenizer),
+    )
 
 
 def corpus_folder(data: CorpusConfig, folder: Path, split: str) -> Path:
@@ -216,15 +228,13 @@ class _ProgressLine:
         )
 
 
-def open_validation(
-    recipe: Recipe, tokenizer: Tokenizer, objective: MaskedObjective | ClassificationTask
-) -> tuple[Samples, str]:
+def open_validation(recipe: Recipe, tokenizer: Tokenizer, objective: AnyObjective) -> tuple[Samples, str]:
     """The validation data of a recipe for a model that exists already, and their name."""
     data = recipe.data
     if isinstance(data, TableConfig):
         if data.validation is None:
             raise ConfigError("data.validation", "names no file to evaluate on", cure="data.validation=FILE")
-        rows = read_table(data.validation, data, "data.validation")
+        rows = read_table(data.validation, data, "data.validation", needs_label=recipe.objective.needs_label)
         return objective.encode(rows, "data.validation"), data.validation
     if not data.validation:
         raise ConfigError("data.validation", "names no file to evaluate on", cure='data.validation=["FILE"]')
@@ -236,5 +246,6 @@ def open_validation(
 
 def _describe(name: str, report: EncodingReport) -> str:
     labels = ", ".join(f"{label}: {count}" for label, count in report.label_counts.items())
+    labels = f" ({labels})" if labels else ""
     cut = f"; {report.num_truncated} cut, {report.tokens_lost} tokens lost" if report.num_truncated else ""
-    return f"{name}: {report.num_rows} rows ({labels}){cut}"
+    return f"{name}: {report.num_rows} rows{labels}{cut}"

@@ -14,11 +14,10 @@ from groundup.checkpoint.store import Store
 from groundup.errors import CheckpointError, ConfigError
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
-from groundup.tasks.classification import encode_table
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.tokenizer import Tokenizer
-from groundup.train.step import prepare_step
-from groundup.train.trainer import choose_device
+from groundup.training.step import prepare_step
+from groundup.training.trainer import choose_device
 from groundup.verbs.assemble import Parts, as_recipe, build_model, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,
@@ -118,14 +117,16 @@ def _check_output(recipe: Recipe) -> str:
 
 
 def _read_table(recipe: Recipe, data: TableConfig) -> _Found:
-    train, rows, seen = read_split(data, "train", frozenset())
+    needs_label = recipe.objective.needs_label
+    train, rows, seen = read_split(data, "train", frozenset(), needs_label=needs_label)
     tokenizer, figures = _get_tokenizer(
         recipe, spread_texts([text for row in rows for text in (row.text, row.pair) if text]), train.characters
     )
     labels = recipe.objective.choose_labels(rows, "data.train")
     task = recipe.objective.build(tokenizer, labels)
     limit = task.config.max_length
-    samples = encode_table(rows, tokenizer, labels=labels, max_length=_UNCUT, where="data.train")
+    uncut = recipe.objective.model_copy(update={"max_length": _UNCUT}).build(tokenizer, labels)
+    samples = uncut.encode(rows, "data.train")
     over = samples.lengths[samples.lengths > limit]
     lengths = Lengths.of(
         samples.lengths,
@@ -139,11 +140,11 @@ def _read_table(recipe: Recipe, data: TableConfig) -> _Found:
         samples = task.encode(rows, "data.train")
     splits, validation = [train], None
     if data.validation is not None:
-        split, rows, _ = read_split(data, "validation", seen)
+        split, rows, _ = read_split(data, "validation", seen, needs_label=needs_label)
         validation = task.encode(rows, "data.validation")
         splits.append(split)
     return _Found(
-        parts=Parts(tokenizer, task, samples, validation, labels, ()),
+        parts=Parts(tokenizer, task, samples, validation, labels or None, ()),
         splits=tuple(splits),
         tokenizer=figures,
         lengths=lengths,
@@ -159,7 +160,7 @@ def _read_corpus(recipe: Recipe, data: CorpusConfig) -> _Found:
     objective = recipe.objective.build(tokenizer, ())
     limit = objective.config.max_length
     ids = tokenizer.encode_plain(texts)
-    samples = SampledWindows(ids, tokenizer, limit, data.min_length)
+    samples = SampledWindows(ids, recipe.objective.frame(tokenizer), limit, data.min_length)
     sampled = sum(len(text) for text in texts)
     scale = train.characters / train.share_read / sampled
     if data.max_tokens is not None:
@@ -254,6 +255,8 @@ def _with_final_vocabulary(recipe: Recipe, found: _Found) -> Recipe:
     config = recipe.tokenizer
     if found.tokenizer.is_final or config is None or config.kind == "pretrained" or recipe.model.kind != "transformer":
         return recipe
+    if config.kind == "characters":
+        return recipe  # nothing says how many there will be, and a sample has nearly all
     size = max(config.vocab_size, found.tokenizer.vocab_size)
     design = recipe.model.resolve(size, found.parts.tokenizer.pad_id, found.parts.objective.head)
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"vocab_size": design.vocab_size})})

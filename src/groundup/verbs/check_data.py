@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -14,16 +13,16 @@ import numpy as np
 from jaxtyping import Int32
 
 from groundup.config import expand_path
-from groundup.errors import ConfigError, DataError, GroundupError
+from groundup.errors import DataError, GroundupError
 from groundup.readers.lines import find_files
 from groundup.readers.table import Example, TableConfig, iterate_table, read_table
 from groundup.recipe import Recipe
-from groundup.text.corpus import lay_windows
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.cut import always_safe
 from groundup.text.documents import Piece, iterate_pieces
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
+from groundup.text.windows import Frame, Windows
 from groundup.verbs.layout import nice_bins
 
 READ_BYTES: Final = {"lines": 64_000_000, "columns": 12_000_000}
@@ -94,34 +93,24 @@ class Lengths:
 class SampledWindows:
     """Windows over encoded texts in memory, as `Corpus` lays them over its shards (implements Samples)."""
 
-    def __init__(self, texts: Sequence[np.ndarray], tokenizer: Tokenizer, max_length: int, min_length: int) -> None:
+    def __init__(self, texts: Sequence[np.ndarray], frame: Frame, max_length: int, min_length: int) -> None:
         """Lay windows over the ids of each text."""
-        self._prefix = np.array(tokenizer.prefix_ids, dtype=np.int32)
-        self._suffix = np.array(tokenizer.suffix_ids, dtype=np.int32)
-        special = len(self._prefix) + len(self._suffix)
-        if max_length - special < min_length:
-            raise ConfigError(
-                "objective.max_length",
-                f"leaves {max_length - special} tokens beside the special ones, and data.min_length is {min_length}",
-                got=max_length,
-                cure="raise it, or lower data.min_length",
-            )
         self._ids = np.concatenate([*texts, np.zeros(0, dtype=np.int32)])
         ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-        self._starts, sizes = lay_windows(ends, max_length - special, min_length)
-        if len(sizes) == 0:
+        self._windows = Windows(ends, frame, max_length, min_length)
+        if len(self._windows) == 0:
             raise DataError(
                 "data.train", f"holds no document of {min_length} tokens or more", cure="lower data.min_length"
             )
-        self._sizes = sizes
         self.num_text_tokens = len(self._ids)
-        rests = np.diff(ends, prepend=0) % (max_length - special)
+        room = max_length - (0 if frame.of == "document" else len(frame.prefix) + len(frame.suffix))
+        rests = np.diff(ends, prepend=0) % room
         self.num_short_ends = int(((rests > 0) & (rests < min_length)).sum())
 
-    @cached_property
+    @property
     def lengths(self) -> Int32[np.ndarray, " samples"]:
         """Tokens in each sample, special tokens included."""
-        return (self._sizes + len(self._prefix) + len(self._suffix)).astype(np.int32)
+        return self._windows.lengths
 
     @property
     def digest(self) -> str:
@@ -131,15 +120,13 @@ class SampledWindows:
     @property
     def num_window_tokens(self) -> int:
         """Tokens of text in all windows."""
-        return int(self._sizes.sum())
+        return min(self._windows.num_text_tokens, self.num_text_tokens)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._windows)
 
     def __getitem__(self, index: int) -> Sample:
-        start = int(self._starts[index])
-        text = self._ids[start : start + int(self._sizes[index])]
-        return Sample(int(index), np.concatenate([self._prefix, text, self._suffix]))
+        return self._windows.take(index, lambda start, end: self._ids[start:end])
 
 
 def check_files(recipe: Recipe, where: str) -> None:
@@ -148,9 +135,8 @@ def check_files(recipe: Recipe, where: str) -> None:
     problems: list[GroundupError] = []
     if isinstance(data, TableConfig):
         for name in ("train", "validation", "test"):
-            path = getattr(data, name)
-            if path is not None:
-                _attempt(problems, lambda: next(iterate_table(path, data, f"data.{name}"), None))  # noqa: B023
+            if getattr(data, name) is not None:
+                _attempt(problems, lambda: _open_table(recipe, data, name))  # noqa: B023
     else:
         for name in ("train", "validation"):
             if getattr(data, name):
@@ -169,21 +155,29 @@ def _attempt(problems: list[GroundupError], work: object) -> None:
         problems.append(error)
 
 
+def _open_table(recipe: Recipe, data: TableConfig, name: str) -> None:
+    rows = iterate_table(getattr(data, name), data, f"data.{name}", needs_label=recipe.objective.needs_label)
+    next(rows, None)
+
+
 def _open_corpus_files(data: CorpusConfig, name: str) -> None:
     for path in find_files(getattr(data, name), f"data.{name}"):
         next(iterate_pieces(path, data, always_safe, f"data.{name}"), None)
 
 
-def read_split(data: TableConfig, name: str, seen: frozenset[bytes]) -> tuple[Split, list[Example], frozenset[bytes]]:
+def read_split(
+    data: TableConfig, name: str, seen: frozenset[bytes], *, needs_label: bool = True
+) -> tuple[Split, list[Example], frozenset[bytes]]:
     """All rows of a table, what is to be said of them, and the hashes of their texts.
 
     Args:
         data: the recipe's table.
         name: `train` or `validation`.
         seen: hashes of the texts of the training split.
+        needs_label: whether the objective learns from labels.
     """
     path = getattr(data, name)
-    rows = read_table(path, data, f"data.{name}")
+    rows = read_table(path, data, f"data.{name}", needs_label=needs_label)
     label_of: dict[bytes, str | None] = {}
     duplicates = contradictions = 0
     for row in rows:
@@ -200,7 +194,7 @@ def read_split(data: TableConfig, name: str, seen: frozenset[bytes]) -> tuple[Sp
         count=len(rows),
         characters=sum(len(row.text) + len(row.pair or "") for row in rows),
         share_read=1.0,
-        label_counts=dict(counts),
+        label_counts=dict(counts) if needs_label else None,
         duplicates=duplicates,
         contradictions=contradictions,
         seen_in_train=sum(key in seen for key in label_of),

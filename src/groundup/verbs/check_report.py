@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from groundup.train.log import format_seconds
+from groundup.training.log import format_seconds
 from groundup.verbs.check_data import Lengths, Split, name_files
 from groundup.verbs.check_step import DesignReport, StepReport
 from groundup.verbs.layout import (

@@ -18,7 +18,7 @@ from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer, check_packed
 from groundup.objectives.protocol import Batch
 from groundup.recipe import Recipe
-from groundup.train.step import StepOutcome, compute_gradient
+from groundup.training.step import StepOutcome, compute_gradient
 from groundup.verbs.assemble import Parts
 
 MEASURED_TOKENS: Final = 16_384

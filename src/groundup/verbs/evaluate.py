@@ -14,8 +14,8 @@ from groundup.metrics.classification import format_confusion
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.recipe import Recipe
 from groundup.tasks.classification import ClassificationTask
-from groundup.train.evaluate import measure_all
-from groundup.train.trainer import choose_device
+from groundup.training.evaluate import measure_all
+from groundup.training.trainer import choose_device
 from groundup.verbs.assemble import as_recipe, open_validation
 from groundup.verbs.run_folder import differing_keys
 from groundup.verbs.trained import load_trained

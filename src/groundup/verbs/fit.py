@@ -107,7 +107,7 @@ def tokenizer(recipe: str | Path | Recipe | Mapping[str, object], overrides: Seq
 
 def _read(recipe: Recipe) -> list[str]:
     if isinstance(recipe.data, TableConfig):
-        _, rows, _ = read_split(recipe.data, "train", frozenset())
+        _, rows, _ = read_split(recipe.data, "train", frozenset(), needs_label=recipe.objective.needs_label)
         return [text for row in rows for text in (row.text, row.pair) if text]
     return read_corpus(recipe.data, "train", frozenset())[1]
 

@@ -10,8 +10,9 @@ from typing import Any
 from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, ConfigError, GroundupError
 from groundup.metrics.metric import Metric
-from groundup.model.config import ClassificationHead, Head, MaskedLMHead, ModelConfig
+from groundup.model.config import CausalLMHead, ClassificationHead, Head, MaskedLMHead, ModelConfig
 from groundup.model.estimate import Estimate, estimate
+from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
 from groundup.readers.table import TableConfig, collect_labels, iterate_table
 from groundup.recipe import Recipe
@@ -206,8 +207,8 @@ def _entry(name: str, text: str) -> list[str]:
 def _find_head(recipe: Recipe) -> tuple[Head, tuple[str, ...]]:
     """The head that the objective needs; its number of labels is read from the recipe or the data."""
     objective = recipe.objective
-    if isinstance(objective, Masked):
-        return MaskedLMHead(), ()
+    if isinstance(objective, Masked | Causal):
+        return MaskedLMHead() if isinstance(objective, Masked) else CausalLMHead(), ()
     labels, notes = objective.labels, ()
     if labels is None:
         try:

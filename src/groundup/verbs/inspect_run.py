@@ -10,7 +10,7 @@ from typing import Any
 from groundup.checkpoint.store import Store
 from groundup.metrics.metric import Metric
 from groundup.recipe import Recipe
-from groundup.train.log import format_seconds, read_lines
+from groundup.training.log import format_seconds, read_lines
 from groundup.verbs.layout import columns, entry, fold, format_bytes, format_count, plural
 from groundup.verbs.run_folder import read_recipe
 

@@ -14,7 +14,7 @@ from groundup.objectives.masked import fill
 from groundup.readers.lines import iterate_whole_lines
 from groundup.readers.table import Example, TableConfig, iterate_table
 from groundup.tasks.classification import ClassificationTask
-from groundup.train.evaluate import measure_all
+from groundup.training.evaluate import measure_all
 from groundup.verbs.trained import Trained, load_trained
 
 FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")

@@ -14,8 +14,8 @@ from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.protocol import Batch
 from groundup.recipe import Recipe
 from groundup.text.pack import Planner, StepPlan
-from groundup.train.step import prepare_step
-from groundup.train.trainer import count_steps
+from groundup.training.step import prepare_step
+from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts, as_recipe, assemble
 from groundup.verbs.layout import fold, format_share, plural
 from groundup.verbs.run_folder import work_folder

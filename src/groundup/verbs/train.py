@@ -14,9 +14,9 @@ from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.recipe import Recipe
-from groundup.train.log import format_seconds, read_lines
-from groundup.train.state import load_weights
-from groundup.train.trainer import Outcome, Trainer, choose_device
+from groundup.training.log import format_seconds, read_lines
+from groundup.training.state import load_weights
+from groundup.training.trainer import Outcome, Trainer, choose_device
 from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model
 from groundup.verbs.run_folder import open_run
 

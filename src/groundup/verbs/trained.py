@@ -8,10 +8,12 @@ from pathlib import Path
 from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError
 from groundup.model.transformer import Transformer
-from groundup.objectives.masked import Masked, MaskedObjective
+from groundup.objectives.causal import Causal
+from groundup.objectives.masked import Masked
 from groundup.recipe import Recipe
-from groundup.tasks.classification import Classification, ClassificationTask
+from groundup.tasks.classification import Classification
 from groundup.text.tokenizer import Tokenizer
+from groundup.verbs.assemble import AnyObjective
 from groundup.verbs.run_folder import RECIPE_FILE
 
 
@@ -22,7 +24,7 @@ class Trained:
     folder: Path
     model: Transformer
     tokenizer: Tokenizer
-    objective: MaskedObjective | ClassificationTask
+    objective: AnyObjective
     recipe: Recipe | None
     """The recipe it was trained with; None for a folder that was not written by `train`."""
 
@@ -62,7 +64,7 @@ def load_trained(target: str | Path) -> Trained:
     return Trained(Path(target), loaded.model.eval(), tokenizer, objective, recipe)
 
 
-def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Classification:
+def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Classification:
     """What a Hugging Face folder can do, by its heads."""
     kinds = [head.kind for head in loaded.config.heads]
     length = loaded.config.max_length
@@ -70,6 +72,8 @@ def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Classification:
         return Classification(max_length=length)
     if "masked_lm" in kinds:
         return Masked(max_length=length)
+    if "causal_lm" in kinds:
+        return Causal(max_length=length, separator="")
     raise CheckpointError(
         "model", "has no head that predicts", got=kinds, cure="fine-tune it first: model.kind=pretrained in a recipe"
     )

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from groundup.errors import ConfigError, DataError
 from groundup.text import prepare as preparing
-from groundup.text.corpus import Corpus, CorpusConfig, Progress, lay_windows, prepare
+from groundup.text.corpus import Corpus, CorpusConfig, Progress, prepare
 from groundup.text.manifest import Manifest
+from groundup.text.windows import lay_windows
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "text"

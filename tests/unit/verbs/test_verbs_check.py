@@ -160,7 +160,8 @@ def test_sampled_windows_are_those_of_the_prepared_corpus(make_recipe: Make, sma
     parts = assemble(recipe, small_data / "run", quiet=True)
     assert isinstance(parts.train, Corpus) and isinstance(recipe.data, CorpusConfig)
     _, texts, _ = read_corpus(recipe.data, "train", frozenset())
-    sampled = SampledWindows(parts.tokenizer.encode_plain(texts), parts.tokenizer, 32, recipe.data.min_length)
+    frame = recipe.objective.frame(parts.tokenizer)
+    sampled = SampledWindows(parts.tokenizer.encode_plain(texts), frame, 32, recipe.data.min_length)
     assert np.array_equal(sampled.lengths, parts.train.lengths)
     for index in (0, len(sampled) - 1):
         assert np.array_equal(sampled[index].input_ids, parts.train[index].input_ids)

@@ -12,7 +12,7 @@ import torch
 
 from groundup.errors import ConfigError
 from groundup.objectives.protocol import Batch
-from groundup.train import trainer
+from groundup.training import trainer
 from groundup.verbs.assemble import as_recipe, assemble
 from groundup.verbs.data import prepare, show, tokenizer
 from groundup.verbs.layout import display_width

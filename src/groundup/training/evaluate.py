@@ -12,8 +12,8 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.protocol import Objective
 from groundup.text.pack import cut_by_tokens
 from groundup.text.sample import Samples
-from groundup.train.config import Precision
-from groundup.train.step import autocast
+from groundup.training.config import Precision
+from groundup.training.step import autocast
 
 EVALUATION_SEED = 0
 EVALUATION_EPOCH = -1

@@ -23,11 +23,11 @@ from groundup.objectives.protocol import Batch, Objective
 from groundup.optim.schedule import ScheduleConfig
 from groundup.text.pack import Planner, StepPlan
 from groundup.text.sample import Samples
-from groundup.train.config import TrainConfig
-from groundup.train.evaluate import evaluate
-from groundup.train.log import Log
-from groundup.train.state import Progress, State, check_domain, exactness_domain
-from groundup.train.step import StepOutcome, compute_gradient, prepare_step
+from groundup.training.config import TrainConfig
+from groundup.training.evaluate import evaluate
+from groundup.training.log import Log
+from groundup.training.state import Progress, State, check_domain, exactness_domain
+from groundup.training.step import StepOutcome, compute_gradient, prepare_step
 
 
 @dataclass(frozen=True)

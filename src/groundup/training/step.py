@@ -14,7 +14,7 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.protocol import Batch, Objective
 from groundup.randomness import make_key
 from groundup.text.sample import Samples
-from groundup.train.config import Precision
+from groundup.training.config import Precision
 
 
 @dataclass(frozen=True)
