@@ -54,10 +54,10 @@ def fit(
     known = set(expected) - set(fresh)
     surplus = [name for name in renamed.tensors if name not in known]
     dropped = [name for name in surplus if has_new_heads and _part(name) is not None]
-    extra = [renamed.theirs[name] for name in surplus if name not in dropped]
+    extra = list(dict.fromkeys(renamed.theirs[name] for name in surplus if name not in dropped))
     _check_names(keymap, known, renamed, extra, where)
     for name in sorted(known):
-        _check_tensor(renamed, name, expected[name], where)
+        _check_tensor(keymap, renamed, name, expected[name], where)
     state = {name: renamed.tensors[name].float() for name in known} | {
         name: torch.empty(expected[name]) for name in fresh
     }
@@ -85,7 +85,8 @@ def _replaced_parts(
 
 
 def _check_names(keymap: KeyMap, known: Collection[str], renamed: Renamed, extra: Collection[str], where: str) -> None:
-    missing = keymap.expand(sorted(name for name in known if name not in renamed.tensors))
+    absent = sorted(name for name in known if name not in renamed.tensors)
+    missing = list(dict.fromkeys(keymap.name_of(name) or name for name in absent))
     problems = []
     if missing:
         problems.append(f"lacks {describe_names(missing, extra)}")
@@ -96,11 +97,11 @@ def _check_names(keymap: KeyMap, known: Collection[str], renamed: Renamed, extra
         raise CheckpointError(where, " and ".join(problems), cure=cure)
 
 
-def _check_tensor(renamed: Renamed, name: str, shape: tuple[int, ...], where: str) -> None:
+def _check_tensor(keymap: KeyMap, renamed: Renamed, name: str, shape: tuple[int, ...], where: str) -> None:
     tensor, theirs = renamed.tensors[name], renamed.theirs[name]
     if tuple(tensor.shape) != shape:
-        what = f"the tensor {theirs!r} has another shape than config.json gives it, {list(shape)}"
-        raise CheckpointError(where, what, got=list(tensor.shape))
+        what = f"the tensor {theirs!r} has another shape than config.json gives it, {keymap.shape_of(name, shape)}"
+        raise CheckpointError(where, what, got=keymap.shape_of(name, tensor.shape))
     if tensor.dtype not in _DTYPES:
         raise CheckpointError(where, f"the tensor {theirs!r} is not of float32, float16 or bfloat16", got=tensor.dtype)
 

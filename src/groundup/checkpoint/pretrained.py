@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,6 +30,7 @@ from groundup.model.transformer import Transformer
 CONFIG: Final = "config.json"
 MANIFEST: Final = "groundup.json"
 CARD: Final = "README.md"
+TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 _DTYPES: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _DTYPE_KEYS: Final = ("dtype", "torch_dtype")
 
@@ -133,6 +135,8 @@ def save(
         if Path(name).name != name or name in (CONFIG, CARD, MANIFEST, WEIGHTS):
             raise ConfigError("tokenizer_files", "is no name of a tokenizer's file", got=name)
         files[name] = data
+    if not model.config.num_token_types and TOKENIZER_CONFIG in files:
+        files[TOKENIZER_CONFIG] = _leave_out_token_types(files[TOKENIZER_CONFIG])
     _check_replaceable(folder)
 
     def write(hidden: Path) -> None:
@@ -220,17 +224,30 @@ def _express(
 
 
 def _merge(plain: dict[str, Any], extra: dict[str, Any], family: Family, names: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The further fields of another config.json beside ours; where it means the same design, as it stands."""
+    """Our config.json with what another one says beside it, and in that one's words where both mean the same."""
     source = next((each for each in FAMILIES if each.model_type == extra.get("model_type")), None)
+    meant: dict[str, Any] = {}
     if source is family:
-        try:
-            meant = family.from_config(family.to_config(extra, names, None, CONFIG))
-        except ConfigError:
-            meant = None
+        with suppress(ConfigError):
+            meant = family.from_config(family.to_config(extra, names, None, CONFIG)) or {}
         if meant == plain:
             return extra
-    settings = frozenset() if source is None else source.settings()
-    return {key: value for key, value in extra.items() if key not in settings} | plain
+    settings = family.settings() | (frozenset() if source is None else source.settings())
+    kept = {
+        key: value
+        for key, value in extra.items()
+        if key not in settings or (key in plain and key in meant and meant[key] == plain[key])
+    }
+    return plain | kept
+
+
+def _leave_out_token_types(data: bytes) -> bytes:
+    """The tokenizer's settings for a model without token types: transformers' GPT-2 would take them for tokens."""
+    settings = decode_json(data, Path(TOKENIZER_CONFIG))
+    inputs = settings.get("model_input_names")
+    if not isinstance(inputs, list) or "token_type_ids" not in inputs:
+        return data
+    return encode_json({**settings, "model_input_names": [name for name in inputs if name != "token_type_ids"]})
 
 
 def _narrow(tensors: dict[str, Tensor], content: dict[str, Any]) -> dict[str, Tensor]:

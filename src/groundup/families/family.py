@@ -51,3 +51,17 @@ class Family(Protocol):
     def settings(self) -> frozenset[str]:
         """The keys of config.json that decide about arithmetic; all others describe."""
         ...
+
+
+def canonical(config: ModelConfig) -> ModelConfig:
+    """The design with what is the same thing said in one way: two that are then equal are the same design."""
+    head_dim = config.resolved_head_dim
+    return config.model_copy(
+        update={
+            "head_dim": None if head_dim * config.num_heads == config.hidden_size else head_dim,
+            "num_kv_heads": None if config.num_kv_heads == config.num_heads else config.num_kv_heads,
+            "norm_places": tuple(sorted(config.norm_places)),
+            "heads": tuple(sorted(config.heads, key=lambda head: head.kind)),
+            "pooler": config.pooler and not config.model_copy(update={"pooler": False}).has_pooler,
+        }
+    )

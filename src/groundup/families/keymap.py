@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -23,6 +23,18 @@ class Rename:
     ours: str
     older: tuple[str, ...] = ()
     """Further names under which older folders hold the same tensor: read, never written."""
+    is_transposed: bool = False
+    """Whether their matrix is [in, out], as GPT-2's is; ours is [out, in]."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One tensor of theirs that holds several of ours of one shape, in this order: q, k and v for example."""
+
+    theirs: str
+    ours: tuple[str, ...]
+    is_transposed: bool = False
+    """As in `Rename`. Turned our way round, the tensors lie below each other."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class Constant:
     """Whether it holds what the model would compute anyway."""
 
 
-Rule = Rename | Copy | Constant
+Rule = Rename | Split | Copy | Constant
 
 
 @dataclass(frozen=True)
@@ -77,11 +89,12 @@ class KeyMap:
         for name, tensor in tensors.items():
             rule, part = self._find(name)
             match rule:
-                case Rename():
-                    target = _fill(rule.ours, part)
-                    if target in ours:
-                        raise CheckpointError(where, f"the tensors {theirs[target]!r} and {name!r} are the same one")
-                    ours[target], theirs[target] = tensor, name
+                case Rename() | Split():
+                    targets = _targets(rule, part)
+                    if taken := next((target for target in targets if target in ours), None):
+                        raise CheckpointError(where, f"the tensors {theirs[taken]!r} and {name!r} are the same one")
+                    ours |= zip(targets, _cut(tensor, rule, where, name), strict=True)
+                    theirs |= dict.fromkeys(targets, name)
                 case Copy() | Constant():
                     others.append((name, rule))
         if left := self.unknown(tensors):
@@ -96,12 +109,15 @@ class KeyMap:
         return [name for name in names if self._find(name)[0] is None]
 
     def write(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Our tensors under their names. CheckpointError where one has no name there."""
-        written = {}
-        for ours, tensor in tensors.items():
-            if (theirs := self.name_of(ours)) is None:
+        """Our tensors under their names. CheckpointError where one has no name there, or theirs lacks a part."""
+        written = dict[str, Tensor]()
+        for ours in tensors:
+            rule, part = self._find_ours(ours)
+            if rule is None:
                 raise CheckpointError(ours, "has no name in the published format")
-            written[theirs] = tensor
+            theirs = _fill(rule.theirs, part)
+            if theirs not in written:
+                written[theirs] = _join(theirs, _targets(rule, part), tensors, rule.is_transposed)
         for rule in self.rules:
             if isinstance(rule, Copy) and rule.is_written and rule.ours in tensors:
                 written[rule.theirs] = tensors[rule.ours]
@@ -109,14 +125,26 @@ class KeyMap:
 
     def expand(self, ours: Iterable[str]) -> list[str]:
         """The names that `write` would give to tensors of these names of ours; those without one are left out."""
-        return [name for name in map(self.name_of, ours) if name is not None]
+        return list(dict.fromkeys(name for name in map(self.name_of, ours) if name is not None))
 
     def name_of(self, ours: str) -> str | None:
-        """Their name of one of our tensors."""
+        """Their name of one of our tensors, or of the one that holds it among others."""
+        rule, part = self._find_ours(ours)
+        return None if rule is None else _fill(rule.theirs, part)
+
+    def shape_of(self, ours: str, shape: Sequence[int]) -> list[int]:
+        """The shape of their tensor where ours has this one."""
+        rule, _ = self._find_ours(ours)
+        shape = [shape[0] * len(rule.ours), *shape[1:]] if isinstance(rule, Split) else list(shape)
+        return shape[::-1] if rule is not None and rule.is_transposed else shape
+
+    def _find_ours(self, ours: str) -> tuple[Rename | Split | None, str]:
         for rule in self.rules:
-            if isinstance(rule, Rename) and (part := _match(rule.ours, ours)) is not None:
-                return _fill(rule.theirs, part)
-        return None
+            patterns = (rule.ours,) if isinstance(rule, Rename) else rule.ours if isinstance(rule, Split) else ()
+            for pattern in patterns:
+                if (part := _match(pattern, ours)) is not None:
+                    return rule, part
+        return None, ""
 
     def _find(self, theirs: str) -> tuple[Rule | None, str]:
         for rule in self.rules:
@@ -135,6 +163,40 @@ def describe_names(names: Collection[str], known: Collection[str], limit: int = 
         parts.append(repr(name) + (f" (nearest: {near[0]!r})" if near and near[0] != name else ""))
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{'the tensors' if len(names) > 1 else 'the tensor'} {', '.join(parts)}{more}"
+
+
+def _targets(rule: Rename | Split, part: str) -> tuple[str, ...]:
+    """Our names of what their tensor holds."""
+    return tuple(_fill(pattern, part) for pattern in ((rule.ours,) if isinstance(rule, Rename) else rule.ours))
+
+
+def _cut(tensor: Tensor, rule: Rename | Split, where: str, name: str) -> tuple[Tensor, ...]:
+    """What their tensor holds. Turned or cut, it is copied: no parameter should share its storage with another."""
+    turned = _turn(tensor).contiguous() if rule.is_transposed else tensor
+    if isinstance(rule, Rename):
+        return (turned,)
+    count = len(rule.ours)
+    if not turned.dim() or len(turned) % count:
+        what = f"the tensor {name!r} holds {count} of one shape and cannot be cut into as many"
+        raise CheckpointError(where, what, got=list(tensor.shape))
+    return tuple(piece.clone() for piece in turned.chunk(count))
+
+
+def _join(theirs: str, names: Sequence[str], tensors: Mapping[str, Tensor], is_transposed: bool) -> Tensor:
+    """Their tensor, made of ours."""
+    if absent := [name for name in names if name not in tensors]:
+        raise CheckpointError(theirs, f"cannot be written without {describe_names(absent, tensors)}")
+    parts = [tensors[name] for name in names]
+    if len({part.shape for part in parts}) > 1:
+        shapes = [list(part.shape) for part in parts]
+        raise CheckpointError(theirs, f"holds {', '.join(names)}, which must be of one shape", got=shapes)
+    joined = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return _turn(joined).contiguous() if is_transposed else joined
+
+
+def _turn(tensor: Tensor) -> Tensor:
+    """The axes in reverse, for any number of them: a wrong number is told where shapes are checked."""
+    return tensor.permute(*reversed(range(tensor.dim())))
 
 
 def _is_redundant(tensor: Tensor, rule: Copy | Constant, ours: Mapping[str, Tensor], where: str, name: str) -> bool:

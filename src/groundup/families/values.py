@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from groundup.errors import ConfigError
+from groundup.model.config import Activation
 
 T = TypeVar("T")
+
+ACTIVATIONS: Final[dict[str, Activation]] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python": "gelu",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+}
+"""Published names; of several for one function, the first is written."""
+
+
+def name_activation(activation: Activation) -> str:
+    """The published name of a function."""
+    return next(name for name, ours in ACTIVATIONS.items() if ours == activation)
 
 
 class Values:
