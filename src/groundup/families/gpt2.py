@@ -1,4 +1,4 @@
-"""GPT-2 (Radford et al. 2019) as Hugging Face stores it: pre-norm decoder blocks, learned positions, [in, out] matrices."""
+"""GPT-2 (Radford et al. 2019) as Hugging Face stores it: a pre-norm decoder with learned positions."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def _cut(tensor: Tensor, rule: Rename | Split, where: str, name: str) -> tuple[T
     if not turned.dim() or len(turned) % count:
         what = f"the tensor {name!r} holds {count} of one shape and cannot be cut into as many"
         raise CheckpointError(where, what, got=list(tensor.shape))
-    return tuple(piece.clone() for piece in turned.chunk(count))
+    return tuple(piece.clone() for piece in turned.tensor_split(count))
 
 
 def _join(theirs: str, names: Sequence[str], tensors: Mapping[str, Tensor], is_transposed: bool) -> Tensor:
@@ -196,7 +196,7 @@ def _join(theirs: str, names: Sequence[str], tensors: Mapping[str, Tensor], is_t
 
 def _turn(tensor: Tensor) -> Tensor:
     """The axes in reverse, for any number of them: a wrong number is told where shapes are checked."""
-    return tensor.permute(*reversed(range(tensor.dim())))
+    return tensor.permute(tuple(reversed(range(tensor.dim()))))
 
 
 def _is_redundant(tensor: Tensor, rule: Copy | Constant, ours: Mapping[str, Tensor], where: str, name: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from groundup.errors import CheckpointError
-from groundup.families.keymap import Constant, Copy, KeyMap, Rename, describe_names
+from groundup.families.keymap import Constant, Copy, KeyMap, Rename, Split, describe_names
 
 KEYMAP = KeyMap(
     (
@@ -75,6 +75,75 @@ def test_a_constant_must_be_what_it_should() -> None:
     assert "numbers" not in KEYMAP.read(make_tensors() | {"numbers": torch.zeros(3)}, "file").tensors
     with pytest.raises(CheckpointError, match="'numbers' holds other values"):
         KEYMAP.read(make_tensors() | {"numbers": torch.ones(3)}, "file")
+
+
+OTHER_WAY_ROUND = KeyMap(
+    (
+        Split("h.{i}.qkv.weight", ("blocks.{i}.q.weight", "blocks.{i}.k.weight"), is_transposed=True),
+        Split("h.{i}.qkv.bias", ("blocks.{i}.q.bias", "blocks.{i}.k.bias")),
+        Rename("h.{i}.out.weight", "blocks.{i}.o.weight", is_transposed=True),
+    )
+)
+
+
+def make_joined() -> dict[str, torch.Tensor]:
+    return {
+        "h.1.qkv.weight": torch.arange(24.0).view(3, 8),
+        "h.1.qkv.bias": torch.arange(8.0),
+        "h.1.out.weight": torch.arange(10.0).view(5, 2),
+    }
+
+
+def test_a_joined_tensor_is_cut_and_a_matrix_turned() -> None:
+    renamed = OTHER_WAY_ROUND.read(make_joined(), "file")
+    ours = renamed.tensors
+    assert {name: list(tensor.shape) for name, tensor in ours.items()} == {
+        "blocks.1.q.weight": [4, 3],
+        "blocks.1.k.weight": [4, 3],
+        "blocks.1.q.bias": [4],
+        "blocks.1.k.bias": [4],
+        "blocks.1.o.weight": [2, 5],
+    }
+    # An input times their matrix, columns of q before those of k, is what our two matrices make of it.
+    hidden = torch.tensor([1.0, -2.0, 3.0])
+    expected = hidden @ make_joined()["h.1.qkv.weight"]
+    assert torch.equal(torch.cat([ours["blocks.1.q.weight"] @ hidden, ours["blocks.1.k.weight"] @ hidden]), expected)
+    assert ours["blocks.1.k.bias"].tolist() == [4.0, 5.0, 6.0, 7.0]
+    assert renamed.theirs["blocks.1.k.weight"] == renamed.theirs["blocks.1.q.weight"] == "h.1.qkv.weight"
+    storages = {tensor.untyped_storage().data_ptr() for tensor in ours.values()}
+    assert len(storages) == len(ours) and all(tensor.is_contiguous() for tensor in ours.values())
+
+
+def test_what_was_cut_and_turned_is_written_as_it_was() -> None:
+    written = OTHER_WAY_ROUND.write(OTHER_WAY_ROUND.read(make_joined(), "file").tensors)
+    assert written.keys() == make_joined().keys()
+    assert all(torch.equal(written[name], tensor) for name, tensor in make_joined().items())
+    assert all(tensor.is_contiguous() for tensor in written.values())
+
+
+def test_names_and_shapes_of_what_is_cut_and_turned() -> None:
+    names = ["blocks.0.q.weight", "blocks.0.k.weight", "blocks.2.o.weight", "blocks.0.v.weight"]
+    assert OTHER_WAY_ROUND.expand(names) == ["h.0.qkv.weight", "h.2.out.weight"]
+    assert OTHER_WAY_ROUND.shape_of("blocks.0.q.weight", (4, 3)) == [3, 8]
+    assert OTHER_WAY_ROUND.shape_of("blocks.0.k.bias", (4,)) == [8]
+    assert OTHER_WAY_ROUND.shape_of("blocks.0.o.weight", (2, 5)) == [5, 2]
+    assert KEYMAP.shape_of("token", (2, 5)) == [2, 5]
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (8, 3), (7,), ()], ids=str)
+def test_what_cannot_be_cut(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CheckpointError, match=r"^file: the tensor 'h.1.qkv.weight' holds 2 of one shape and cannot"):
+        OTHER_WAY_ROUND.read(make_joined() | {"h.1.qkv.weight": torch.ones(shape)}, "file")
+
+
+def test_parts_that_do_not_belong_together() -> None:
+    ours = OTHER_WAY_ROUND.read(make_joined(), "file").tensors
+    del ours["blocks.1.q.bias"]
+    with pytest.raises(CheckpointError, match=r"^h.1.qkv.bias: cannot be written without the tensor 'blocks.1.q.bias'"):
+        OTHER_WAY_ROUND.write(ours)
+    ours["blocks.1.q.bias"] = torch.ones(3)
+    with pytest.raises(CheckpointError, match=r"must be of one shape, got \[\[3\], \[4\]\]"):
+        OTHER_WAY_ROUND.write(ours)
 
 
 def test_a_tensor_of_ours_without_a_name_there() -> None:
