@@ -1,4 +1,4 @@
-"""The page on exact resume: its run repeats, stops and continues as written, and every message on it is the real one."""
+"""The page on exact resume: its run repeats, stops and continues as written, and its messages are the real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests read from the pages in docs and the READMEs: their blocks, files, commands; and the command line itself."""
+"""What tests read from docs and READMEs: their blocks, the files and commands in them; and the command line itself."""
 
 from __future__ import annotations
 
