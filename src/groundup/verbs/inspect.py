@@ -157,18 +157,23 @@ def inspect_recipe(recipe: Recipe, name: str) -> DesignReport:
         size, padding_id, note = _find_vocabulary(recipe)
         notes += note
         config = recipe.model.resolve(size, padding_id, head)
+    costs, tokens = estimate_training(config, recipe)
+    values = config.model_dump(mode="json")
+    return DesignReport(name, values, describe_values(config), read_tree(config), costs, tokens, notes)
+
+
+def estimate_training(config: ModelConfig, recipe: Recipe) -> tuple[Estimate, int]:
+    """What a step of the recipe costs, on micro-batches of so many tokens, all sequences of full length."""
     length = min(recipe.objective.max_length, config.max_length)
     tokens = min(recipe.train.micro_batch_tokens, recipe.train.batch_size * length)
-    costs = estimate(
+    return estimate(
         config,
         batch_tokens=tokens,
         lengths=[length],
         target_fraction=recipe.objective.rate if isinstance(recipe.objective, Masked) else 1.0,
         activation_bytes=2 if recipe.train.precision == "bf16" else 4,
         is_fused=recipe.train.device == "cuda" or not config.dropout.attention,
-    )
-    values = config.model_dump(mode="json")
-    return DesignReport(name, values, describe_values(config), read_tree(config), costs, tokens, notes)
+    ), tokens
 
 
 def inspect_model(target: str | Path) -> ModelReport:

@@ -115,9 +115,14 @@ def read_recipe(folder: Path) -> Recipe:
 
 
 def write_json(path: Path, value: object) -> None:
+    """Plain data, written as `write_text` does."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     """Written beside and renamed, so that a reader never sees half of it."""
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)
 
 

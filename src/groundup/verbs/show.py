@@ -123,14 +123,18 @@ def show(
     """
     recipe = as_recipe(recipe, overrides)
     with work_folder(recipe) as folder:
-        parts = assemble(recipe, folder)
-        planner = make_planner(recipe, parts.train.lengths)
-        total = count_steps(recipe.train, planner)
-        if not 0 <= step < total:
-            raise ConfigError("step", f"is not one of the run's steps 0 to {total - 1}", got=step)
-        plan = planner.plan(step)
-        batches = prepare_step(parts.objective, parts.train, plan.micro_batches, recipe.seed, plan.epoch)
-        return _report(parts, plan, total, batches, count)
+        return show_step(recipe, assemble(recipe, folder), count=count, step=step)
+
+
+def show_step(recipe: Recipe, parts: Parts, *, count: int, step: int) -> ShowReport:
+    """`show` for a run that is put together already."""
+    planner = make_planner(recipe, parts.train.lengths)
+    total = count_steps(recipe.train, planner)
+    if not 0 <= step < total:
+        raise ConfigError("step", f"is not one of the run's steps 0 to {total - 1}", got=step)
+    plan = planner.plan(step)
+    batches = prepare_step(parts.objective, parts.train, plan.micro_batches, recipe.seed, plan.epoch)
+    return _report(parts, plan, total, batches, count)
 
 
 def make_planner(recipe: Recipe, lengths: np.ndarray) -> Planner:

@@ -15,9 +15,10 @@ from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.recipe import Recipe
 from groundup.training.log import format_seconds, read_lines
-from groundup.training.state import load_weights
+from groundup.training.state import exactness_domain, load_weights
 from groundup.training.trainer import Outcome, Trainer, choose_device
 from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model
+from groundup.verbs.report import Weights, write_report
 from groundup.verbs.run_folder import open_run
 
 MANIFEST_FORMAT = 1
@@ -49,7 +50,10 @@ class TrainReport:
             return f"stopped after step {self.step} of {self.total_steps}; run the same command to continue"
         lines = [f"trained {self.step} steps in {format_seconds(self.seconds)}"]
         lines += format_metrics(self.metrics.values())
-        return "\n".join([*lines, f"model of step {self.step_of_model}: {self.model}"])
+        lines.append(f"model of step {self.step_of_model}: {self.model}")
+        if (self.folder / "report.html").exists():
+            lines.append(f"report: {self.folder / 'report.html'}")
+        return "\n".join(lines)
 
 
 def train(
@@ -106,6 +110,7 @@ def train(
         step = progress.best_step or progress.step
         metrics = read_metrics(folder / "metrics.jsonl", step)
         export(recipe, parts, model, trainer.store, step, outcome, metrics)
+        make_report(recipe, parts, model, step)
         return TrainReport(
             folder,
             progress.step,
@@ -117,6 +122,16 @@ def train(
             metrics,
             progress.seconds,
         )
+
+
+def make_report(recipe: Recipe, parts: Parts, model: Transformer, step: int) -> None:
+    """Write report.json and report.html. The model is safe already: whatever goes wrong here is said, and no error."""
+    try:
+        domain = exactness_domain(choose_device(recipe.train), recipe.train.precision)
+        write_report(recipe, recipe.folder, parts, Weights(model, step, domain))
+    except Exception as error:
+        again = f"groundup report {recipe.folder}"
+        print(f"no report was made ({error}); try `{again}`", file=sys.stderr)
 
 
 def export(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from groundup.figures import format_bytes, format_count, format_share
-from groundup.report.charts import draw_bar, draw_shares
-from groundup.report.content import Advice, DataSplit, Design, Report
-from groundup.report.diagram import draw_block
-from groundup.report.language import say, say_name
-from groundup.report.markup import Child, Html, commas, data, join, tag
-from groundup.report.parts import Cell, code, fold, note, number, prose, section, table
-from groundup.report.sections_classes import name_range
+from groundup.reporting.charts import draw_bar, draw_shares
+from groundup.reporting.content import Advice, DataSplit, Design, Report
+from groundup.reporting.diagram import draw_block
+from groundup.reporting.language import say, say_name
+from groundup.reporting.markup import Child, Html, commas, data, join, tag
+from groundup.reporting.parts import Cell, code, fold, note, number, prose, section, table
+from groundup.reporting.sections_classes import name_range
 
 
 def draw_advice(report: Report) -> Html | None:
@@ -75,7 +75,9 @@ def _draw_slots(config: dict[str, Any]) -> Html:
         "design.dropout": say(
             "design.dropout_of", **{name: data(f"{value:g}") for name, value in config["dropout"].items()}
         ),
-        "design.head": commas([_name_head(head) for head in config["heads"]]) if config["heads"] else say("design.no_head"),
+        "design.head": commas([_name_head(head) for head in config["heads"]])
+        if config["heads"]
+        else say("design.no_head"),
     }
     rows = [[say(key), Cell(value)] for key, value in slots.items()]
     return table(say("design.slots"), [say("design.part"), ""], rows)
@@ -203,7 +205,8 @@ def _draw_lengths(split: DataSplit) -> Html:
         for low, high, count in lengths["bins"]
     ]
     shares = commas(
-        say("data.up_to", share=data(share), length=data(f"{length:,}")) for share, length in lengths["quantiles"].items()
+        say("data.up_to", share=data(share), length=data(f"{length:,}"))
+        for share, length in lengths["quantiles"].items()
     )
     longest, limit = data(f"{lengths['longest']:,}"), data(f"{lengths['limit']:,}")
     shown = table(say("data.lengths"), [say("data.length"), say("data.count"), ""], rows, "numbers histogram")
@@ -221,7 +224,11 @@ def _draw_files(splits: list[DataSplit], most: int = 20) -> Html:
         for file in split["files"][:most]
     ]
     rows += [
-        [join(say(f"data.{split['name']}"), ": ", say("data.digest")), Cell(""), Cell(data(split["digest"], "code", class_="hash"))]
+        [
+            join(say(f"data.{split['name']}"), ": ", say("data.digest")),
+            Cell(""),
+            Cell(data(split["digest"], "code", class_="hash")),
+        ]
         for split in splits
     ]
     return table(say("data.files"), [say("data.file"), say("data.bytes"), data("sha256")], rows)

@@ -7,13 +7,13 @@ import hashlib
 from importlib.resources import files
 from typing import Final
 
-from groundup.report.content import Report
-from groundup.report.language import say
-from groundup.report.markup import Html, data, join, tag
-from groundup.report.sections_classes import draw_classes, draw_examples
-from groundup.report.sections_design import draw_advice, draw_data, draw_design, draw_machine, draw_recipe
-from groundup.report.sections_masked import draw_masked
-from groundup.report.sections_results import draw_batch, draw_curves, draw_header, draw_results
+from groundup.reporting.content import Report
+from groundup.reporting.language import say
+from groundup.reporting.markup import Html, data, join, tag
+from groundup.reporting.sections_classes import draw_classes, draw_examples
+from groundup.reporting.sections_design import draw_advice, draw_data, draw_design, draw_machine, draw_recipe
+from groundup.reporting.sections_masked import draw_masked
+from groundup.reporting.sections_results import draw_batch, draw_curves, draw_header, draw_results
 
 _PARTS: Final = (
     ("results", draw_results),
@@ -84,4 +84,4 @@ def _draw_choices() -> Html:
 
 
 def _asset(name: str) -> Html:
-    return Html(files("groundup.report").joinpath("assets", name).read_text(encoding="utf-8"))
+    return Html(files("groundup.reporting").joinpath("assets", name).read_text(encoding="utf-8"))

@@ -33,8 +33,8 @@ def join(*children: Child) -> Html:
     return Html("".join(parts))
 
 
-def tag(name: str, *children: Child, **attributes: str | int | float | bool | None) -> Html:
-    """An element. `class_` is written `class` and `data_x` is written `data-x`; None and False leave an attribute out."""
+def tag(name: str, /, *children: Child, **attributes: str | int | float | bool | None) -> Html:
+    """An element. `class_` becomes `class` and `data_x` becomes `data-x`; None and False leave an attribute out."""
     shown = "".join(
         f" {key}" if value is True else f' {key}="{html.escape(str(value))}"'
         for key, value in ((_name(key), value) for key, value in attributes.items())
@@ -43,7 +43,7 @@ def tag(name: str, *children: Child, **attributes: str | int | float | bool | No
     return Html(f"<{name}{shown}>" if name in VOID else f"<{name}{shown}>{join(*children)}</{name}>")
 
 
-def data(text: str, name: str = "span", **attributes: str | int | float | bool | None) -> Html:
+def data(text: str, name: str = "span", /, **attributes: str | int | float | bool | None) -> Html:
     """What comes from the run and is the same in every language: a text of the data, a name, a figure."""
     return tag(name, text, translate="no", **attributes)
 

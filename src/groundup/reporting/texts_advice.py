@@ -34,8 +34,8 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     ),
     "advice.guessing.title": ("Do not trust this classifier yet", "暂时不要信任这个分类器"),
     "advice.guessing.reason": (
-        "Its accuracy, {low} to {high} with 95% confidence, may be no better than always answering “{label}” ({baseline}). "
-        "It needs more labelled rows, or weights that know the language already.",
+        "Its accuracy, {low} to {high} with 95% confidence, may be no better than always answering “{label}” "
+        "({baseline}). It needs more labelled rows, or weights that know the language already.",
         "其准确率的 95% 区间为 {low} 至 {high}，可能并不优于总是回答“{label}”（{baseline}）。"
         "它需要更多带标签的数据，或已经懂得语言的权重。",
     ),
@@ -43,7 +43,8 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     "advice.pretrained.reason": (
         "{sequences} rows are little to learn a language from. PATH stands for a model folder, a run of yours with the "
         "objective masked, or a name on the hub.",
-        "仅凭 {sequences} 条数据很难学会一门语言。PATH 可以是模型文件夹、你自己用 masked 目标训练的文件夹，或 hub 上的名称。",
+        "仅凭 {sequences} 条数据很难学会一门语言。PATH 可以是模型文件夹、"
+        "你自己用 masked 目标训练的文件夹，或 hub 上的名称。",
     ),
     "advice.dropout.title": ("More dropout", "加大 dropout"),
     "advice.dropout.reason": (
@@ -54,7 +55,8 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     "advice.shorter.reason": (
         "Validation loss was lowest at step {best} of {total} ({lowest}) and ended at {last}. A run of about that "
         "length lets the learning rate fall to its end there.",
-        "验证损失在第 {best} 步（共 {total} 步）最低，为 {lowest}，结束时为 {last}。把训练缩短到大致这一长度，学习率会正好在那里降到底。",
+        "验证损失在第 {best} 步（共 {total} 步）最低，为 {lowest}，结束时为 {last}。"
+        "把训练缩短到大致这一长度，学习率会正好在那里降到底。",
     ),
     "advice.longer.title": ("Train for longer", "延长训练"),
     "advice.longer.reason": (
@@ -80,7 +82,8 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     "advice.rare_class.reason": (
         "“{label}” has {count} training rows, “{most}” has {most_count}; its recall is {recall}. Look at macro F1, "
         "which counts every class alike.",
-        "“{label}”只有 {count} 条训练数据，而“{most}”有 {most_count} 条；其召回率为 {recall}。请看对各类别一视同仁的宏平均 F1。",
+        "“{label}”只有 {count} 条训练数据，而“{most}”有 {most_count} 条；其召回率为 {recall}。"
+        "请看对各类别一视同仁的宏平均 F1。",
     ),
     "advice.language.title": ("More rows in the weaker language", "补充较弱语言的数据"),
     "advice.language.reason": (
@@ -104,8 +107,8 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     ),
     "advice.seed.title": ("Another seed", "换一个随机种子"),
     "advice.seed.reason": (
-        "The intervals above tell how much the choice of validation rows matters. How much luck there is in weights and "
-        "order, only a second seed tells.",
+        "The intervals above tell how much the choice of validation rows matters. How much luck there is in weights "
+        "and order, only a second seed tells.",
         "上面的区间只反映验证数据抽样的影响。权重初始化与数据顺序中有多少运气，只有换一个种子才知道。",
     ),
 }

@@ -107,7 +107,10 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
         "Precision, recall and F1 of each class, with 95% intervals",
         "各类别的精确率、召回率与 F1（95% 置信区间）",
     ),
-    "classes.confusion": ("Confusion matrix: true class by row, answer by column", "混淆矩阵：行为真实类别，列为模型回答"),
+    "classes.confusion": (
+        "Confusion matrix: true class by row, answer by column",
+        "混淆矩阵：行为真实类别，列为模型回答",
+    ),
     "classes.true": ("true", "真实"),
     "classes.answer": ("answer", "回答"),
     "classes.pairs": ("The most frequent confusions", "最常见的混淆"),
@@ -154,7 +157,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     # Masks.
     "masked.title": ("What the model reads into the masks", "模型如何填补掩码"),
     "masked.measured.validation": (
-        "Measured on {targets} hidden tokens of {sequences} of {of} validation sequences, the same in every validation.",
+        "Measured on {targets} hidden tokens of {sequences} of {of} validation sequences, the same each time.",
         "在 {of} 条验证序列中的 {sequences} 条、共 {targets} 个被遮词元上测得；每次验证都相同。",
     ),
     "masked.measured.train": (

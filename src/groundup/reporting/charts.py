@@ -1,4 +1,4 @@
-"""Charts as inline SVG and HTML. The drawing stretches with the page; its labels are text of the page, so they never do."""
+"""Charts as inline SVG and HTML. A drawing stretches with the page; its labels are text of the page and do not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from groundup.report.markup import Html, data, join, tag
+from groundup.reporting.markup import Html, data, join, tag
 
 _SIDE: Final = 1000
 """Of the square that a drawing is stretched from."""
@@ -82,7 +82,9 @@ def draw_lines(
     format_x, format_y = format_x or short_number, format_y or short_number
     shown = [each for each in series if any(value is not None for value in each.y)]
     xs = [value for each in shown for value in each.x]
-    ys = [value for each in shown for part in (each.y, each.low, each.high) for value in part or () if value is not None]
+    ys = [
+        value for each in shown for part in (each.y, each.low, each.high) for value in part or () if value is not None
+    ]
     across = choose_range(*(x_range or (min(xs), max(xs))), is_tight=True)
     up = choose_range(*(y_range or (min(ys), max(ys))), is_tight=y_range is not None)
     grid = join(*(_line(0, up.place(tick), 1, up.place(tick), "grid") for tick in up.ticks))
@@ -98,12 +100,16 @@ def draw_lines(
         aria_labelledby=f"{name}-title {name}-legend",
     )
     labels = [tag("span", format_y(tick), class_="y", style=f"bottom:{_percent(up.place(tick))}") for tick in up.ticks]
-    labels += [tag("span", format_x(tick), class_="x", style=f"left:{_percent(across.place(tick))}") for tick in across.ticks]
+    labels += [
+        tag("span", format_x(tick), class_="x", style=f"left:{_percent(across.place(tick))}") for tick in across.ticks
+    ]
     if mark is not None:
         side = "mark-name" if across.place(mark.x) < 0.7 else "mark-name is-left"
         labels.append(tag("span", mark.name, class_=side, style=f"left:{_percent(across.place(mark.x))}"))
     plot = tag(
-        "div", tag("div", picture, tag("div", *labels, aria_hidden="true", translate="no"), class_="area"), class_="plot"
+        "div",
+        tag("div", picture, tag("div", *labels, aria_hidden="true", translate="no"), class_="area"),
+        class_="plot",
     )
     return tag(
         "figure",
@@ -118,7 +124,7 @@ def draw_lines(
 
 
 def draw_interval(value: float, low: float | None, high: float | None, mark: float | None = None) -> Html:
-    """A share between 0 and 1 as a dot, its interval as a bar, and a tick to compare with. Its figures stand beside it."""
+    """A share between 0 and 1 as a dot, its interval as a bar, a tick to compare with. The figures stand beside it."""
     parts = []
     if low is not None and high is not None:
         parts.append(tag("i", class_="span", style=f"left:{_percent(low)};right:{_percent(1 - high)}"))

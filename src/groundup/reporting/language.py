@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundup.report.markup import Child, Html, data, join, tag
-from groundup.report.texts import TEXTS
+from groundup.reporting.markup import Child, Html, data, join, tag
+from groundup.reporting.texts import TEXTS
 
 LANGUAGES: Final = (("en", "en"), ("zh", "zh-CN"))
 """In the order of the texts: the class that the switch shows or hides, and the name that browsers know."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundup.report.texts_advice import ADVICE
-from groundup.report.texts_design import DESIGN
-from groundup.report.texts_results import RESULTS
+from groundup.reporting.texts_advice import ADVICE
+from groundup.reporting.texts_design import DESIGN
+from groundup.reporting.texts_results import RESULTS
 
 TEXTS: Final[dict[str, tuple[str, str]]] = RESULTS | DESIGN | ADVICE

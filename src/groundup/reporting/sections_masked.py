@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from groundup.figures import format_share
-from groundup.report.content import MaskedSequence, Report, Token
-from groundup.report.language import say
-from groundup.report.markup import Html, data, join, tag
-from groundup.report.parts import Cell, fold, note, prose, section, table
-from groundup.report.sections_classes import draw_buckets
+from groundup.reporting.content import MaskedSequence, Report, Token
+from groundup.reporting.language import say
+from groundup.reporting.markup import Html, data, join, tag
+from groundup.reporting.parts import Cell, fold, note, prose, section, table
+from groundup.reporting.sections_classes import draw_buckets
 
 
 def draw_masked(report: Report) -> Html | None:
@@ -57,7 +57,11 @@ def _draw_token(token: Token) -> Html:
         "span",
         tag("span", token["seen"], class_="seen"),
         tag("b", token["text"]),
-        tag("span", f"{sign} {'' if token['is_right'] else best['token']} {format_share(best['probability'])}", class_="answer"),
+        tag(
+            "span",
+            f"{sign} {'' if token['is_right'] else best['token']} {format_share(best['probability'])}",
+            class_="answer",
+        ),
         class_=f"chip {token['fate']} {result}",
     )
     return join(before, chip)

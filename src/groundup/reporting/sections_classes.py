@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from groundup.figures import format_share
-from groundup.report.charts import Series, draw_interval, draw_lines
-from groundup.report.content import Bucket, Classes, Example, Report
-from groundup.report.language import say, say_name
-from groundup.report.markup import Html, data, join, tag
-from groundup.report.parts import Cell, note, number, prose, section, show_figure, show_interval, table
+from groundup.reporting.charts import Series, draw_interval, draw_lines
+from groundup.reporting.content import Bucket, Classes, Example, Report
+from groundup.reporting.language import say, say_name
+from groundup.reporting.markup import Html, data, join, tag
+from groundup.reporting.parts import Cell, note, number, prose, section, show_figure, show_interval, table
 
 MOST_COLUMNS = 16
 """Classes of a confusion matrix that is shown whole."""
@@ -38,7 +38,11 @@ def draw_classes(report: Report) -> Html | None:
 
 
 def _draw_figures(classes: Classes) -> Html:
-    head = [say("classes.label"), say("classes.count"), *(say(f"metric.{name}") for name in ("precision", "recall", "f1"))]
+    head = [
+        say("classes.label"),
+        say("classes.count"),
+        *(say(f"metric.{name}") for name in ("precision", "recall", "f1")),
+    ]
     rows = [
         [
             prose(each["label"]),
@@ -80,7 +84,8 @@ def _draw_pairs(classes: Classes) -> Html:
     )
     labels = classes["labels"]
     rows = [
-        [prose(labels[true]), Cell(prose(labels[answer])), number(f"{-count:,}")] for count, true, answer in pairs[:_PAIRS]
+        [prose(labels[true]), Cell(prose(labels[answer])), number(f"{-count:,}")]
+        for count, true, answer in pairs[:_PAIRS]
     ]
     head = [say("classes.true"), say("classes.answer"), say("classes.times")]
     return table(say("classes.pairs"), head, rows, "numbers")
@@ -96,7 +101,11 @@ def draw_buckets(buckets: list[Bucket], caption: Html, counted: Html) -> Html:
         if bucket["low"] is not None and bucket["high"] is not None:
             interval = show_interval(bucket["low"], bucket["high"])
         bar = tag("td", draw_interval(bucket["accuracy"], bucket["low"], bucket["high"]), class_="bar")
-        cells = [name, number(f"{bucket['count']:,}"), Cell(join(data(f"{bucket['accuracy']:.3f}"), " ", interval), "number")]
+        cells = [
+            name,
+            number(f"{bucket['count']:,}"),
+            Cell(join(data(f"{bucket['accuracy']:.3f}"), " ", interval), "number"),
+        ]
         if has_loss:
             cells.append(number("" if bucket["loss"] is None else f"{bucket['loss']:.3f}"))
         rows.append([*cells, bar])
@@ -125,7 +134,9 @@ def _draw_calibration(classes: Classes) -> Html | None:
     confidence = [each["confidence"] or 0.0 for each in bins]
     lines = [
         Series(say("classes.ideal"), "ideal", [0.0, 1.0], [0.0, 1.0]),
-        Series(say("classes.share_right"), "validation", confidence, [each["accuracy"] for each in bins], has_dots=True),
+        Series(
+            say("classes.share_right"), "validation", confidence, [each["accuracy"] for each in bins], has_dots=True
+        ),
     ]
     return draw_lines(
         "chart-calibration",
@@ -181,5 +192,3 @@ def _draw_example(example: Example, which: str) -> Html:
         class_="head",
     )
     return tag("li", head, *texts, tag("ul", *shares, class_="shares-of"), class_=f"example {which}")
-
-

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from groundup.report.language import draw_text, say, say_name
-from groundup.report.markup import Html, commas, tag
-from groundup.report.texts import TEXTS
+from groundup.reporting.language import draw_text, say, say_name
+from groundup.reporting.markup import Html, commas, tag
+from groundup.reporting.texts import TEXTS
 
 _STREAM: Final = 92.0
 """Where the residual stream runs."""
@@ -96,9 +96,7 @@ class _Drawing:
     def norm(self, x: float = _STREAM) -> None:
         """A norm on the stream, or on a branch."""
         self.y -= 20
-        self._shapes.append(
-            tag("rect", x=x - _BOX / 2, y=self.y, width=_BOX, height=20, rx=10, class_="box norm")
-        )
+        self._shapes.append(tag("rect", x=x - _BOX / 2, y=self.y, width=_BOX, height=20, rx=10, class_="box norm"))
         self._text("diagram.norm", x, self.y + 14, style="small")
         if x == _STREAM:
             self.up(_GAP)
@@ -132,9 +130,7 @@ class _Drawing:
 
     def frame(self, bottom: float, layers: int) -> None:
         """A frame around everything above `bottom`: what stands in the model so many times."""
-        rectangle = tag(
-            "rect", x=6, y=self.y + 4, width=_WIDTH - 12, height=bottom - self.y - 8, rx=12, class_="frame"
-        )
+        rectangle = tag("rect", x=6, y=self.y + 4, width=_WIDTH - 12, height=bottom - self.y - 8, rx=12, class_="frame")
         self._shapes.insert(0, rectangle)
         self._text(
             "diagram.times", _WIDTH - 18, self.y + 24, values={"layers": str(layers)}, style="times", text_anchor="end"
@@ -161,9 +157,7 @@ class _Drawing:
         self.y -= 10
 
     def _rectangle(self, x: float, y: float, style: str) -> None:
-        self._shapes.append(
-            tag("rect", x=x - _BOX / 2, y=y, width=_BOX, height=_HEIGHT, rx=6, class_=f"box {style}")
-        )
+        self._shapes.append(tag("rect", x=x - _BOX / 2, y=y, width=_BOX, height=_HEIGHT, rx=6, class_=f"box {style}"))
 
     def _line(self, x1: float, y1: float, x2: float, y2: float) -> None:
         self._path(f"M{x1:g},{y1:g} L{x2:g},{y2:g}")

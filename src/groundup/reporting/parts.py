@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from groundup.report.content import Figure
-from groundup.report.language import say, say_name
-from groundup.report.markup import Child, Html, data, join, tag
+from groundup.reporting.content import Figure
+from groundup.reporting.language import say, say_name
+from groundup.reporting.markup import Child, Html, data, join, tag
 
 _HAN: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003fffd]")
 
@@ -70,7 +70,7 @@ def code(text: str, language: str = "") -> Html:
     return tag("div", content, button, class_="code")
 
 
-def prose(text: str, name: str = "span", **attributes: str) -> Html:
+def prose(text: str, name: str = "span", /, **attributes: str) -> Html:
     """A text of the data, with the language that its characters are of, so that browsers choose fitting glyphs."""
     return data(text, name, lang="zh-CN" if _HAN.search(text) else None, **attributes)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from groundup.figures import format_share
-from groundup.report.content import Advice, DataSplit, Figure, Report
+from groundup.reporting.content import Advice, DataSplit, Figure, Report
 
 MOST: Final = 6
 """Pieces of advice; the first rules are the most telling."""
@@ -120,7 +120,9 @@ def _of_start(report: Report, train: DataSplit) -> Iterator[Found]:
         yield "pretrained", {"sequences": f"{train['sequences']:,}"}, changes, "pretrained"
 
 
-def _longer_texts(recipe: Mapping[str, Any], config: Mapping[str, Any], train: DataSplit, lost: float) -> Iterator[Found]:
+def _longer_texts(
+    recipe: Mapping[str, Any], config: Mapping[str, Any], train: DataSplit, lost: float
+) -> Iterator[Found]:
     limit, is_fresh = recipe["objective"]["max_length"], recipe["model"]["kind"] == "transformer"
     wanted = 2 * limit if is_fresh else min(2 * limit, config.get("max_length", limit))
     if wanted <= limit:
@@ -148,7 +150,12 @@ def _of_classes(report: Report) -> Iterator[Found]:
         weak, strong = (choose(by_language, key=lambda bucket: bucket["accuracy"]) for choose in (min, max))
         if weak["high"] < strong["low"]:
             values = {"weak_name": weak["name"], "weak": format_share(weak["accuracy"])}
-            yield "language", values | {"strong_name": strong["name"], "strong": format_share(strong["accuracy"])}, [], None
+            yield (
+                "language",
+                values | {"strong_name": strong["name"], "strong": format_share(strong["accuracy"])},
+                [],
+                None,
+            )
     accuracy = _metric(report, "accuracy")
     if accuracy is not None and accuracy["low"] is not None and accuracy["high"] - accuracy["low"] > _WIDE:
         width = accuracy["high"] - accuracy["low"]

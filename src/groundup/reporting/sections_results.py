@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from groundup.figures import format_count, format_seconds, format_share
-from groundup.report.charts import Mark, Series, draw_interval, draw_lines, short_number
-from groundup.report.content import Baseline, Curves, Figure, Report
-from groundup.report.language import say, say_name
-from groundup.report.markup import Html, data, join, tag
-from groundup.report.parts import fold, name_metric, note, number, prose, section, show_interval, table
+from groundup.reporting.charts import Mark, Series, draw_interval, draw_lines, short_number
+from groundup.reporting.content import Baseline, Curves, Figure, Report
+from groundup.reporting.language import say, say_name
+from groundup.reporting.markup import Html, data, join, tag
+from groundup.reporting.parts import fold, name_metric, note, number, prose, section, show_interval, table
 
 _SHARES = ("accuracy", "precision", "recall", "f1", "macro_f1")
 """Metrics between 0 and 1."""
@@ -82,7 +82,9 @@ def _draw_card(figure: Figure, baseline: Baseline | None) -> Html:
         None if low is None or high is None else tag("p", show_interval(low, high)),
         draw_interval(figure["value"], low, high, mark) if is_share else None,
         tag("p", say("results.over", count=data(f"{figure['count']:,}"))),
-        None if compared is None else tag("p", tag("i", class_="tick-key") if is_share else None, compared, class_="baseline"),
+        None
+        if compared is None
+        else tag("p", tag("i", class_="tick-key") if is_share else None, compared, class_="baseline"),
         class_="card",
     )
 
@@ -183,7 +185,9 @@ def draw_batch(report: Report) -> Html | None:
     batch = report["batch"]
     if batch is None:
         return None
-    figures: dict[str, Any] = {name: data(f"{batch[name]:,}") for name in ("step", "epoch", "sequences", "tokens", "micro_batches")}
+    figures: dict[str, Any] = {
+        name: data(f"{batch[name]:,}") for name in ("step", "epoch", "sequences", "tokens", "micro_batches")
+    }
     lines = [prose(line, "li") for line in batch["lines"]]
     return section("batch", "batch.title", note(say("batch.what", **figures)), tag("ul", *lines, class_="lines"))
 
@@ -196,5 +200,3 @@ def _done(step: int, total: int | None) -> Html:
 
 def _numbers(values: list[float | None]) -> list[float]:
     return [value for value in values if value is not None]
-
-

@@ -1,0 +1,146 @@
+"""What a report says of a classifier: its classes, its confusions, its calibration, rows right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+
+from groundup.language.scripts import guess_language
+from groundup.metrics.calibration import calibration_bins, calibration_error
+from groundup.metrics.interval import bootstrap_counts
+from groundup.model.transformer import Transformer
+from groundup.readers.table import Example as Row
+from groundup.readers.table import TableConfig, read_table
+from groundup.recipe import Recipe
+from groundup.reporting.content import Bucket, Classes, ClassFigures, Example
+from groundup.tasks.classification import ClassificationTask, Prediction
+from groundup.text.sample import UNLABELLED
+from groundup.training.evaluate import measure_all
+from groundup.verbs.layout import nice_bins
+from groundup.verbs.report_run import clip_text
+from groundup.verbs.report_sample import Chosen
+
+_SHOWN: Final = {"wrong": 12, "right": 6}
+"""Rows of each kind."""
+_SHOWN_LABELS: Final = 5
+_SHOWN_CHARS: Final = 600
+_MOST_BINS: Final = 5
+
+
+def measure_classes(
+    recipe: Recipe, task: ClassificationTask, model: Transformer, chosen: Chosen, device: torch.device
+) -> Classes | None:
+    """Everything that the page shows of a classifier; None where no chosen row has a label."""
+    measured = measure_all(
+        model,
+        task,
+        chosen,
+        device=device,
+        precision=recipe.train.precision,
+        max_tokens=recipe.train.micro_batch_tokens,
+    )
+    order = np.argsort(measured["sample"], kind="stable")
+    labels = measured["label"][order]
+    is_labelled = labels != UNLABELLED
+    if not is_labelled.any() or not isinstance(recipe.data, TableConfig):
+        return None
+    answers = measured["log_probabilities"][order].argmax(axis=1)
+    is_right = answers == labels
+    predictions = task.decode(measured)
+    rows = read_table(recipe.data.validation or "", recipe.data, "data.validation")
+    texts = [rows[int(number)] for number in chosen.numbers]
+    sure = np.array([each.probabilities[each.label] for each in predictions])
+    bins = calibration_bins(sure[is_labelled], is_right[is_labelled])
+    places = np.flatnonzero(is_labelled)
+    return {
+        "rows": int(is_labelled.sum()),
+        "of": int((chosen.all_labels != UNLABELLED).sum()),
+        "wrong_rows": int((~is_right & is_labelled).sum()),
+        "labels": list(task.labels),
+        "confusion": task.confusion(measured).tolist(),
+        "classes": _read_classes(task, measured),
+        "buckets": [
+            *_by_language([texts[place] for place in places], is_right[places]),
+            *_by_length(chosen.lengths[places], is_right[places]),
+        ],
+        "calibration": {"error": calibration_error(bins), "bins": [each._asdict() for each in bins]},  # type: ignore[typeddict-item]
+        "wrong": _choose(task, texts, labels, predictions, places[~is_right[places]], "wrong"),
+        "right": _choose(task, texts, labels, predictions, places[is_right[places]], "right"),
+    }
+
+
+def _read_classes(task: ClassificationTask, measured: Mapping[str, np.ndarray]) -> list[ClassFigures]:
+    figures, counts = task.score_classes(measured), task.confusion(measured).sum(axis=1)
+    return [
+        {
+            "label": label,
+            "count": int(count),
+            "precision": figures[f"precision[{label}]"].to_json(),
+            "recall": figures[f"recall[{label}]"].to_json(),
+            "f1": figures[f"f1[{label}]"].to_json(),
+        }  # type: ignore[typeddict-item]
+        for label, count in zip(task.labels, counts, strict=True)
+    ]
+
+
+def _by_language(rows: Sequence[Row], is_right: np.ndarray) -> list[Bucket]:
+    """Nothing where all rows are in one language: that is the headline figure."""
+    languages = np.array([guess_language(f"{row.text} {row.pair or ''}") for row in rows])
+    found = [name for name in ("en", "zh", "mixed", "other") if (languages == name).any()]
+    return [make_bucket("language", name, is_right[languages == name]) for name in found if len(found) > 1]
+
+
+def _by_length(lengths: np.ndarray, is_right: np.ndarray) -> list[Bucket]:
+    buckets = []
+    for low, high, count in nice_bins(lengths, _MOST_BINS):
+        if count:
+            inside = (lengths >= low) & (lengths <= (high if high is not None else lengths.max()))
+            buckets.append(make_bucket("length", f"{low}-{'' if high is None else high}", is_right[inside]))
+    return buckets
+
+
+def make_bucket(by: str, name: str, is_right: np.ndarray, losses: np.ndarray | None = None) -> Bucket:
+    """The accuracy of a part of the rows or tokens, with its interval over them."""
+    counts = np.array([int(is_right.sum()), int((~is_right).sum())])
+    found = bootstrap_counts(counts, lambda drawn: drawn[..., 0] / drawn.sum(axis=-1))
+    loss = None if losses is None else float(losses.mean(dtype=np.float64))
+    return {
+        "by": by,  # type: ignore[typeddict-item]
+        "name": name,
+        "count": len(is_right),
+        "accuracy": found.value,
+        "low": found.low,
+        "high": found.high,
+        "loss": loss,
+    }
+
+
+def _choose(
+    task: ClassificationTask,
+    rows: Sequence[Row],
+    labels: np.ndarray,
+    predictions: Sequence[Prediction],
+    places: np.ndarray,
+    which: str,
+) -> list[Example]:
+    """The rows whose true label has the lowest probability: the worst mistakes, or the closest calls."""
+    shares = np.array([predictions[place].probabilities[task.labels[labels[place]]] for place in places])
+    worst = places[np.argsort(shares, kind="stable")][: _SHOWN[which]]
+    return [_describe(task.labels[labels[place]], rows[place], predictions[place]) for place in worst]
+
+
+def _describe(label: str, row: Row, prediction: Prediction) -> Example:
+    shares = prediction.probabilities
+    likely = sorted(shares, key=lambda name: -shares[name])[:_SHOWN_LABELS]
+    shown = dict.fromkeys([*likely, label])
+    return {
+        "line": row.line,
+        "text": clip_text(row.text, _SHOWN_CHARS),
+        "pair": None if row.pair is None else clip_text(row.pair, _SHOWN_CHARS),
+        "label": label,
+        "prediction": prediction.label,
+        "probabilities": {name: shares[name] for name in shown},
+    }

@@ -1,0 +1,90 @@
+"""What a report says of the data: files and their hashes, counts, labels, lengths, what was lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from groundup.config import expand_path
+from groundup.readers.lines import hash_file
+from groundup.readers.table import TableConfig
+from groundup.recipe import Recipe
+from groundup.reporting.content import DataSplit, File, Lengths, Split
+from groundup.text.corpus import Corpus
+from groundup.text.sample import FlatSamples, Samples
+from groundup.verbs.assemble import Parts
+from groundup.verbs.check_data import Lengths as LengthFigures
+
+
+def describe_data(recipe: Recipe, parts: Parts) -> list[DataSplit]:
+    """The training data, then the validation data where there is some."""
+    splits: list[tuple[Split, Samples | None]] = [("train", parts.train), ("validation", parts.validation)]
+    return [_describe(recipe, parts, name, samples) for name, samples in splits if samples is not None]
+
+
+def _describe(recipe: Recipe, parts: Parts, name: Split, samples: Samples) -> DataSplit:
+    limit = recipe.objective.max_length
+    shared: DataSplit = {
+        "name": name,
+        "files": [],
+        "digest": samples.digest,
+        "sequences": len(samples),
+        "tokens": int(samples.lengths.sum(dtype=np.int64)),
+        "documents": None,
+        "characters": None,
+        "labels": None,
+        "unlabelled": 0,
+        "empty": 0,
+        "num_cut": 0,
+        "tokens_lost": 0,
+        "unknown_tokens": 0,
+        "lengths": _measure_lengths(samples.lengths, limit),
+    }
+    if isinstance(samples, Corpus):
+        return _of_corpus(shared, samples)
+    assert isinstance(samples, FlatSamples) and isinstance(recipe.data, TableConfig)
+    return _of_table(shared, samples, recipe.data, parts)
+
+
+def _of_corpus(shared: DataSplit, corpus: Corpus) -> DataSplit:
+    counts = corpus.manifest.counts
+    files: list[File] = [
+        {"name": str(source["name"]), "bytes": int(str(source["bytes"])), "sha256": str(source["sha256"])}
+        for source in corpus.manifest.origin.sources
+    ]
+    return shared | {
+        "files": files,
+        "documents": int(counts["documents"]),
+        "characters": int(counts["characters"]),
+        "tokens_lost": int(counts["tokens"]) - corpus.num_text_tokens,
+        "unknown_tokens": int(counts["unknown_tokens"]),
+    }  # type: ignore[return-value]
+
+
+def _of_table(shared: DataSplit, samples: FlatSamples, data: TableConfig, parts: Parts) -> DataSplit:
+    path = expand_path(getattr(data, shared["name"]), f"data.{shared['name']}")
+    report, unknown = samples.report, parts.tokenizer.unknown_id
+    return shared | {
+        "files": [_fingerprint(path)],
+        "labels": dict(report.label_counts) or None,
+        "unlabelled": report.num_rows - sum(report.label_counts.values()) if parts.labels else 0,
+        "empty": report.num_empty,
+        "num_cut": report.num_truncated,
+        "tokens_lost": report.tokens_lost,
+        "unknown_tokens": 0 if unknown is None else int((samples.input_ids == unknown).sum()),
+    }  # type: ignore[return-value]
+
+
+def _fingerprint(path: Path) -> File:
+    return {"name": str(path), "bytes": path.stat().st_size, "sha256": hash_file(path)}
+
+
+def _measure_lengths(lengths: np.ndarray, limit: int) -> Lengths:
+    found = LengthFigures.of(lengths, limit, num_cut=0, tokens=0, tokens_lost=0)
+    return {
+        "limit": limit,
+        "bins": list(found.bins),
+        "quantiles": found.quantiles,
+        "longest": found.longest,
+    }

@@ -1,0 +1,189 @@
+"""What a report says of the run itself: how far it came, its curves, its design and the batches it trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from groundup.model.config import ModelConfig
+from groundup.recipe import Recipe
+from groundup.reporting.content import Baseline, Curves, Design, Figure, Run, ShownBatch, State
+from groundup.training.trainer import count_steps
+from groundup.verbs.assemble import Parts
+from groundup.verbs.design_tree import read_tree
+from groundup.verbs.inspect import estimate_training
+from groundup.verbs.show import make_planner, show_step
+from groundup.yaml_reader import parse_value
+
+MOST_POINTS: Final = 500
+"""Of a training curve; a longer one is thinned out."""
+_CURVES: Final = ("loss", "learning_rate", "grad_norm")
+_SHOWN_SEQUENCES: Final = 4
+_SHOWN_CHARS: Final = 1500
+
+
+def describe_run(
+    recipe: Recipe, folder: Path, lines: Sequence[Mapping[str, Any]], parts: Parts | None, model_step: int | None
+) -> Run:
+    """How far the run came, by its log."""
+    trained = [line for line in lines if line["kind"] == "train"]
+    last = trained[-1] if trained else {}
+    step = max((line["step"] for line in lines), default=0)
+    planner = None if parts is None else make_planner(recipe, parts.train.lengths)
+    total = recipe.train.steps if planner is None else count_steps(recipe.train, planner)
+    evaluations = [line for line in lines if line["kind"] == "evaluation"]
+    return {
+        "name": folder.name,
+        "folder": str(folder),
+        "state": _find_state(folder, step, total),
+        "step": step,
+        "total_steps": total,
+        "model_step": model_step,
+        "epochs": None if planner is None else step / planner.steps_per_epoch,
+        "tokens": last.get("tokens", 0),
+        "targets": last.get("targets", 0),
+        "seconds": last.get("time", {}).get("seconds", 0.0),
+        "evaluation_seconds": sum(line["time"]["seconds"] for line in evaluations),
+        "skipped": sum(line["kind"] == "bad_step" for line in lines),
+        "objective": recipe.objective.kind,
+        "data_kind": recipe.data.kind,
+        "start": recipe.model.path if recipe.model.kind == "pretrained" else None,
+        "version": version("groundup"),
+        "made": datetime.now().astimezone().isoformat(sep=" ", timespec="minutes"),
+    }
+
+
+def _find_state(folder: Path, step: int, total: int | None) -> State:
+    if (folder / "model" / "config.json").is_file():
+        return "finished" if total is None or step >= total else "stopped_early"
+    return "unfinished" if step else "not_started"
+
+
+def read_curves(recipe: Recipe, lines: Sequence[Mapping[str, Any]], best: tuple[str, bool]) -> Curves:
+    """The lines of `metrics.jsonl` as curves."""
+    trained = [line for line in lines if line["kind"] == "train"]
+    evaluations = [line for line in lines if line["kind"] == "evaluation"]
+    at_once = max(1, math.ceil(len(trained) / MOST_POINTS))
+    curves: dict[str, list[float | None]] = {name: [] for name in ("step", *_CURVES, "tokens_per_second")}
+    for start in range(0, len(trained), at_once):
+        together = trained[start : start + at_once]
+        curves["step"].append(together[-1]["step"])
+        for name in _CURVES:
+            curves[name].append(_mean([line.get(name) for line in together]))
+        curves["tokens_per_second"].append(_mean([line["time"].get("tokens_per_second") for line in together]))
+    names = list(evaluations[-1]["metrics"]) if evaluations else []
+    complete = [line for line in evaluations if set(names) <= set(line["metrics"])]
+    return {
+        "lines_per_point": at_once,
+        "train": curves,
+        "validation_steps": [line["step"] for line in complete],
+        "validation": {name: [line["metrics"][name] for line in complete] for name in names},
+        "best_metric": best[0],
+        "best_is_larger": best[1],
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def find_best_step(curves: Curves) -> int | None:
+    """The step of the best validation so far, the earliest of equals, as the loop chooses it."""
+    figures, steps = curves["validation"].get(curves["best_metric"], []), curves["validation_steps"]
+    if not figures:
+        return None
+    values = [figure["value"] for figure in figures]
+    return steps[values.index(max(values) if curves["best_is_larger"] else min(values))]
+
+
+def find_metrics(curves: Curves, step: int | None) -> list[Figure]:
+    """The figures of the validation after a step."""
+    if step not in curves["validation_steps"]:
+        return []
+    place = curves["validation_steps"].index(step)
+    return [figures[place] for figures in curves["validation"].values()]
+
+
+def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> Baseline | None:
+    """What always answering the most frequent label reaches on validation, or what an even guess loses."""
+    if not parts.labels:
+        return None if config is None else {"metric": "loss", "value": math.log(config.vocab_size), "label": None}
+    train, validation = (getattr(samples, "report", None) for samples in (parts.train, parts.validation))
+    if train is None or validation is None or not sum(validation.label_counts.values()):
+        return None
+    label = max(train.label_counts, key=train.label_counts.__getitem__)
+    share = validation.label_counts.get(label, 0) / sum(validation.label_counts.values())
+    return {"metric": "accuracy", "value": share, "label": label}
+
+
+def describe_design(recipe: Recipe, config: ModelConfig) -> Design:
+    """The design and its costs."""
+    costs, tokens = estimate_training(config, recipe)
+    return {
+        "config": config.model_dump(mode="json"),
+        "modules": [
+            {
+                "name": line.name,
+                "shapes": {name: list(shape) for name, shape in line.shapes.items()},
+                "parameters": line.parameters,
+                "times": line.times,
+            }
+            for line in read_tree(config)
+        ],
+        "parameters": costs.parameters,
+        "num_parameters": costs.num_parameters,
+        "forward_flops_per_token": costs.forward_flops_per_token,
+        "training_flops_per_token": costs.training_flops_per_token,
+        "memory": costs.memory,
+        "micro_batch_tokens": tokens,
+        "notes": [],
+    }
+
+
+def show_batch(recipe: Recipe, parts: Parts, step: int) -> ShownBatch:
+    """The batch of a step, decoded by the objective itself."""
+    shown = show_step(recipe, parts, count=_SHOWN_SEQUENCES, step=step)
+    return {
+        "step": shown.step,
+        "epoch": shown.epoch,
+        "micro_batches": len(shown.micro_batches),
+        "sequences": sum(len(each.lengths) for each in shown.micro_batches),
+        "tokens": sum(each.tokens for each in shown.micro_batches),
+        "lines": [clip_text(each.text, _SHOWN_CHARS) for each in shown.sequences],
+    }
+
+
+def clip_text(text: str, most: int) -> str:
+    """The beginning of a long text, `…` where it was cut."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def write_yaml(values: Mapping[str, object]) -> str:
+    """Plain values as YAML that reads back as the same values."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that our reader would take for something else."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    is_plain = text and "\n" not in text and _reads_back(text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain else '"')
+
+
+def _reads_back(text: str) -> bool:
+    try:
+        return parse_value(text, "") == text
+    except ValueError:
+        return False
+
+
+_Dumper.add_representer(str, _represent_text)
