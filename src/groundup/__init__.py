@@ -9,27 +9,46 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from groundup.decoding.config import Decoding
     from groundup.recipe import Recipe
     from groundup.verbs.check import check
     from groundup.verbs.data import prepare, show, tokenizer
     from groundup.verbs.evaluate import evaluate
+    from groundup.verbs.generate import generate
     from groundup.verbs.inspect import inspect
     from groundup.verbs.predict import predict
+    from groundup.verbs.report import report
     from groundup.verbs.train import train
 
 _HOMES = {
+    "Decoding": "decoding.config",
     "Recipe": "recipe",
     "check": "verbs.check",
     "evaluate": "verbs.evaluate",
+    "generate": "verbs.generate",
     "inspect": "verbs.inspect",
     "predict": "verbs.predict",
     "prepare": "verbs.data",
+    "report": "verbs.report",
     "show": "verbs.data",
     "tokenizer": "verbs.data",
     "train": "verbs.train",
 }
 
-__all__ = ["Recipe", "check", "evaluate", "inspect", "predict", "prepare", "show", "tokenizer", "train"]
+__all__ = [
+    "Decoding",
+    "Recipe",
+    "check",
+    "evaluate",
+    "generate",
+    "inspect",
+    "predict",
+    "prepare",
+    "report",
+    "show",
+    "tokenizer",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -101,11 +101,45 @@ def predict(
     pair: Annotated[str | None, typer.Option(help="The second text, for tasks on pairs.")] = None,
     batch_rows: Annotated[int, typer.Option(min=1, help="Rows computed at once.")] = 256,
 ) -> None:
-    """Predict: one JSON object a line. A classifier gives labels, a masked model fills in `[MASK]`."""
+    """Predict: one JSON object a line: labels of a classifier, completions of a decoder, `[MASK]` filled in."""
     from groundup.verbs.predict import predict_stream
 
     for row in predict_stream(model, source, pair=pair, batch_rows=batch_rows):
         typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+@app.command(
+    short_help="Let a decoder write on from a prompt.",
+    epilog='Example: groundup generate runs/shakespeare-char "ROMEO:" --temperature 0.8 --max-tokens 300',
+)
+def generate(
+    model: ModelArgument,
+    prompt: Annotated[str, typer.Argument(help="The text to go on from.", metavar="PROMPT")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1, help="The most tokens to write.")] = 128,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most likely token; above, draws.")] = 0.0,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Draw among so many of the most likely tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw among the fewest tokens of this probability.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="A text that ends the writing; may be given again.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="Texts to write, one after the other.")] = 1,
+) -> None:
+    """Write on from a prompt, shown as it is written. Drawing is repeatable: a seed gives one text."""
+    from groundup.config import parse
+    from groundup.decoding.config import Decoding
+    from groundup.verbs.generate import stream
+    from groundup.verbs.trained import load_trained
+
+    values = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    decoding = parse(Decoding, values | {"stop": stop or []}, where="generate")
+    trained = load_trained(model)
+    for number in range(count):
+        if count > 1:
+            typer.echo(f"--- {number + 1}")
+        typer.echo("" if trained.has_completions else prompt, nl=False)
+        for piece in stream(trained, prompt, decoding.model_copy(update={"seed": seed + number})):
+            typer.echo(piece.text, nl=False)
+            sys.stdout.flush()
+        typer.echo()
 
 
 @app.command(short_help="What a recipe, a run or a model folder holds.", epilog="Example: groundup inspect runs/sst2")
@@ -114,6 +148,19 @@ def inspect(target: TargetArgument, overrides: Overrides = None, as_json: AsJson
     from groundup.verbs.inspect import inspect as run
 
     _print(run(target, overrides or ()), as_json)
+
+
+@app.command(
+    short_help="Draw a run as one page, report.html.",
+    epilog="Example: groundup report runs/sst2",
+)
+def report(
+    run: Annotated[str, typer.Argument(help="A run folder or its recipe.", metavar="RUN")], as_json: AsJson = False
+) -> None:
+    """Draw a run as one page in English and Chinese, report.html in its folder. `train` does so at its end."""
+    from groundup.verbs.report import report as make
+
+    _print(make(run), as_json)
 
 
 @data_app.command(

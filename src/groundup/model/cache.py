@@ -90,6 +90,10 @@ class Cache:
         """Count the tokens of a run that went through the model."""
         self.lengths = self.lengths + torch.tensor(packed.lengths)
 
+    def restart(self, sequences: Sequence[int]) -> None:
+        """Forget all tokens of these sequences, whose next ones stand at position 0 again."""
+        self.lengths[list(sequences)] = 0
+
     def select(self, sequences: Sequence[int]) -> None:
         """Keep these sequences, in this order; one may be kept twice (as a beam is)."""
         chosen = torch.tensor(list(sequences), dtype=torch.int64)

@@ -94,9 +94,12 @@ class CausalObjective:
 
     def encode_prompt(self, prompt: str) -> Int32[np.ndarray, " length"]:
         """What stands before a completion: the ids that a trained model continues."""
+        return self.encode_start(prompt + self.config.separator)
+
+    def encode_start(self, text: str) -> Int32[np.ndarray, " length"]:
+        """The beginning of a document, to be written on; an empty one is its start token alone."""
         start, _ = self._ends()
-        (text,) = self.tokenizer.encode_plain([prompt + self.config.separator])
-        return np.concatenate([start, text])
+        return np.concatenate([start, *self.tokenizer.encode_plain([text])])
 
     def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
         """Pack all tokens but the last of each sample. Targets: `labels`, and `rows` where not every token has one."""

@@ -9,12 +9,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError, DataError
+from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import fill
 from groundup.readers.lines import iterate_whole_lines
 from groundup.readers.table import Example, TableConfig, iterate_table
 from groundup.tasks.classification import ClassificationTask
 from groundup.training.evaluate import measure_all
+from groundup.verbs.generate import generate
 from groundup.verbs.trained import Trained, load_trained
 
 FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
@@ -25,7 +28,8 @@ Row = dict[str, object]
 def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]]) -> list[Row]:
     """Predictions for texts or pairs of texts, in their order.
 
-    A classifier answers `label` and `probabilities`; a masked model answers `fills`, the likeliest tokens of each mask.
+    A classifier answers `label` and `probabilities`; a masked model answers `fills`, the likeliest tokens of each mask;
+    a decoder answers its `completion`, token by token the likeliest, and why it ends (`generate` has other ways).
 
     Raises:
         DataError: what is no text; for a masked model, a text without a mask or longer than it was trained on.
@@ -38,6 +42,8 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
     if isinstance(trained.objective, ClassificationTask):
         examples = [Example(text, pair, None, number) for number, (text, pair) in enumerate(rows, start=1)]
         return _classify(trained, examples)
+    if isinstance(trained.objective, CausalObjective):
+        return _complete(trained, [text for text, _ in rows])
     return [_fill(trained, text) for text, _ in rows]
 
 
@@ -67,6 +73,13 @@ def _classify(trained: Trained, examples: Sequence[Example]) -> list[Row]:
     ]
 
 
+def _complete(trained: Trained, texts: Sequence[str]) -> list[Row]:
+    found = generate(trained, texts, Decoding(max_tokens=trained.objective.config.max_length))
+    return [
+        {"text": text, "completion": each.text, "reason": each.reason} for text, each in zip(texts, found, strict=True)
+    ]
+
+
 def _fill(trained: Trained, text: str) -> Row:
     fills = fill(trained.model, trained.tokenizer, text, max_length=trained.objective.config.max_length)
     return {"text": text, "fills": [[candidate._asdict() for candidate in each] for each in fills]}
@@ -76,6 +89,8 @@ def _check_row(trained: Trained, text: str, pair: str | None) -> None:
     recipe = trained.recipe
     if recipe is None:
         has_pair = pair is not None and isinstance(trained.objective, ClassificationTask)
+    elif isinstance(trained.objective, CausalObjective):
+        has_pair = False  # the second text is what it writes
     else:
         has_pair = recipe.data.kind == "table" and recipe.data.pair is not None
     if has_pair != (pair is not None):
@@ -107,6 +122,8 @@ def _read(trained: Trained, source: str, pair: str | None) -> Iterator[Example]:
         return (Example(line.text, None, None, line.number) for line in iterate_whole_lines(path))
     is_table = trained.recipe is not None and trained.recipe.data.kind == "table"
     columns = trained.recipe.data if is_table else TableConfig(train=source)
+    if isinstance(trained.objective, CausalObjective):
+        columns = columns.model_copy(update={"pair": None})
     return iterate_table(path, columns, needs_label=False)
 
 

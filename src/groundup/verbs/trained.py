@@ -10,6 +10,7 @@ from groundup.errors import CheckpointError
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
+from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
 from groundup.text.tokenizer import Tokenizer
@@ -27,6 +28,12 @@ class Trained:
     objective: AnyObjective
     recipe: Recipe | None
     """The recipe it was trained with; None for a folder that was not written by `train`."""
+
+    @property
+    def has_completions(self) -> bool:
+        """Whether it learnt to complete prompts, rather than to write on."""
+        data = None if self.recipe is None else self.recipe.data
+        return isinstance(data, TableConfig) and data.pair is not None and self.objective.config.kind == "causal"
 
 
 def find_model_folder(target: str | Path) -> str | Path:
