@@ -162,13 +162,17 @@ def export(
         },
         "metrics": {name: metric.to_json() for name, metric in metrics.items()},
     }
+    tokenizer = parts.tokenizer
+    # Whoever else generates with a decoder looks for its ends in config.json.
+    ends = {"bos_token_id": tokenizer.start_id, "eos_token_id": tokenizer.end_id} if model.config.causal else {}
     pretrained.save(
         recipe.folder / "model",
         model.cpu(),
-        tokenizer_files=parts.tokenizer.files(),
+        tokenizer_files=tokenizer.files(),
         manifest=manifest,
         card=write_card(recipe, manifest, metrics),
         labels=parts.labels,
+        extra_config=ends,
     )
 
 

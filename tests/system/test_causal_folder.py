@@ -1,0 +1,59 @@
+"""A decoder trained by a recipe opens in transformers, its tokenizer beside it, and computes the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import groundup
+from groundup.checkpoint import pretrained
+from groundup.model.packed import Packed
+from groundup.text.tokenizer import Tokenizer
+
+GPT2_LIKE = {
+    "causal": True,
+    "num_token_types": 0,
+    "norm_places": ["input", "final"],
+    "norm": {"kind": "layer_norm", "eps": 1e-5},
+    "feed_forward": {"kind": "plain", "activation": "gelu_tanh"},
+    "output_init": "scaled",
+}
+
+
+def train(make_recipe: Callable[..., dict], data: Path, **model: object) -> Path:
+    corpus = {"kind": "corpus", "train": [str(data / "text.txt")], "validation": [str(data / "valid.txt")]}
+    recipe = make_recipe("causal", data=corpus, model={**GPT2_LIKE, **model})
+    groundup.train(recipe, quiet=True)
+    return Path(recipe["output"]) / "model"
+
+
+def test_a_decoder_like_gpt2(make_recipe: Callable[..., dict], small_data: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = train(make_recipe, small_data)
+    content = json.loads((folder / "config.json").read_text())
+    tokenizer = Tokenizer.load(folder)
+    assert content["model_type"] == "gpt2"
+    assert (content["bos_token_id"], content["eos_token_id"]) == (tokenizer.start_id, tokenizer.end_id)
+    loaded = pretrained.load(folder)
+    assert loaded.config.output_init == "scaled" and loaded.config.padding_id == tokenizer.pad_id
+    model, opened = loaded.model.eval(), transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    encode = transformers.AutoTokenizer.from_pretrained(folder)
+    for text in ("the cat sees a red bird", "我 看 书"):
+        ids, inputs = tokenizer.encode(text).input_ids, encode(text, return_tensors="pt")
+        assert inputs["input_ids"][0].tolist() == ids.tolist()
+        with torch.no_grad():
+            ours = model.heads["causal_lm"](model(Packed.from_sequences([ids])))
+            theirs = opened(**inputs).logits[0]
+            other = opened(input_ids=inputs["input_ids"].flip(1)).logits[0]
+        assert (ours - theirs).abs().max() < 1e-4
+        assert (ours - other).abs().max() > 1e-2
+
+
+def test_a_decoder_unlike_any(make_recipe: Callable[..., dict], small_data: Path) -> None:
+    folder = train(make_recipe, small_data, position={"kind": "rotary"}, norm={"kind": "rms_norm"})
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "groundup"
+    assert pretrained.load(folder).config.position.kind == "rotary"
