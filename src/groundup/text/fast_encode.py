@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer as Backend
 
-from groundup.text.tokenizer_training import ONE_CHARACTER, ONE_DIGIT
+from groundup.text.tokenizer_training import ONE_CHARACTER, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS
 
 _MOST_CHARACTERS = 1 << 23
 """What the memory holds before it starts anew; some 100 MB with what belongs to it."""
@@ -26,8 +26,9 @@ _MOST_CHARACTERS = 1 << 23
 _ISOLATED = r"!-/:-@\[-`{-~\u3400-\u4dbf\u4e00-\u9fff、。，！？；：“”‘’（）《》…—"
 _BERT_WORDS = re.compile(rf"[{_ISOLATED}]|[^{_ISOLATED} \t\n\r]+")
 
-# GPT-2 ends a word before a single space inside text. Between spaces, Chinese hardly ever repeats: it is not split.
-_BYTE_BREAKS = re.compile(r"(?<=[!-~\u00c0-\u024f])(?= [!-~\u00c0-\u024f])")
+# GPT-2 ends a word before a single space inside text, and so do the unigram words here, before and after Unicode's
+# forms are made. Between spaces, Chinese hardly ever repeats: it is not split.
+_SPACE_BREAKS = re.compile(r"(?<=[!-~\u00c0-\u024f])(?= [!-~\u00c0-\u024f])")
 _CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 
 
@@ -124,21 +125,23 @@ def _find_split(backend: Backend) -> Callable[[str], list[str]] | None:
     if any(token["normalized"] for token in values["added_tokens"]):
         return None
     normalizer, pre_tokenizer = values["normalizer"] or {}, values["pre_tokenizer"] or {}
-    model = values["model"]["type"]
-    kinds = (model, normalizer.get("type"), pre_tokenizer.get("type"))
-    if kinds == ("WordPiece", "BertNormalizer", "BertPreTokenizer") and normalizer["handle_chinese_chars"]:
-        return _BERT_WORDS.findall
-    is_plain = normalizer.get("type") in (None, "Lowercase") and not values["model"].get("dropout")
-    if not is_plain:
+    model, splits = values["model"]["type"], pre_tokenizer.get("type")
+    if (model, normalizer.get("type"), splits) == ("WordPiece", "BertNormalizer", "BertPreTokenizer"):
+        return _BERT_WORDS.findall if normalizer["handle_chinese_chars"] else None
+    forms = {each["type"] for each in normalizer.get("normalizers", [normalizer] if normalizer else [])}
+    if model == "WordLevel" and _splits_at(pre_tokenizer, ONE_CHARACTER):
+        return list if forms <= {"Lowercase"} else None
+    if values["model"].get("dropout") or not forms <= {"Lowercase", "NFC", "NFKC"}:
         return None
-    if model == "WordLevel":
-        return list if _splits_at(pre_tokenizer, ONE_CHARACTER) else None
-    parts = pre_tokenizer["pretokenizers"] if kinds[2] == "Sequence" else [pre_tokenizer]
+    if model == "Unigram":
+        is_known = any(_splits_at(pre_tokenizer, words) for words in (UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS))
+        return _split_at_spaces if is_known else None
+    parts = pre_tokenizer["pretokenizers"] if splits == "Sequence" else [pre_tokenizer]
     if len(parts) == 2 and _splits_at(parts[0], ONE_DIGIT):
         parts = parts[1:]  # a digit ends every word beside it, and so ends none that goes on behind a space
     if model == "BPE" and len(parts) == 1 and parts[0].get("type") == "ByteLevel":
         is_known = parts[0].get("use_regex", True) and not parts[0]["add_prefix_space"]
-        return _split_bytes if is_known else None
+        return _split_at_spaces if is_known else None
     return None
 
 
@@ -148,5 +151,5 @@ def _splits_at(pre_tokenizer: dict[str, Any], pattern: str) -> bool:
     return pre_tokenizer == isolated
 
 
-def _split_bytes(text: str) -> list[str]:
-    return [text] if _CHINESE.search(text) else _BYTE_BREAKS.split(text)
+def _split_at_spaces(text: str) -> list[str]:
+    return [text] if _CHINESE.search(text) else _SPACE_BREAKS.split(text)

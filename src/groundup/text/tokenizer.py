@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, SupportsInt, final
+from typing import Literal, SupportsInt, final
 
 import numpy as np
 from jaxtyping import Int32
@@ -18,7 +19,15 @@ from groundup.config import expand_path
 from groundup.errors import ConfigError, DataError
 from groundup.text.fast_encode import FastEncoder, FlatIds
 from groundup.text.readable import BYTE_OF_CHAR, join_chinese, show_bytes
-from groundup.text.tokenizer_config import ByteBPE, Characters, PretrainedTokenizer, TokenizerConfig, WordPiece
+from groundup.text.template import Encoded, Template
+from groundup.text.tokenizer_config import (
+    ByteBPE,
+    Characters,
+    PretrainedTokenizer,
+    TokenizerConfig,
+    Unigram,
+    WordPiece,
+)
 from groundup.text.tokenizer_files import complete_roles, default_settings, read_tokenizer
 from groundup.text.tokenizer_training import train_backend
 
@@ -29,6 +38,7 @@ __all__ = [
     "PretrainedTokenizer",
     "Tokenizer",
     "TokenizerConfig",
+    "Unigram",
     "WordPiece",
     "train_tokenizer",
 ]
@@ -43,28 +53,8 @@ _ROLE_OF: dict[str, str] = {
     "bos_id": "bos",
     "eos_id": "eos",
 }
-
-
-class Encoded(NamedTuple):
-    """One text or pair as a model takes it, special tokens included."""
-
-    input_ids: Int32[np.ndarray, " length"]
-    token_type_ids: Int32[np.ndarray, " length"]
-    """0 for the first text and its special tokens, 1 for the second, as the tokenizer's template has it."""
-    num_truncated: int
-    """Tokens of the text that did not fit."""
-
-
-class _Template(NamedTuple):
-    """The special tokens before, between and after the texts, with their token types."""
-
-    parts: tuple[Int32[np.ndarray, " _ids"], ...]
-    types: tuple[Int32[np.ndarray, " _ids"], ...]
-    text_types: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        return sum(len(part) for part in self.parts)
+_BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
+_TEXT_AND_BYTES = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
 
 
 @final
@@ -191,12 +181,12 @@ class Tokenizer:
     @cached_property
     def prefix_ids(self) -> tuple[int, ...]:
         """Special ids before a single text."""
-        return tuple(self._single.parts[0].tolist())
+        return tuple(self._single.before.tolist())
 
     @cached_property
     def suffix_ids(self) -> tuple[int, ...]:
         """Special ids after a single text."""
-        return tuple(self._single.parts[1].tolist())
+        return tuple(self._single.after.tolist())
 
     def encode(self, text: str, pair: str | None = None, max_length: int | None = None) -> Encoded:
         """One text, or a pair of texts, with special tokens. `max_length` counts them too."""
@@ -208,7 +198,10 @@ class Tokenizer:
             return []
         parts = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
         ids = iter(self.encode_plain([part for texts_of_one in parts for part in texts_of_one]))
-        return [self._assemble([next(ids) for _ in texts_of_one], max_length) for texts_of_one in parts]
+        return [
+            (self._single if len(texts_of_one) == 1 else self._pair).fill([next(ids) for _ in texts_of_one], max_length)
+            for texts_of_one in parts
+        ]
 
     def encode_plain(self, texts: Sequence[str]) -> list[Int32[np.ndarray, " _length"]]:
         """The ids of each text alone, without special tokens."""
@@ -235,13 +228,9 @@ class Tokenizer:
     def to_bytes(self, ids: Iterable[SupportsInt]) -> bytes:
         """The decoded text in UTF-8, special tokens left out; exact also where the ids end inside a character."""
         kept = [int(index) for index in ids if int(index) not in self.special_ids]
-        if not self._is_byte_level:
+        if not (self._is_byte_level or self._has_byte_pieces):
             return self.decode(kept).encode()
-        tokens = (self._backend.id_to_token(index) or "" for index in kept)
-        return b"".join(
-            bytes(map(BYTE_OF_CHAR.__getitem__, token)) if BYTE_OF_CHAR.keys() >= set(token) else token.encode()
-            for token in tokens
-        )
+        return b"".join(self._bytes_of(self._backend.id_to_token(index) or "") for index in kept)
 
     def tokens(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token in real characters; bytes that are no whole character are shown as `<0xE4>`."""
@@ -253,9 +242,13 @@ class Tokenizer:
             return f"<{index}?>"
         if not self._is_byte_level or index in self.special_ids:
             return token
-        if not all(char in BYTE_OF_CHAR for char in token):
-            return token
-        return show_bytes(bytes(BYTE_OF_CHAR[char] for char in token))
+        return show_bytes(self._bytes_of(token))
+
+    def _bytes_of(self, token: str) -> bytes:
+        if self._has_byte_pieces:
+            return bytes([int(token[3:5], 16)]) if _BYTE_PIECE.fullmatch(token) else token.encode()
+        is_text = BYTE_OF_CHAR.keys() >= set(token)
+        return bytes(map(BYTE_OF_CHAR.__getitem__, token)) if is_text else token.encode()
 
     def _special(self, name: str) -> int | None:
         token = self._roles.get(_ROLE_OF[name])
@@ -271,63 +264,23 @@ class Tokenizer:
         return any('"ByteLevel"' in json.dumps(values[part]) for part in ("pre_tokenizer", "decoder"))
 
     @cached_property
+    def _has_byte_pieces(self) -> bool:
+        """Whether tokens are text as it stands, and single bytes where that is not in the vocabulary."""
+        return json.loads(self._backend.to_str())["decoder"] == _TEXT_AND_BYTES
+
+    @cached_property
     def _keeps_spaces(self) -> bool:
         """Whether spaces lie in the tokens themselves, so that a decoder puts none between them."""
         decoder = json.dumps(json.loads(self._backend.to_str())["decoder"])
         return self._is_byte_level or any(f'"{kind}"' in decoder for kind in ("Metaspace", "Fuse"))
 
     @cached_property
-    def _single(self) -> _Template:
-        return self._find_template(1)
+    def _single(self) -> Template:
+        return Template.read(self._backend, 1)
 
     @cached_property
-    def _pair(self) -> _Template:
-        return self._find_template(2)
-
-    def _find_template(self, num_texts: int) -> _Template:
-        """Read the template off an encoded probe, so that every post-processor of the library is served alike."""
-        probe = self._backend.encode("a", "a") if num_texts == 2 else self._backend.encode("a")
-        parts: list[list[int]] = [[] for _ in range(num_texts + 1)]
-        types: list[list[int]] = [[] for _ in range(num_texts + 1)]
-        text_types = [0] * num_texts
-        seen = -1
-        for index, type_id, text in zip(probe.ids, probe.type_ids, probe.sequence_ids, strict=True):
-            if text is None:
-                parts[seen + 1].append(index)
-                types[seen + 1].append(type_id)
-            elif text < seen:
-                raise DataError("tokenizer", "puts the second text of a pair before the first", cure="use another one")
-            else:
-                seen, text_types[text] = text, type_id
-        if seen != num_texts - 1:
-            raise DataError("tokenizer", "cannot write the letter 'a'", cure="it needs an unknown token or bytes")
-        return _Template(
-            tuple(np.array(part, dtype=np.int32) for part in parts),
-            tuple(np.array(part, dtype=np.int32) for part in types),
-            tuple(text_types),
-        )
-
-    def _assemble(self, texts: list[np.ndarray], max_length: int | None) -> Encoded:
-        template = self._single if len(texts) == 1 else self._pair
-        kept = texts
-        if max_length is not None:
-            room = max_length - template.size
-            if room < len(texts):
-                raise ConfigError(
-                    "max_length",
-                    "leaves no room for text beside the special tokens",
-                    got=max_length,
-                    cure=f"at least {template.size + len(texts)}",
-                )
-            kept = [ids[:size] for ids, size in zip(texts, _fit([len(ids) for ids in texts], room), strict=True)]
-        ids, types = [template.parts[0]], [template.types[0]]
-        for text, text_type, part, part_types in zip(
-            kept, template.text_types, template.parts[1:], template.types[1:], strict=True
-        ):
-            ids += [text, part]
-            types += [np.full(len(text), text_type, dtype=np.int32), part_types]
-        dropped = sum(map(len, texts)) - sum(map(len, kept))
-        return Encoded(np.concatenate(ids), np.concatenate(types), dropped)
+    def _pair(self) -> Template:
+        return Template.read(self._backend, 2)
 
 
 def train_tokenizer(config: TokenizerConfig, texts: Iterable[str], where: str = "tokenizer") -> Tokenizer:
@@ -335,16 +288,3 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str], where: str = 
     if config.kind == "pretrained":
         return Tokenizer.load(expand_path(config.path, f"{where}.path"))
     return Tokenizer(train_backend(config, texts, where))
-
-
-def _fit(sizes: list[int], room: int) -> list[int]:
-    """Shorten the longer text first, then both alike, as the library's `longest_first` does."""
-    if sum(sizes) <= room:
-        return sizes
-    if len(sizes) == 1:
-        return [room]
-    shorter = min(sizes)
-    longer = max(shorter, room - shorter)
-    if shorter + longer > room:
-        shorter, longer = room // 2, room - room // 2
-    return [longer, shorter] if sizes[0] > sizes[1] else [shorter, longer]

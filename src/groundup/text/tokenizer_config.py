@@ -39,6 +39,26 @@ class ByteBPE(Config):
     """Keep every digit a token of its own, so that numbers are read place by place; a space before one stands alone."""
 
 
+class Unigram(Config):
+    """The pieces with which a text is most probable (Kudo 2018), as in SentencePiece, T5 and XLNet: nothing is unknown.
+
+    Spaces are kept in the pieces, so decoding gives the (normalised) text back. A piece never goes beyond a word, which
+    ends at white space, digits and punctuation; of Chinese and kana it holds four characters at most.
+    """
+
+    kind: Literal["unigram"] = "unigram"
+    vocab_size: PositiveInt = 16_000
+    """The most entries, the five special tokens and the 256 bytes included; fewer where the text gives no more."""
+    character_coverage: float = Field(0.9995, gt=0.0, le=1.0)
+    """The most frequent characters are kept until they make up this share of the text; the others become bytes."""
+    normalization: Literal["none", "nfc", "nfkc"] = "nfc"
+    """Unicode's forms: `nfc` makes one character of a letter and its accent, `nfkc` also folds full-width forms."""
+    lowercase: bool = False
+    """Fold capital letters."""
+    split_digits: bool = False
+    """Keep every digit a token of its own, so that numbers are read place by place; a space before one stands alone."""
+
+
 class Characters(Config):
     """One id for each character, white space included: no word is ever unknown, and decoding gives the text back."""
 
@@ -54,8 +74,11 @@ class PretrainedTokenizer(Config):
 
     kind: Literal["pretrained"] = "pretrained"
     path: str
-    """A folder with `tokenizer.json` or BERT's `vocab.txt`, or such a file; `${NAME}` is taken from the environment."""
+    """A folder with `tokenizer.json`, BERT's `vocab.txt` or GPT-2's `vocab.json` and `merges.txt`, or such a file.
+
+    `${NAME}` is taken from the environment.
+    """
 
 
-TrainedTokenizer = WordPiece | ByteBPE | Characters
-TokenizerConfig = Annotated[WordPiece | ByteBPE | Characters | PretrainedTokenizer, Field(discriminator="kind")]
+TrainedTokenizer = WordPiece | ByteBPE | Unigram | Characters
+TokenizerConfig = Annotated[TrainedTokenizer | PretrainedTokenizer, Field(discriminator="kind")]

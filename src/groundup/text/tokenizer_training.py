@@ -2,25 +2,37 @@
 
 The trainer of the `tokenizers` library numbers the continuing characters of WordPiece (`##a`) in the order of a hash
 map and breaks ties by those numbers, so two runs differ. Here the alphabet is chosen and numbered beforehand, which
-leaves the library nothing to draw.
+leaves the library nothing to draw. Its unigram trainer draws too much for that; `unigram.py` stands in for it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from groundup.errors import ConfigError, DataError
-from groundup.text.tokenizer_config import ByteBPE, Characters, TrainedTokenizer, WordPiece
+from groundup.text.tokenizer_config import ByteBPE, Characters, TrainedTokenizer, Unigram, WordPiece
+from groundup.text.unigram import UNSPACED, fit_pieces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ONE_DIGIT = r"\p{Nd}"
 """Full-width digits and those of other scripts too; Chinese numerals are letters."""
 ONE_CHARACTER = r"[\s\S]"
+UNIGRAM_WORDS = (
+    rf"[\r\n]+| ?[{UNSPACED}]+| ?[\p{{L}}\p{{M}}&&[^{UNSPACED}]]+(?:['’][\p{{L}}\p{{M}}&&[^{UNSPACED}]]+)*"
+    r"| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|[^\S\r\n]+(?!\S)|[^\S\r\n]"
+)
+"""Each with the space before it: text without spaces, letters, numbers, other signs. Of more spaces the last one."""
+UNIGRAM_WORDS_AND_DIGITS = UNIGRAM_WORDS.replace(r" ?\p{N}+", rf"{ONE_DIGIT}| ?[\p{{N}}&&[^{ONE_DIGIT}]]+")
 _CONTINUING = "##"
 _MOST_REPEATED = 10_000
+_MOST_CHARACTERS = 1 << 22
+"""Of different words that a unigram vocabulary is chosen from; they take 100 bytes each."""
+_MOST_HALVINGS = 32
+_BLOCK = 4096
 
 
 def train_backend(config: TrainedTokenizer, texts: Iterable[str], where: str = "tokenizer") -> Tokenizer:
@@ -30,6 +42,8 @@ def train_backend(config: TrainedTokenizer, texts: Iterable[str], where: str = "
             return _train_wordpiece(config, texts, where)
         case ByteBPE():
             return _train_byte_bpe(config, texts, where)
+        case Unigram():
+            return _train_unigram(config, texts, where)
         case Characters():
             return _train_characters(config, texts, where)
 
@@ -92,6 +106,71 @@ def _train_byte_bpe(config: ByteBPE, texts: Iterable[str], where: str) -> Tokeni
         raise DataError(where, "found no pair of bytes to join in the text", cure="check the files it is trained on")
     tokenizer.post_processor = _template("[CLS]", SPECIAL_TOKENS.index("[CLS]"), "[SEP]", SPECIAL_TOKENS.index("[SEP]"))
     return tokenizer
+
+
+def _train_unigram(config: Unigram, texts: Iterable[str], where: str) -> Tokenizer:
+    splitter = Tokenizer(models.Unigram())
+    splitter.normalizer = _find_normalizer(config)
+    splitter.pre_tokenizer = pre_tokenizers.Split(
+        Regex(UNIGRAM_WORDS_AND_DIGITS if config.split_digits else UNIGRAM_WORDS), "isolated"
+    )
+    words = _sample_words(splitter, texts)
+    if not words:
+        raise DataError(where, "found no word in the text", cure="check the files it is trained on")
+    alphabet = _choose_alphabet(words, config.character_coverage)
+    first = [*SPECIAL_TOKENS, *(f"<0x{byte:02X}>" for byte in range(256))]
+    smallest = len(first) + len(alphabet)
+    if config.vocab_size < smallest:
+        raise ConfigError(
+            f"{where}.vocab_size",
+            f"cannot hold the 256 bytes and the {len(alphabet)} characters that cover {config.character_coverage:.2%} "
+            "of the text",
+            got=config.vocab_size,
+            cure=f"at least {smallest}, or a lower character_coverage",
+        )
+    pieces = fit_pieces(words, alphabet, config.vocab_size - len(first))
+    vocab = [(token, 0.0) for token in first] + pieces
+    tokenizer = Tokenizer(models.Unigram(vocab, unk_id=SPECIAL_TOKENS.index("[UNK]"), byte_fallback=True))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = splitter.normalizer, splitter.pre_tokenizer
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.post_processor = _template("[CLS]", SPECIAL_TOKENS.index("[CLS]"), "[SEP]", SPECIAL_TOKENS.index("[SEP]"))
+    return tokenizer
+
+
+def _find_normalizer(config: Unigram) -> normalizers.Normalizer | None:
+    forms = {"none": [], "nfc": [normalizers.NFC()], "nfkc": [normalizers.NFKC()]}
+    chosen = [*forms[config.normalization], *([normalizers.Lowercase()] if config.lowercase else [])]
+    if len(chosen) == 2:
+        return normalizers.Sequence(chosen)
+    return chosen[0] if chosen else None
+
+
+def _sample_words(splitter: Tokenizer, texts: Iterable[str]) -> dict[str, int]:
+    """Every word with its count, in alphabetical order, of all texts or of an even sample of what would be too much.
+
+    What stands in Chinese between two marks is one word here, so their number grows with the text. Blocks of words are
+    drawn by their hash: each time too much has come together, half of them go.
+    """
+    blocks = [Counter[str]() for _ in range(_MOST_HALVINGS)]
+    lowest = size = 0
+    normalizer, split = splitter.normalizer, splitter.pre_tokenizer.pre_tokenize_str
+    for text in texts:
+        words = [word for word, _ in split(text if normalizer is None else normalizer.normalize_str(text))]
+        for start in range(0, len(words), _BLOCK):
+            block = words[start : start + _BLOCK]
+            drawn = int.from_bytes(hashlib.blake2b("".join(block).encode(), digest_size=8).digest())
+            level = next(bit for bit in range(_MOST_HALVINGS) if drawn >> bit & 1 or bit == _MOST_HALVINGS - 1)
+            if level < lowest:
+                continue
+            known = blocks[level]
+            size += sum(len(word) for word in set(block) if word not in known)
+            known.update(block)
+            while size > _MOST_CHARACTERS and lowest < level:
+                size -= sum(map(len, blocks[lowest]))
+                blocks[lowest].clear()
+                lowest += 1
+    return dict(sorted(sum(blocks, Counter()).items()))
 
 
 def _train_characters(config: Characters, texts: Iterable[str], where: str) -> Tokenizer:

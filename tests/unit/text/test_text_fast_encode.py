@@ -10,7 +10,7 @@ from tokenizers import Tokenizer as Backend
 
 from groundup.text import fast_encode
 from groundup.text.fast_encode import FastEncoder
-from groundup.text.tokenizer import ByteBPE, Characters, Tokenizer, WordPiece, train_tokenizer
+from groundup.text.tokenizer import ByteBPE, Characters, Tokenizer, Unigram, WordPiece, train_tokenizer
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "text"
 LINES = [
@@ -25,6 +25,11 @@ TOKENIZERS = {
     "bytes": train_tokenizer(ByteBPE(vocab_size=500), LINES),
     "lower bytes": train_tokenizer(ByteBPE(vocab_size=500, lowercase=True), LINES),
     "split digits": train_tokenizer(ByteBPE(vocab_size=500, split_digits=True), [*LINES, "in 1947 and 1948"] * 2),
+    "unigram": train_tokenizer(Unigram(vocab_size=500), LINES),
+    "unigram nfkc": train_tokenizer(
+        Unigram(vocab_size=500, normalization="nfkc", lowercase=True, split_digits=True), [*LINES, "1947 ½"]
+    ),
+    "unigram as it is": train_tokenizer(Unigram(vocab_size=500, normalization="none"), LINES),
     "characters": train_tokenizer(Characters(), LINES),
     "small characters": train_tokenizer(Characters(lowercase=True), [*LINES, "i\u0307"]),
 }
@@ -90,7 +95,7 @@ def test_unknown_rules_are_left_to_the_tokenizer() -> None:
     assert FastEncoder(matched_late)._split is None
 
 
-@pytest.mark.parametrize("name", ["uncased", "bytes", "split digits", "characters"])
+@pytest.mark.parametrize("name", ["uncased", "bytes", "split digits", "unigram", "unigram nfkc", "characters"])
 @pytest.mark.parametrize(
     "file", ["babylm_like/childes.txt", "clue_corpus_small/sample.txt", "glue/SST-2/dev.tsv", "chnsenticorp/dev.tsv"]
 )

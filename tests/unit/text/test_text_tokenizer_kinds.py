@@ -9,12 +9,16 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nasty_text import NASTY
+from tokenizers import Tokenizer as Backend
+from tokenizers import models, pre_tokenizers
 
-from groundup.errors import DataError
+from groundup.errors import ConfigError, DataError
+from groundup.text import tokenizer_training
 from groundup.text.cut import find_cut, make_check
-from groundup.text.tokenizer import ByteBPE, Characters, Tokenizer, WordPiece, train_tokenizer
+from groundup.text.tokenizer import ByteBPE, Characters, Tokenizer, Unigram, WordPiece, train_tokenizer
 from groundup.text.tokenizer_report import measure_fit
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "text"
@@ -28,6 +32,9 @@ CONFIGS = {
     "wordpiece": WordPiece(vocab_size=900, character_coverage=1.0),
     "byte_bpe": ByteBPE(vocab_size=500),
     "byte_bpe split_digits": ByteBPE(vocab_size=500, split_digits=True),
+    "unigram": Unigram(vocab_size=700),
+    "unigram nfkc": Unigram(vocab_size=700, normalization="nfkc", lowercase=True, split_digits=True),
+    "unigram none": Unigram(vocab_size=500, normalization="none", character_coverage=0.9),
     "characters": Characters(),
     "characters lowercase": Characters(lowercase=True),
 }
@@ -45,6 +52,9 @@ def lowered(text: str) -> str:
 KEPT: dict[str, Callable[[str], str]] = {
     "byte_bpe": unchanged,
     "byte_bpe split_digits": unchanged,
+    "unigram": lambda text: unicodedata.normalize("NFC", text),
+    "unigram nfkc": lambda text: lowered(unicodedata.normalize("NFKC", text)),
+    "unigram none": unchanged,
     "characters": unchanged,
     "characters lowercase": lowered,
 }
@@ -63,6 +73,19 @@ def test_decoding_gives_the_text_back(kind: str) -> None:
         ids = tokenizer.encode_plain([text])[0]
         assert tokenizer.decode(ids) == KEPT[kind](text)
         assert tokenizer.decode(tokenizer.encode(text).input_ids, skip_special=True) == KEPT[kind](text)
+
+
+@pytest.mark.parametrize("kind", list(KEPT))
+def test_bytes_are_exact_wherever_the_ids_are_cut(kind: str) -> None:
+    tokenizer = TOKENIZERS[kind]
+    for text in [*NASTY, "龘龘 rare 🜚"]:
+        ids = tokenizer.encode(text).input_ids
+        if tokenizer.unknown_id in ids:
+            continue  # characters never met are lost to that kind
+        whole = tokenizer.to_bytes(ids)
+        assert whole == KEPT[kind](text).encode()
+        for at in range(len(ids)):
+            assert tokenizer.to_bytes(ids[:at]) + tokenizer.to_bytes(ids[at:]) == whole
 
 
 def test_a_tokenizer_that_keeps_no_white_space_is_told_apart() -> None:
@@ -147,6 +170,71 @@ def test_each_character_has_one_id() -> None:
     text = "河 e\u0301\r\n🙂"
     assert tokenizer.tokens(tokenizer.encode_plain([text])[0]) == list(text)
     assert tokenizer.vocab_size == 5 + len(set("".join(TEXTS)))
+
+
+def test_unigram_pieces_are_words_and_parts_of_words_not_phrases() -> None:
+    texts = ["我们在学习人工智能的基础知识和应用方法", "the running runner ran and 2024 ended"] * 200
+    tokenizer = train_tokenizer(Unigram(vocab_size=400), texts)
+    longest = max(len(token) for token in tokenizer.tokens(range(261, tokenizer.vocab_size)) if "学" in token)
+    assert longest == 4
+    tokens = tokenizer.tokens(tokenizer.encode_plain([texts[0] + texts[1]])[0])
+    assert "".join(tokens) == texts[0] + texts[1]
+    assert max(map(len, tokens[: len(texts[0]) // 4])) == 4
+    assert " running" in tokens
+    assert not any(" " in token[1:] for token in tokens)
+
+
+def test_a_character_outside_the_coverage_is_its_bytes() -> None:
+    tokenizer = train_tokenizer(Unigram(vocab_size=300), ["the river and the mill"] * 20)
+    ids = tokenizer.encode_plain(["龘龘"])[0]
+    assert tokenizer.tokens(ids) == ["<0xE9>", "<0xBE>", "<0x98>"] * 2
+    assert tokenizer.decode(ids) == "龘龘"
+    assert measure_fit(tokenizer, ["龘龘"]).chinese.tokens == 6
+    assert tokenizer.unknown_id not in ids
+
+
+def test_a_byte_written_out_is_text() -> None:
+    tokenizer = TOKENIZERS["unigram"]
+    ids = tokenizer.encode_plain(["<0x41>"])[0]
+    assert tokenizer.tokens(ids) != ["<0x41>"]
+    assert tokenizer.decode(ids) == "<0x41>"
+
+
+@pytest.mark.parametrize(("form", "expected"), [("none", "e\u0301Ａ"), ("nfc", "éＡ"), ("nfkc", "éA")])
+def test_forms_of_unicode(form: str, expected: str) -> None:
+    tokenizer = train_tokenizer(Unigram(vocab_size=320, normalization=form), TEXTS[:3])
+    assert tokenizer.decode(tokenizer.encode_plain(["e\u0301Ａ"])[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "texts", "error", "expected"),
+    [
+        (Unigram(), [], DataError, "tokenizer: found no word in the text"),
+        (Unigram(), ["", ""], DataError, "found no word in the text"),
+        (Unigram(vocab_size=270), LINES, ConfigError, "tokenizer.vocab_size: cannot hold the 256 bytes and the"),
+    ],
+)
+def test_unigram_training_that_cannot_be(config: Unigram, texts: list[str], error: type, expected: str) -> None:
+    with pytest.raises(error) as caught:
+        train_tokenizer(config, texts)
+    assert expected in str(caught.value)
+
+
+def test_a_text_too_large_is_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = np.random.default_rng(0)
+    texts = ["".join(chr(0x4E00 + code) for code in numbers.integers(40, size=30)) + "。" for _ in range(4000)]
+    words = [f"{text}, {text[:3]}" for text in texts]
+    monkeypatch.setattr(tokenizer_training, "_MOST_CHARACTERS", 20_000)
+    small = train_tokenizer(Unigram(vocab_size=320), words)
+    assert train_tokenizer(Unigram(vocab_size=320), words).digest == small.digest
+    splitter = Backend(models.Unigram())
+    splitter.pre_tokenizer = pre_tokenizers.Split("。", "isolated")
+    kept = tokenizer_training._sample_words(splitter, texts)
+    assert 10_000 < sum(len(word) for word in kept) <= 20_000
+    first_half = sum(word in kept for text in texts[:2000] for word in [text[:-1]])
+    assert 0.4 < first_half / (len(kept) - 1) < 0.6
+    monkeypatch.setattr(tokenizer_training, "_MOST_CHARACTERS", 1 << 22)
+    assert len(tokenizer_training._sample_words(splitter, texts)) == len({*texts}) + 1
 
 
 def test_rare_characters_are_unknown_one_by_one() -> None:
