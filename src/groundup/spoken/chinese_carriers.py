@@ -69,7 +69,7 @@ BEFORE: Final = {
 AFTER: Final = {
     ".": split_list(
         """
-没错, 对吧, 你知道的, 不骗你, 真的, 我没记错的话, 这个{person}也知道, 别告诉{person}, 你跟{person}说一声
+没错, 对吧, 你知道的, 不骗你, 真的, 我没记错的话, {person}也知道, 别告诉{person}, 你跟{person}说一声
 """
     ),
     "!": split_list(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from groundup.errors import ConfigError
 from groundup.spoken.chinese_numbers import (
     DIGITS,
     decimal_forms,
@@ -13,7 +12,7 @@ from groundup.spoken.chinese_numbers import (
     say_count,
     say_number,
 )
-from groundup.spoken.form import Form, add_unit, check_digits, check_range, join_styles, keep_distinct
+from groundup.spoken.form import Form, add_unit, check_choice, check_digits, check_range, join_styles, keep_distinct
 
 
 class Currency(NamedTuple):
@@ -140,10 +139,8 @@ def _parts_of_day(hour: int) -> tuple[str, ...]:
 def money_forms(sign: str, amount: int) -> tuple[Form, ...]:
     """The ways to say an amount in hundredths of the currency with this sign."""
     whole, cents = divmod(check_range("money", amount, 1, 10**14), 100)
-    if sign == "¥":
+    if check_choice("money", sign, ("¥", *FOREIGN)) == "¥":
         return _yuan_forms(whole, cents)
-    if sign not in FOREIGN:
-        raise ConfigError("spoken.money", "has no words for the sign", got=sign, cure=f"use ¥ or {', '.join(FOREIGN)}")
     currency = FOREIGN[sign]
     numbers = number_forms(whole, is_count=True) if not cents else decimal_forms(_decimal(whole, cents))
     forms = add_unit(numbers, currency.unit)

@@ -12,7 +12,7 @@ from groundup.spoken.english_numbers import (
     say_number,
     say_ordinal,
 )
-from groundup.spoken.form import Form, add_unit, check_range, join_styles, keep_distinct, split_words
+from groundup.spoken.form import Form, add_unit, check_choice, check_range, join_styles, keep_distinct, split_words
 
 MONTHS: Final = split_words("january february march april may june july august september october november december")
 _MINUTES_PAST: Final = {5: "five", 10: "ten", 15: "quarter", 20: "twenty", 25: "twenty five", 30: "half"}
@@ -153,7 +153,7 @@ def _parts_of_day(hour: int) -> tuple[str, ...]:
 
 def money_forms(sign: str, amount: int) -> tuple[Form, ...]:
     """The ways to say an amount in hundredths of the currency with this sign."""
-    currency = CURRENCIES[sign]
+    currency = CURRENCIES[check_choice("money", sign, CURRENCIES)]
     whole, cents = divmod(check_range("money", amount, 1, 10**14), 100)
     unit = f" {currency.unit if whole == 1 else currency.units}"
     if not cents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Literal, NamedTuple
 
 from groundup.errors import ConfigError
@@ -64,6 +64,13 @@ def check_range(name: str, number: int, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ConfigError(f"spoken.{name}", f"must lie between {low} and {high}", got=number)
     return number
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> str:
+    """The value itself. Raises ConfigError where it is not among the choices."""
+    if value not in choices:
+        raise ConfigError(f"spoken.{name}", "is unknown", got=value, cure=f"choose among {', '.join(choices)}")
+    return value
 
 
 def check_digits(name: str, digits: str) -> str:

@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from groundup.errors import ConfigError, DataError
 from groundup.randomness import make_key
 from groundup.spoken.dice import Dice, iterate_dice
-from groundup.spoken.form import LANGUAGES, Form, Kind, Language, Value, join_styles, keep_distinct
+from groundup.spoken.form import LANGUAGES, Form, Kind, Language, Value, check_choice, join_styles, keep_distinct
 from groundup.spoken.grammar import (
     Carrier,
     group_carriers,
@@ -78,12 +78,6 @@ def iterate_pairs(split: Split, seed: int = 0, languages: Sequence[Language] = L
     if not languages:
         raise ConfigError("spoken.languages", "names no language", cure=f"choose among {', '.join(LANGUAGES)}")
     return _iterate(split, seed, tuple(languages))
-
-
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raises ConfigError for a value that is not among the choices."""
-    if value not in choices:
-        raise ConfigError(f"spoken.{name}", "is unknown", got=value, cure=f"choose among {', '.join(choices)}")
 
 
 def _iterate(split: Split, seed: int, languages: tuple[Language, ...]) -> Iterator[Pair]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Literal, TypedDict, get_args
 
 from groundup.errors import ConfigError, DataError
-from groundup.spoken.form import LANGUAGES, Kind, Language
-from groundup.spoken.pairs import Pair, Split, check_choice, iterate_pairs
+from groundup.spoken.form import LANGUAGES, Kind, Language, check_choice
+from groundup.spoken.pairs import Pair, Split, iterate_pairs
 
 Direction = Literal["to_written", "to_spoken"]
 

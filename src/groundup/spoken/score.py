@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from groundup.errors import ConfigError, DataError
+from groundup.errors import DataError
+from groundup.spoken.form import check_choice
 from groundup.spoken.rows import Row
 
 _FIELDS: Final = ("language", "kind", "direction", "split")
@@ -49,8 +50,7 @@ def score(rows: Sequence[Row], completions: Sequence[str]) -> list[Tally]:
 def sum_tallies(tallies: Iterable[Tally], *fields: str) -> list[Tally]:
     """Add up over all properties but `fields`: `sum_tallies(tallies, "split", "language")`."""
     for field in fields:
-        if field not in _FIELDS:
-            raise ConfigError("spoken.fields", "is unknown", got=field, cure=f"choose among {', '.join(_FIELDS)}")
+        check_choice("fields", field, _FIELDS)
     sums: dict[tuple[str, ...], list[int]] = {}
     for tally in tallies:
         cell = tuple(getattr(tally, field) if field in fields else "" for field in _FIELDS)
