@@ -33,8 +33,17 @@ def test_what_the_recipe_cannot_decide_is_refused(make_recipe: Make, model: dict
 
 
 def test_a_classifier_on_a_causal_stack_would_see_one_token(make_recipe: Make) -> None:
-    with pytest.raises(ConfigError, match=r"model\.causal: a classifier reads the first token"):
+    with pytest.raises(ConfigError, match=r"model\.causal: the objective 'classification' needs an encoder"):
         train(make_recipe("classification", model={"causal": True}), quiet=True)
+
+
+def test_an_objective_gets_the_stack_it_can_learn_on(make_recipe: Make) -> None:
+    with pytest.raises(ConfigError, match=r"model\.causal: the objective 'masked' needs an encoder stack, got True"):
+        train(make_recipe("masked", model={"causal": True}), quiet=True)
+    with pytest.raises(ConfigError, match=r"model\.causal: a causal objective needs a decoder stack, got False"):
+        train(make_recipe("masked", objective={"kind": "causal"}), quiet=True)
+    with pytest.raises(ConfigError, match=r"data\.label: 'causal' learns from no label, got 'label'"):
+        train(make_recipe("classification", objective={"kind": "causal"}, data={"label": "label"}), quiet=True)
 
 
 @pytest.mark.parametrize(

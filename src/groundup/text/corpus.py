@@ -26,14 +26,24 @@ __all__ = ["Corpus", "CorpusConfig", "Progress", "iterate_texts", "prepare"]
 class Corpus:
     """The windows of a prepared folder. In memory are 12 bytes a sample; the tokens stay on disk."""
 
-    def __init__(self, folder: Path, manifest: Manifest, frame: Frame, max_length: int, min_length: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        frame: Frame,
+        max_length: int,
+        min_length: int,
+        part: tuple[float, float],
+    ) -> None:
         """Lay windows over documents; use `open`, which checks the folder first."""
         self.manifest = manifest
         self._shards = [np.memmap(folder / shard.tokens_file, manifest.dtype, "r") for shard in manifest.shards]
         self._shard_starts = np.cumsum([0, *(shard.num_tokens for shard in manifest.shards)])
-        ends = [np.fromfile(folder / shard.ends_file, "<i8") for shard in manifest.shards]
-        self._windows = Windows(np.concatenate(ends), frame, max_length, min_length)
-        self._settings = (max_length, min_length)
+        ends = np.concatenate([np.fromfile(folder / shard.ends_file, "<i8") for shard in manifest.shards])
+        self._first, last = (int(share * self._shard_starts[-1]) for share in part)
+        ends = np.unique(ends.clip(self._first, last)) - self._first
+        self._windows = Windows(ends[ends > 0], frame, max_length, min_length)
+        self._settings = (max_length, min_length, self._first, last)
         if len(self._windows) == 0:
             raise DataError(
                 str(folder), f"holds no document of {min_length} tokens or more", cure="lower data.min_length"
@@ -48,6 +58,7 @@ class Corpus:
         max_length: int,
         min_length: int = 8,
         frame: Frame | None = None,
+        part: tuple[float, float] = (0.0, 1.0),
         verify: bool = False,
     ) -> Corpus:
         """Open a folder that `prepare` finished.
@@ -58,6 +69,8 @@ class Corpus:
             max_length: the most tokens of a sample, special tokens included; longer documents give several samples.
             min_length: documents and ends of documents with fewer tokens give no sample.
             frame: where special tokens stand; None for around every window.
+            part: the share of all tokens at which this part of the corpus starts, and that at which it ends. A document
+                that is cut there is treated as two.
             verify: compare every shard with its sha256; sizes are compared always.
 
         Raises:
@@ -72,7 +85,7 @@ class Corpus:
         if manifest.origin.tokenizer_digest != tokenizer.digest:
             raise DataError(str(folder), "was prepared with another tokenizer", cure="prepare it with this one")
         check_shards(folder, manifest, verify=verify)
-        return cls(folder, manifest, frame or Frame.of_windows(tokenizer), max_length, min_length)
+        return cls(folder, manifest, frame or Frame.of_windows(tokenizer), max_length, min_length, part)
 
     @property
     def lengths(self) -> Int32[np.ndarray, " samples"]:
@@ -95,7 +108,7 @@ class Corpus:
         return len(self._windows)
 
     def __getitem__(self, index: int) -> Sample:
-        return self._windows.take(index, self._read)
+        return self._windows.take(index, lambda start, end: self._read(self._first + start, self._first + end))
 
     def _read(self, start: int, end: int) -> Int32[np.ndarray, " tokens"]:
         """Tokens of the corpus, which may lie in several shards."""

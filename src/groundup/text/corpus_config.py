@@ -19,6 +19,8 @@ class CorpusConfig(Config):
     """Files or globs to learn from; `${NAME}` is taken from the environment."""
     validation: tuple[str, ...] = ()
     """Files or globs to measure on."""
+    validation_share: float | None = Field(None, gt=0.0, lt=1.0)
+    """In place of `validation`: the last share of all tokens is held out and measured on. Fit for one long text."""
     folder: str | None = None
     """Where the prepared tokens are kept; null: in the run folder."""
     document: Literal["line", "paragraph", "file", "sentence"] = "line"
@@ -43,6 +45,11 @@ class CorpusConfig(Config):
     """The same for the validation files: as much of them as every validation is to be measured on."""
 
     @property
+    def has_validation(self) -> bool:
+        """Whether there is something to measure on."""
+        return bool(self.validation) or self.validation_share is not None
+
+    @property
     def layout(self) -> Layout:
         """How files with columns are written."""
         return Layout(self.header, self.delimiter, self.quoting, None, self.encoding)
@@ -50,11 +57,13 @@ class CorpusConfig(Config):
     @property
     def settings(self) -> dict[str, object]:
         """What decides the prepared tokens, beside the files and the tokenizer."""
-        others = {"kind", "train", "validation", "folder", "min_length", "max_validation_tokens"}
+        others = {"kind", "train", "validation", "folder", "min_length", "max_validation_tokens", "validation_share"}
         return self.model_dump(mode="json", exclude=others)
 
     @model_validator(mode="after")
     def _check_column(self) -> Self:
+        if self.validation and self.validation_share is not None:
+            raise ValueError("validation_share: is in place of validation files, got both; leave one out")
         if self.column is None and self.header:
             raise ValueError("header: is for files with columns, got true without a column; name the column")
         if self.column is not None and self.document in ("paragraph", "file"):

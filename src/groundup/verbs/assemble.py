@@ -175,7 +175,9 @@ def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet:
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())
     train = open_corpus(recipe, data, tokenizer, folder, "train", quiet=quiet)
-    validation = open_corpus(recipe, data, tokenizer, folder, "validation", quiet=quiet) if data.validation else None
+    validation = None
+    if data.has_validation:
+        validation = open_corpus(recipe, data, tokenizer, folder, "validation", quiet=quiet)
     notes = [f"train: {len(train)} sequences, {int(train.lengths.sum()):,} tokens"]
     if validation is not None:
         notes.append(f"validation: {len(validation)} sequences, {int(validation.lengths.sum()):,} tokens")
@@ -186,26 +188,33 @@ def open_corpus(
     recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, folder: Path, split: str, *, quiet: bool = False
 ) -> Corpus:
     """The prepared tokens of `train` or `validation`, prepared first where they are not."""
-    home = corpus_folder(data, folder, split)
-    if split == "train":
-        files, settings = data.train, data
-    else:
+    files, settings = data.train, data
+    if split == "validation" and data.validation_share is None:
         files, settings = data.validation, data.model_copy(update={"max_tokens": data.max_validation_tokens})
     report = None if quiet else _ProgressLine(f"preparing {split}")
+    home = corpus_folder(data, folder, split)
     prepare(files, tokenizer, home, settings, where=f"data.{split}", progress=report)
-    objective = recipe.objective
+    return open_prepared(recipe, data, tokenizer, folder, split)
+
+
+def open_prepared(recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, folder: Path, split: str) -> Corpus:
+    """The prepared tokens of `train` or `validation`; their texts are not asked for."""
+    border = 1.0 - (data.validation_share or 0.0)
+    is_held_out = split == "validation" and data.validation_share is not None
     return Corpus.open(
-        home,
+        corpus_folder(data, folder, split),
         tokenizer,
-        max_length=objective.max_length,
+        max_length=recipe.objective.max_length,
         min_length=data.min_length,
-        frame=objective.frame(tokenizer),
+        frame=recipe.objective.frame(tokenizer),
+        part=(border, 1.0) if is_held_out else (0.0, border),
     )
 
 
 def corpus_folder(data: CorpusConfig, folder: Path, split: str) -> Path:
-    """Where the prepared tokens of `train` or `validation` are kept."""
-    return (folder / "corpus" if data.folder is None else expand_path(data.folder, "data.folder")) / split
+    """Where the prepared tokens of `train` or `validation` are kept; those that share files are kept together."""
+    home = folder / "corpus" if data.folder is None else expand_path(data.folder, "data.folder")
+    return home / ("train" if data.validation_share is not None else split)
 
 
 class _ProgressLine:
@@ -236,12 +245,13 @@ def open_validation(recipe: Recipe, tokenizer: Tokenizer, objective: AnyObjectiv
             raise ConfigError("data.validation", "names no file to evaluate on", cure="data.validation=FILE")
         rows = read_table(data.validation, data, "data.validation", needs_label=recipe.objective.needs_label)
         return objective.encode(rows, "data.validation"), data.validation
-    if not data.validation:
+    if not data.has_validation:
         raise ConfigError("data.validation", "names no file to evaluate on", cure='data.validation=["FILE"]')
     with tempfile.TemporaryDirectory() as folder:
         # Memory-mapped files live on until they are let go of, so the folder may vanish first.
         corpus = open_corpus(recipe, data.model_copy(update={"folder": None}), tokenizer, Path(folder), "validation")
-    return corpus, ", ".join(data.validation)
+    held_out = f"the last {data.validation_share:.0%} of {', '.join(data.train)}" if data.validation_share else ""
+    return corpus, held_out or ", ".join(data.validation)
 
 
 def _describe(name: str, report: EncodingReport) -> str:

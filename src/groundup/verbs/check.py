@@ -178,6 +178,9 @@ def _read_corpus(recipe: Recipe, data: CorpusConfig) -> _Found:
         validation_tokens = round(split.characters / split.share_read * samples.num_text_tokens / sampled)
         validation_tokens = min(validation_tokens, data.max_validation_tokens or validation_tokens)
         splits.append(split)
+    elif data.validation_share is not None:
+        validation_tokens = round(data.validation_share * samples.num_text_tokens * scale)
+        scale *= 1.0 - data.validation_share
     return _Found(
         parts=Parts(tokenizer, objective, samples, None, None, ()),
         splits=tuple(splits),

@@ -96,7 +96,7 @@ def prepare(
     started = time.perf_counter()
     with enter_run(recipe) as folder:
         found = get_tokenizer(recipe, folder)
-        names = ["train", "validation"] if data.validation else ["train"]
+        names = ["train", "validation"] if data.has_validation else ["train"]
         splits = tuple(
             _describe(
                 name,

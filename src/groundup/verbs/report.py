@@ -18,12 +18,11 @@ from groundup.reporting.advice import find_advice
 from groundup.reporting.content import FORMAT, Report
 from groundup.reporting.page import render
 from groundup.tasks.classification import ClassificationTask
-from groundup.text.corpus import Corpus
 from groundup.text.tokenizer import PretrainedTokenizer
 from groundup.training.log import read_lines
 from groundup.training.state import load_weights
 from groundup.training.trainer import choose_device
-from groundup.verbs.assemble import Parts, assemble, build_model, corpus_folder, get_tokenizer
+from groundup.verbs.assemble import Parts, assemble, build_model, get_tokenizer, open_prepared
 from groundup.verbs.report_classes import measure_classes
 from groundup.verbs.report_data import describe_data
 from groundup.verbs.report_masked import measure_masked
@@ -137,7 +136,7 @@ def gather(
         "curves": curves,
         "classes": None,
         "masked": None,
-        "batch": None if parts is None else show_batch(recipe, parts, max(0, run["step"] - 1)),
+        "batch": None if parts is None else show_batch(recipe, parts, max(1, run["step"])),
         "design": None if config is None else describe_design(recipe, config),
         "data": [] if parts is None else describe_data(recipe, parts),
         "recipe": recipe.to_json(),
@@ -195,21 +194,9 @@ def _open_parts(recipe: Recipe, folder: Path, model_folder: Path | None) -> Part
     if isinstance(data, TableConfig):
         return assemble(recipe, folder, quiet=True)
     tokenizer = get_tokenizer(recipe, folder)
-    objective = recipe.objective
-    train, validation = (
-        Corpus.open(
-            corpus_folder(data, folder, split),
-            tokenizer,
-            max_length=objective.max_length,
-            min_length=data.min_length,
-            frame=objective.frame(tokenizer),
-        )
-        if getattr(data, split)
-        else None
-        for split in ("train", "validation")
-    )
-    assert train is not None
-    return Parts(tokenizer, objective.build(tokenizer, ()), train, validation, None, ())
+    train = open_prepared(recipe, data, tokenizer, folder, "train")
+    validation = open_prepared(recipe, data, tokenizer, folder, "validation") if data.has_validation else None
+    return Parts(tokenizer, recipe.objective.build(tokenizer, ()), train, validation, None, ())
 
 
 def _check_data(recorded: Mapping[str, str | None], parts: Parts) -> None:

@@ -16,8 +16,8 @@ from groundup.errors import ConfigError, DataError
 from groundup.text import prepare as preparing
 from groundup.text.corpus import Corpus, CorpusConfig, Progress, prepare
 from groundup.text.manifest import Manifest
-from groundup.text.windows import lay_windows
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
+from groundup.text.windows import Frame, lay_windows
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "text"
 ENGLISH, CHINESE = str(FIXTURES / "english.txt"), str(FIXTURES / "chinese.txt")
@@ -55,6 +55,24 @@ def test_samples_joined_are_a_plain_encode_of_the_documents(tmp_path: Path) -> N
     assert manifest.counts["unknown_tokens"] == 0
     with pytest.raises(IndexError):
         corpus[len(corpus)]
+
+
+def test_parts_are_disjoint_and_make_up_the_whole(tmp_path: Path) -> None:
+    make(tmp_path)
+    frame = Frame("document", (), ())
+    shares = ((0.0, 1.0), (0.0, 0.7), (0.7, 1.0))
+    whole, first, second = (
+        Corpus.open(tmp_path, TOKENIZER, max_length=9, min_length=1, frame=frame, part=part) for part in shares
+    )
+    texts = [
+        [ids for index in range(len(corpus)) for ids in corpus[index].input_ids[1:].tolist()]
+        for corpus in (whole, first, second)
+    ]
+    # Without a start token the first token of each document is not predicted; the cut makes one document more.
+    assert len(texts[0]) - 1 <= len(texts[1]) + len(texts[2]) <= len(texts[0])
+    assert texts[0][: len(texts[1])] == texts[1] and texts[0][-len(texts[2]) :] == texts[2]
+    assert 0.6 < len(texts[1]) / len(texts[0]) < 0.8
+    assert len({whole.digest, first.digest, second.digest}) == 3
 
 
 @pytest.mark.parametrize("shard_tokens", [1, 37, 1 << 20])
