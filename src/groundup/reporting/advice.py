@@ -108,9 +108,18 @@ def _of_data(report: Report) -> Iterator[Found]:
     if recipe["data"]["kind"] == "corpus" and lost > 0.05 and recipe["data"]["min_length"] > 1:
         values = {"lost": format_share(lost), "limit": recipe["data"]["min_length"]}
         yield "min_length", values, [f"data.min_length={max(1, recipe['data']['min_length'] // 2)}"], "short-ends"
-    unknown, size = train["unknown_tokens"] / max(1, train["tokens"]), (recipe["tokenizer"] or {}).get("vocab_size")
-    if unknown > 0.005 and size:
-        yield "vocabulary", {"share": format_share(unknown)}, [f"tokenizer.vocab_size={2 * size}"], "vocabulary"
+    yield from _of_unknown(report, train)
+
+
+def _of_unknown(report: Report, train: DataSplit) -> Iterator[Found]:
+    """What the tokenizer cannot write: more entries where training has it, bytes where only new text does."""
+    size = (report["recipe"]["tokenizer"] or {}).get("vocab_size")
+    shares = {split["name"]: split["unknown_tokens"] / max(1, split["tokens"]) for split in report["data"]}
+    if size and shares["train"] > 0.005:
+        yield "vocabulary", {"share": format_share(shares["train"])}, [f"tokenizer.vocab_size={2 * size}"], "vocabulary"
+    elif size and shares.get("validation", 0.0) > 0.01:
+        values = {"share": format_share(shares["validation"]), "train": format_share(shares["train"])}
+        yield "bytes", values, [f"tokenizer={{kind: byte_bpe, vocab_size: {max(size, 1000)}}}"], "bytes"
 
 
 def _of_start(report: Report, train: DataSplit) -> Iterator[Found]:

@@ -118,8 +118,6 @@ def draw_lines(
         plot,
         None if note is None else tag("p", note, class_="note"),
         class_=f"chart {style}".strip(),
-        data_low=across.low,
-        data_high=across.high,
     )
 
 

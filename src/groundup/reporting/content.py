@@ -136,6 +136,7 @@ class Classes(TypedDict):
     """Rows that were measured."""
     of: int
     """Rows that there are."""
+    right_rows: int
     wrong_rows: int
     labels: list[str]
     confusion: list[list[int]]
@@ -175,6 +176,8 @@ class MaskedSequence(TypedDict):
 
     sample: int
     tokens: list[Token]
+    num_asked: int
+    num_right: int
 
 
 class Masked(TypedDict):
@@ -192,8 +195,9 @@ class ShownBatch(TypedDict):
     """A step's batch, decoded by the objective itself."""
 
     step: int
-    """Counted from 0."""
+    """Counted from 1, as in `metrics.jsonl`."""
     epoch: int
+    """Counted from 1."""
     micro_batches: int
     sequences: int
     tokens: int
@@ -216,10 +220,15 @@ class Design(TypedDict):
     config: dict[str, Any]
     modules: list[Module]
     parameters: dict[str, int]
+    parameter_shares: dict[str, float]
     num_parameters: int
     forward_flops_per_token: float
     training_flops_per_token: float
+    total_flops: float | None
+    """Of the run so far, about; None before its first line."""
+    flops_per_second: float | None
     memory: dict[str, int]
+    total_memory: int
     micro_batch_tokens: int
     notes: list[str]
 
@@ -254,6 +263,7 @@ class DataSplit(TypedDict):
     documents: int | None
     characters: int | None
     labels: dict[str, int] | None
+    label_shares: dict[str, float] | None
     unlabelled: int
     empty: int
     num_cut: int

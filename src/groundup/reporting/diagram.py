@@ -32,8 +32,9 @@ def draw_block(config: Mapping[str, Any]) -> Html:
         drawing.aside(positions)
     if "embedding" in places:
         drawing.norm()
-    drawing.up(_GAP)
+    drawing.up(10)
     bottom = drawing.y
+    drawing.up(10)
     is_rotary = config["position"]["kind"] == "rotary"
     heads = f"{config['num_heads']} × {config['head_dim'] or config['hidden_size'] // config['num_heads']}"
     drawing.branch("diagram.attention", "attention", heads, places, note=positions if is_rotary else None)
@@ -78,7 +79,9 @@ class _Drawing:
         """A text beside the box that was drawn last."""
         self._text(key, _STREAM + _BOX / 2 + 12, self.y + _HEIGHT / 2 + 4, style="small", text_anchor="start")
 
-    def box(self, key: str, style: str, size: str, *, x: float = _STREAM, kind: str | None = None) -> None:
+    def box(
+        self, key: str, style: str, size: str, *, x: float = _STREAM, kind: str | None = None, note: str | None = None
+    ) -> None:
         """A box on the stream, or on a branch."""
         self.y -= _HEIGHT
         self._rectangle(x, self.y, style)
@@ -88,7 +91,9 @@ class _Drawing:
             self._text(name, x, middle + (-1 if size else 4))
         else:
             self._shapes.append(_plain(kind or "", x, middle + 4))
-        if size:
+        if note is not None:
+            self._text(note, x, middle + 12, values={"size": size}, style="small")
+        elif size:
             self._shapes.append(_plain(size, x, middle + 12, style="small"))
         if x == _STREAM:
             self.up(_GAP)
@@ -111,10 +116,7 @@ class _Drawing:
         if "input" in places:
             self.norm(_BRANCH)
             self._gap()
-        self.box(key, style, size, x=_BRANCH)
-        if note is not None:
-            self._text(note, _BRANCH, self.y - 4, style="small")
-            self.y -= 14
+        self.box(key, style, size, x=_BRANCH, note=note)
         if "output" in places:
             self._gap()
             self.norm(_BRANCH)

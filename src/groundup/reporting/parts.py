@@ -19,6 +19,8 @@ class Cell(NamedTuple):
     content: Child
     style: str = ""
     is_head: bool = False
+    rows: int = 1
+    """Rows that it spans."""
 
 
 def section(name: str, title: str, *children: Child) -> Html:
@@ -26,25 +28,27 @@ def section(name: str, title: str, *children: Child) -> Html:
     return tag("section", tag("h2", say(title)), *children, id=name)
 
 
-def table(caption: Html | None, head: Sequence[Child], rows: Sequence[Sequence[Html | Cell]], style: str = "") -> Html:
+def table(
+    caption: Html | None, head: Sequence[Child] | None, rows: Sequence[Sequence[Html | Cell]], style: str = ""
+) -> Html:
     """A table that scrolls by itself where the screen is narrow. The first cell of each row is its heading.
 
     Args:
         caption: what it shows.
-        head: the columns' names; those of numbers and bars are on the right, as their cells say.
+        head: the columns' names; None where the rows' headings say everything.
         rows: cells; HTML that is a whole `td` already is taken as it is.
         style: further classes.
     """
     body = [tag("tr", *(_draw_cell(cell, place) for place, cell in enumerate(row))) for row in rows]
-    names = [tag("th", name, scope="col") for name in head]
     content = tag(
         "table",
-        None if caption is None else tag("caption", caption),
-        tag("thead", tag("tr", *names)),
+        None if head is None else tag("thead", tag("tr", *(tag("th", name, scope="col") for name in head))),
         tag("tbody", *body),
         class_=style or None,
     )
-    return tag("div", content, class_="scroll", tabindex=0, role="group")
+    # A caption inside the table would scroll away with it.
+    scrolling = tag("div", content, class_="scroll", tabindex=0)
+    return scrolling if caption is None else tag("figure", tag("figcaption", caption), scrolling, class_="table")
 
 
 def number(text: str) -> Cell:
@@ -83,18 +87,25 @@ def name_metric(name: str) -> Html:
 def show_figure(figure: Figure) -> Html:
     """A metric with its interval."""
     interval = "" if figure["low"] is None or figure["high"] is None else show_interval(figure["low"], figure["high"])
-    return join(data(f"{figure['value']:.3f}"), " ", interval)
+    return join(data(precise(figure["value"])), " ", interval)
 
 
 def show_interval(low: float, high: float) -> Html:
     """`[0.712, 0.845]`."""
-    return data(f"[{low:.3f}, {high:.3f}]", class_="range")
+    return data(f"[{precise(low)}, {precise(high)}]", class_="range")
+
+
+def precise(value: float) -> str:
+    """`0.987`, `12.35`, `398.1`, `1,234`: as many digits as a metric is read with."""
+    size = abs(value)
+    return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:,.{1 if size < 1000 else 0}f}"
 
 
 def _draw_cell(cell: Html | Cell, place: int) -> Html:
     if isinstance(cell, Cell):
-        is_head = cell.is_head
-        return tag("th" if is_head else "td", cell.content, class_=cell.style or None, scope="row" if is_head else None)
+        scope = None if not cell.is_head else "row" if cell.rows == 1 else "rowgroup"
+        rows = None if cell.rows == 1 else cell.rows
+        return tag("th" if cell.is_head else "td", cell.content, class_=cell.style or None, scope=scope, rowspan=rows)
     if cell.startswith("<td"):
         return cell
     return tag("th", cell, scope="row") if place == 0 else tag("td", cell)

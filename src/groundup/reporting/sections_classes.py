@@ -26,14 +26,9 @@ def draw_classes(report: Report) -> Html | None:
         "classes",
         "classes.title",
         note(measured),
-        tag(
-            "div",
-            _draw_figures(classes),
-            _draw_confusion(classes),
-            draw_buckets(classes["buckets"], say("classes.buckets"), say("classes.count")),
-            _draw_calibration(classes),
-            class_="pair",
-        ),
+        tag("div", _draw_confusion(classes), _draw_calibration(classes), class_="pair"),
+        _draw_figures(classes),
+        draw_buckets(classes["buckets"], say("classes.buckets"), say("classes.count")),
     )
 
 
@@ -94,23 +89,25 @@ def _draw_pairs(classes: Classes) -> Html:
 def draw_buckets(buckets: list[Bucket], caption: Html, counted: Html) -> Html:
     """Accuracy of every part of the rows."""
     has_loss = any(bucket["loss"] is not None for bucket in buckets)
-    rows = []
-    for bucket in buckets:
-        name = join(say(f"by.{bucket['by']}"), ": ", _name_bucket(bucket))
-        interval = None
+    rows: list[list[Html | Cell]] = []
+    groups = [bucket["by"] for bucket in buckets]
+    for place, bucket in enumerate(buckets):
+        by, interval = bucket["by"], None
+        is_first = place == 0 or groups[place - 1] != by
         if bucket["low"] is not None and bucket["high"] is not None:
             interval = show_interval(bucket["low"], bucket["high"])
-        bar = tag("td", draw_interval(bucket["accuracy"], bucket["low"], bucket["high"]), class_="bar")
-        cells = [
-            name,
-            number(f"{bucket['count']:,}"),
-            Cell(join(data(f"{bucket['accuracy']:.3f}"), " ", interval), "number"),
-        ]
+        cells: list[Html | Cell] = []
+        if is_first:
+            cells.append(Cell(say(f"by.{by}"), "by", is_head=True, rows=groups.count(by)))
+        accuracy = Cell(join(data(f"{bucket['accuracy']:.3f}"), " ", interval), "number")
+        cells += [Cell(_name_bucket(bucket), is_head=True), number(f"{bucket['count']:,}"), accuracy]
         if has_loss:
             cells.append(number("" if bucket["loss"] is None else f"{bucket['loss']:.3f}"))
-        rows.append([*cells, bar])
+        bar = draw_interval(bucket["accuracy"], bucket["low"], bucket["high"])
+        rows.append([*cells, tag("td", bar, class_="bar")])
     losses = [say("metric.loss")] if has_loss else []
-    return table(caption, [say("classes.part"), counted, say("metric.accuracy"), *losses, ""], rows, "numbers")
+    head = [say("classes.by"), say("classes.part"), counted, say("metric.accuracy"), *losses, ""]
+    return table(caption, head, rows, "numbers buckets")
 
 
 def _name_bucket(bucket: Bucket) -> Html:
@@ -156,12 +153,11 @@ def draw_examples(report: Report) -> Html | None:
     classes = report["classes"]
     if classes is None:
         return None
-    num_right = classes["rows"] - classes["wrong_rows"]
     return section(
         "examples",
         "examples.title",
         _draw_list("wrong", classes["wrong"], classes["wrong_rows"]),
-        _draw_list("right", classes["right"], num_right),
+        _draw_list("right", classes["right"], classes["right_rows"]),
     )
 
 

@@ -40,7 +40,12 @@ def draw_design(report: Report) -> Html:
         "design",
         "design.title",
         tag("div", draw_block(design["config"]), tag("div", _draw_slots(design["config"])), class_="beside"),
-        tag("div", _draw_parameters(design), _draw_memory(design), _draw_arithmetic(report, design), class_="pair"),
+        tag(
+            "div",
+            _draw_parameters(design),
+            tag("div", _draw_memory(design), _draw_arithmetic(design)),
+            class_="pair",
+        ),
         fold(say("design.tree"), _draw_tree(design)),
         *(note(prose(each)) for each in design["notes"]),
     )
@@ -80,7 +85,7 @@ def _draw_slots(config: dict[str, Any]) -> Html:
         else say("design.no_head"),
     }
     rows = [[say(key), Cell(value)] for key, value in slots.items()]
-    return table(say("design.slots"), [say("design.part"), ""], rows)
+    return table(say("design.slots"), None, rows)
 
 
 def _name_head(head: dict[str, Any]) -> Html:
@@ -90,23 +95,23 @@ def _name_head(head: dict[str, Any]) -> Html:
 
 def _draw_parameters(design: Design) -> Html:
     parts = {name: count for name, count in design["parameters"].items() if count}
-    total = max(1, design["num_parameters"])
+    total, shares = design["num_parameters"], design["parameter_shares"]
     rows = [
         [
             join(tag("i", class_=f"swatch part-{place}"), say_name("part", name)),
             number(f"{count:,}"),
-            number(format_share(count / total)),
+            number(format_share(shares[name])),
         ]
         for place, (name, count) in enumerate(parts.items())
     ]
     caption = say("design.parameters", count=data(f"{total:,}"))
     head = [say("design.part"), say("design.count"), say("design.share")]
-    bar = draw_shares([count / total for count in parts.values()])
+    bar = draw_shares([shares[name] for name in parts])
     return tag("div", table(caption, head, rows, "numbers"), bar, class_="with-bar")
 
 
 def _draw_memory(design: Design) -> Html:
-    total = max(1, sum(design["memory"].values()))
+    total = design["total_memory"]
     rows = [
         [join(tag("i", class_=f"swatch part-{place}"), say_name("memory", name)), number(format_bytes(size))]
         for place, (name, size) in enumerate(design["memory"].items())
@@ -117,16 +122,15 @@ def _draw_memory(design: Design) -> Html:
     return tag("div", table(caption, [say("design.part"), say("design.size")], rows, "numbers"), bar, class_="with-bar")
 
 
-def _draw_arithmetic(report: Report, design: Design) -> Html:
-    run, flops = report["run"], design["training_flops_per_token"]
-    figures = {"design.flops_training": flops, "design.flops_forward": design["forward_flops_per_token"]}
-    if run["tokens"] and run["seconds"]:
-        figures |= {
-            "design.flops_total": flops * run["tokens"],
-            "design.flops_rate": flops * run["tokens"] / run["seconds"],
-        }
-    rows = [[say(key), number(format_count(value, " "))] for key, value in figures.items()]
-    return table(say("design.flops"), [say("data.figure"), ""], rows, "numbers")
+def _draw_arithmetic(design: Design) -> Html:
+    figures = {
+        "design.flops_training": design["training_flops_per_token"],
+        "design.flops_forward": design["forward_flops_per_token"],
+        "design.flops_total": design["total_flops"],
+        "design.flops_rate": design["flops_per_second"],
+    }
+    rows = [[say(key), number(format_count(value, " "))] for key, value in figures.items() if value is not None]
+    return table(say("design.flops"), None, rows, "numbers")
 
 
 def _draw_tree(design: Design) -> Html:
@@ -184,15 +188,14 @@ def _draw_labels(splits: list[DataSplit], most: int = 20) -> Html | None:
     labels = splits[0]["labels"]
     if labels is None:
         return None
-    totals = [max(1, sum((split["labels"] or {}).values())) for split in splits]
-    largest = max(labels.values(), default=1) / totals[0]
+    largest = max(labels.values(), default=0) or 1
     rows = []
     for label in sorted(labels, key=lambda each: -labels[each])[:most]:
         row: list[Html | Cell] = [prose(label)]
-        for split, total in zip(splits, totals, strict=True):
-            count = (split["labels"] or {}).get(label, 0)
-            row.append(Cell(join(data(f"{count:,}"), " ", data(format_share(count / total), "small")), "number"))
-        rows.append([*row, draw_bar(labels[label] / totals[0] / max(largest, 1e-9))])
+        for split in splits:
+            count, share = (split["labels"] or {}).get(label, 0), (split["label_shares"] or {}).get(label, 0.0)
+            row.append(Cell(join(data(f"{count:,}"), " ", data(format_share(share), "small")), "number"))
+        rows.append([*row, draw_bar(labels[label] / largest)])
     head = [say("data.label"), *(say(f"data.{split['name']}") for split in splits), ""]
     return table(say("data.labels"), head, rows, "numbers")
 
@@ -245,5 +248,5 @@ def draw_machine(report: Report) -> Html:
     if domain is None:
         return section("machine", "machine.title", note(say("machine.none")))
     rows = [[say_name("machine", name), Cell(data(str(value)))] for name, value in domain.items()]
-    shown = table(None, [say("machine.setting"), say("machine.value")], rows)
+    shown = table(None, None, rows, "narrow")
     return section("machine", "machine.title", note(say("machine.what")), shown)

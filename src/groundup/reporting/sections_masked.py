@@ -29,8 +29,8 @@ def draw_masked(report: Report) -> Html | None:
 
 def _draw_sequence(sequence: MaskedSequence) -> Html:
     asked = [token for token in sequence["tokens"] if "answers" in token]
-    right = sum(token["is_right"] for token in asked)
-    score = say("masked.score", right=data(str(right)), count=data(str(len(asked))))
+    right, count = data(str(sequence["num_right"])), data(str(sequence["num_asked"]))
+    score = say("masked.score", right=right, count=count)
     title = tag("h3", say("masked.sample", number=data(f"{sequence['sample']:,}")), " · ", score)
     text = tag("p", *(_draw_token(token) for token in sequence["tokens"]), class_="masked", translate="no")
     rows = [

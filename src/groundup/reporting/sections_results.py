@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from groundup.figures import format_count, format_seconds, format_share
-from groundup.reporting.charts import Mark, Series, draw_interval, draw_lines, short_number
+from groundup.reporting.charts import Mark, Series, draw_interval, draw_lines
 from groundup.reporting.content import Baseline, Curves, Figure, Report
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, data, join, tag
-from groundup.reporting.parts import fold, name_metric, note, number, prose, section, show_interval, table
+from groundup.reporting.parts import fold, name_metric, note, number, precise, prose, section, show_interval, table
 
 _SHARES = ("accuracy", "precision", "recall", "f1", "macro_f1")
 """Metrics between 0 and 1."""
+_CHARTED = ("macro_f1", "f1", "bits_per_byte", "accuracy", "character_perplexity", "perplexity")
+"""Metrics that have a chart, the first of those that a run has."""
+_SMALL = (
+    ("learning_rate", "curves.learning_rate"),
+    ("tokens_per_second", "curves.speed"),
+    ("grad_norm", "curves.grad_norm"),
+)
+"""Curves of training and their titles."""
 
 
 def draw_header(report: Report) -> Html:
@@ -71,14 +79,13 @@ def _draw_card(figure: Figure, baseline: Baseline | None) -> Html:
     mark = baseline["value"] if baseline is not None and has_baseline else None
     compared = None
     if baseline is not None and mark is not None:
-        value = data(format_share(mark) if is_share else f"{mark:.3f}")
+        value = data(format_share(mark) if is_share else precise(mark))
         label = baseline["label"]
         compared = say("results.guess", value=value) if label is None else _name_baseline(label, value)
-    shown = f"{figure['value']:.3f}" if figure["value"] < 1000 else f"{figure['value']:,.0f}"
     return tag(
         "div",
         tag("h3", name_metric(figure["name"])),
-        tag("p", data(shown), class_="value"),
+        tag("p", data(precise(figure["value"])), class_="value"),
         None if low is None or high is None else tag("p", show_interval(low, high)),
         draw_interval(figure["value"], low, high, mark) if is_share else None,
         tag("p", say("results.over", count=data(f"{figure['count']:,}"))),
@@ -99,27 +106,37 @@ def draw_curves(report: Report) -> Html:
     train, steps = curves["train"], curves["validation_steps"]
     if not train["step"] and not steps:
         return section("curves", "curves.title", note(say("curves.none")))
-    charts = [_draw_losses(report)]
-    charts += [_draw_metric(report, name) for name in _choose_metrics(curves)]
-    small = (
-        ("learning_rate", "curves.learning_rate"),
-        ("tokens_per_second", "curves.speed"),
-        ("grad_norm", "curves.grad_norm"),
-    )
-    for name, title in small:
-        if any(value is not None for value in train.get(name, ())):
-            unit = "curves.tokens_per_second" if name == "tokens_per_second" else title
-            line = Series(say(unit), "train", _numbers(train["step"]), train[name])
-            charts.append(draw_lines(f"chart-{name}", say(title), [line], x_name=say("curves.step"), style="small"))
+    names = _choose_metrics(curves)
+    wide = "wide" if len(names) % 2 else "half"
+    charts = [_draw_losses(report), *(_draw_metric(report, name, wide) for name in names)]
+    charts += [draw for name, title in _SMALL if (draw := _draw_small(report, name, title)) is not None]
     thinned = curves["lines_per_point"] > 1
     lines = note(say("curves.thinned", lines=data(str(curves["lines_per_point"])))) if thinned else None
     return section("curves", "curves.title", lines, tag("div", *charts, class_="charts"), _draw_validations(curves))
 
 
 def _choose_metrics(curves: Curves) -> list[str]:
-    best = curves["best_metric"]
-    names = [best, *(name for name in ("macro_f1", "accuracy") if name != best)]
+    """Two besides the loss, the one that chooses the model first."""
+    names = [curves["best_metric"], *(name for name in _CHARTED if name != curves["best_metric"])]
     return [name for name in names if name != "loss" and name in curves["validation"]][:2]
+
+
+def _draw_small(report: Report, name: str, title: str) -> Html | None:
+    train = report["curves"]["train"]
+    if all(value is None for value in train.get(name, ())):
+        return None
+    is_speed = name == "tokens_per_second"
+    line = Series(say("curves.tokens_per_second" if is_speed else title), "train", _numbers(train["step"]), train[name])
+    comment = say("curves.speed_note") if is_speed and report["curves"]["validation_steps"] else None
+    return draw_lines(
+        f"chart-{name}",
+        say(title),
+        [line],
+        x_name=say("curves.step"),
+        x_range=_steps(report),
+        note=comment,
+        style="small",
+    )
 
 
 def _draw_losses(report: Report) -> Html:
@@ -132,21 +149,24 @@ def _draw_losses(report: Report) -> Html:
         say("curves.loss"),
         lines,
         x_name=say("curves.step"),
+        x_range=_steps(report),
         mark=_mark_best(report),
         note=say("curves.loss_note"),
         style="wide",
     )
 
 
-def _draw_metric(report: Report, name: str) -> Html:
+def _draw_metric(report: Report, name: str, style: str) -> Html:
     curves = report["curves"]
     return draw_lines(
         f"chart-{name}",
         name_metric(name),
         [_validation_line(curves, name, say("curves.validation"))],
         x_name=say("curves.step"),
+        x_range=_steps(report),
         mark=_mark_best(report),
         note=say("curves.metric_note"),
+        style=style,
     )
 
 
@@ -165,7 +185,11 @@ def _validation_line(curves: Curves, name: str, title: Html) -> Series:
 
 def _mark_best(report: Report) -> Mark | None:
     step = report["run"]["model_step"]
-    return None if step is None or len(report["curves"]["validation_steps"]) < 2 else Mark(step, say("curves.best"))
+    return None if step is None or len(report["curves"]["validation_steps"]) < 2 else Mark(step, say("curves.kept"))
+
+
+def _steps(report: Report) -> tuple[float, float]:
+    return 0.0, float(max(1, report["run"]["step"]))
 
 
 def _draw_validations(curves: Curves) -> Html | None:
@@ -173,7 +197,7 @@ def _draw_validations(curves: Curves) -> Html | None:
     if not names:
         return None
     rows = [
-        [data(f"{step:,}"), *(number(short_number(curves["validation"][name][place]["value"])) for name in names)]
+        [data(f"{step:,}"), *(number(precise(curves["validation"][name][place]["value"])) for name in names)]
         for place, step in enumerate(curves["validation_steps"])
     ]
     shown = table(None, [say("curves.step"), *(name_metric(name) for name in names)], rows, "numbers")

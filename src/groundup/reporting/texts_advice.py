@@ -78,6 +78,13 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
         "{share} of the training tokens are unknown to the tokenizer, so the model cannot tell them apart.",
         "{share} 的训练词元是分词器不认识的，模型无法区分它们。",
     ),
+    "advice.bytes.title": ("A tokenizer that knows every character", "使用不会遇到未知字符的分词器"),
+    "advice.bytes.reason": (
+        "{share} of the validation tokens are unknown to the tokenizer, of the training tokens {train}: new text has "
+        "characters that training does not. Pairs of bytes can write all of them.",
+        "验证数据中有 {share} 的词元是分词器不认识的（训练数据中为 {train}）："
+        "新文本含有训练中没有的字符。字节对可以写出任何字符。",
+    ),
     "advice.rare_class.title": ("More rows of the rare class", "补充稀少类别的数据"),
     "advice.rare_class.reason": (
         "“{label}” has {count} training rows, “{most}” has {most_count}; its recall is {recall}. Look at macro F1, "

@@ -99,7 +99,7 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "diagram.head": ("head", "输出头"),
     "diagram.positions.learned": ("+ learned positions", "+ 可学习位置"),
     "diagram.positions.sinusoidal": ("+ sinusoidal positions", "+ 正弦位置"),
-    "diagram.positions.rotary": ("rotary positions", "旋转位置"),
+    "diagram.positions.rotary": ("{size}, rotary", "{size}，旋转位置"),
     "diagram.times": ("× {layers}", "× {layers}"),
     # Data.
     "data.title": ("The data", "数据"),
@@ -146,8 +146,6 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
         "当以下各项都相同时，中断后继续的训练与未中断的训练得到逐位相同的结果。",
     ),
     "machine.none": ("It is recorded with the first checkpoint.", "将随第一个检查点记录。"),
-    "machine.setting": ("setting", "项目"),
-    "machine.value": ("value", "取值"),
     "machine.device": ("device", "设备"),
     "machine.precision": ("precision", "精度"),
     "machine.torch": ("torch", "torch"),

@@ -60,18 +60,17 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "results.baseline": ("always “{label}”: {value}", "总是回答“{label}”：{value}"),
     "results.guess": ("an even guess: {value}", "均匀猜测：{value}"),
     "results.how": ("How these figures were computed", "这些数字是如何计算的"),
-    "results.over": ("over {count}", "共 {count} 项"),
-    "metric.accuracy": ("accuracy", "准确率"),
-    "metric.precision": ("precision", "精确率"),
-    "metric.recall": ("recall", "召回率"),
+    "results.over": ("n = {count}", "n = {count}"),
+    "metric.accuracy": ("Accuracy", "准确率"),
+    "metric.precision": ("Precision", "精确率"),
+    "metric.recall": ("Recall", "召回率"),
     "metric.f1": ("F1", "F1"),
-    "metric.macro_f1": ("macro F1", "宏平均 F1"),
-    "metric.loss": ("loss", "损失"),
-    "metric.perplexity": ("perplexity", "困惑度"),
-    "metric.perplexity_per_token": ("perplexity a token", "每词元困惑度"),
-    "metric.perplexity_per_word": ("perplexity a word", "每词困惑度"),
-    "metric.perplexity_per_character": ("perplexity a character", "每字符困惑度"),
-    "metric.bits_per_byte": ("bits a byte", "每字节比特数"),
+    "metric.macro_f1": ("Macro F1", "宏平均 F1"),
+    "metric.loss": ("Loss", "损失"),
+    "metric.perplexity": ("Perplexity", "困惑度"),
+    "metric.word_perplexity": ("Perplexity a word", "每词困惑度"),
+    "metric.character_perplexity": ("Perplexity a character", "每字符困惑度"),
+    "metric.bits_per_byte": ("Bits a byte", "每字节比特数"),
     # Curves.
     "curves.title": ("Curves", "曲线"),
     "curves.none": ("No step was logged yet.", "尚未记录任何训练步。"),
@@ -83,12 +82,16 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
         "训练损失是自上一点以来的平均值，带 dropout；验证损失不带 dropout。",
     ),
     "curves.metric_note": ("Shaded: 95% interval.", "阴影：95% 置信区间。"),
+    "curves.speed_note": (
+        "A point after a validation includes the time it took.",
+        "验证之后的点包含验证所用的时间。",
+    ),
     "curves.learning_rate": ("Learning rate", "学习率"),
     "curves.speed": ("Speed", "速度"),
     "curves.tokens_per_second": ("tokens/s", "词元/秒"),
     "curves.grad_norm": ("Gradient norm", "梯度范数"),
     "curves.step": ("step", "步"),
-    "curves.best": ("best", "最佳"),
+    "curves.kept": ("weights kept", "保留的权重"),
     "curves.thinned": (
         "Each point is the mean of {lines} lines of metrics.jsonl.",
         "每个点是 metrics.jsonl 中 {lines} 行的平均值。",
@@ -116,6 +119,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "classes.pairs": ("The most frequent confusions", "最常见的混淆"),
     "classes.times": ("times", "次数"),
     "classes.buckets": ("Accuracy by length and language", "按长度与语言的准确率"),
+    "classes.by": ("by", "依据"),
     "classes.part": ("part", "部分"),
     "classes.calibration": (
         "Calibration: is a probability of 80% right 80% of the time?",
@@ -128,7 +132,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "classes.confidence": ("probability of the answer", "回答的概率"),
     "classes.share_right": ("share that is right", "答对的比例"),
     "classes.ideal": ("ideal", "理想"),
-    "by.length": ("length in tokens", "长度（词元）"),
+    "by.length": ("tokens", "词元数"),
     "by.language": ("language", "语言"),
     "by.fate": ("shown as", "展示方式"),
     "by.script": ("script", "文字"),
@@ -183,7 +187,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     # A batch.
     "batch.title": ("A training batch, as the model is given it", "交给模型的一个训练批次"),
     "batch.what": (
-        "Step {step} (epoch {epoch}): {sequences} sequences, {tokens} tokens, no padding, micro-batches: "
+        "Step {step}, in epoch {epoch}: {sequences} sequences, {tokens} tokens, no padding; micro-batches: "
         "{micro_batches}. Some of its sequences, decoded:",
         "第 {step} 步（第 {epoch} 轮）：{sequences} 条序列，{tokens} 个词元，无填充，微批次 {micro_batches} 个。"
         "以下为其中若干条的解码：",

@@ -137,7 +137,7 @@ def gather(
         "classes": None,
         "masked": None,
         "batch": None if parts is None else show_batch(recipe, parts, max(1, run["step"])),
-        "design": None if config is None else describe_design(recipe, config),
+        "design": None if config is None else describe_design(recipe, config, run),
         "data": [] if parts is None else describe_data(recipe, parts),
         "recipe": recipe.to_json(),
         "recipe_yaml": write_yaml(recipe.to_json()),

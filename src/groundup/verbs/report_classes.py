@@ -58,6 +58,7 @@ def measure_classes(
     return {
         "rows": int(is_labelled.sum()),
         "of": int((chosen.all_labels != UNLABELLED).sum()),
+        "right_rows": int((is_right & is_labelled).sum()),
         "wrong_rows": int((~is_right & is_labelled).sum()),
         "labels": list(task.labels),
         "confusion": task.confusion(measured).tolist(),

@@ -34,6 +34,7 @@ def _describe(recipe: Recipe, parts: Parts, name: Split, samples: Samples) -> Da
         "documents": None,
         "characters": None,
         "labels": None,
+        "label_shares": None,
         "unlabelled": 0,
         "empty": 0,
         "num_cut": 0,
@@ -65,10 +66,12 @@ def _of_corpus(shared: DataSplit, corpus: Corpus) -> DataSplit:
 def _of_table(shared: DataSplit, samples: FlatSamples, data: TableConfig, parts: Parts) -> DataSplit:
     path = expand_path(getattr(data, shared["name"]), f"data.{shared['name']}")
     report, unknown = samples.report, parts.tokenizer.unknown_id
+    labels, total = dict(report.label_counts), sum(report.label_counts.values())
     return shared | {
         "files": [_fingerprint(path)],
-        "labels": dict(report.label_counts) or None,
-        "unlabelled": report.num_rows - sum(report.label_counts.values()) if parts.labels else 0,
+        "labels": labels or None,
+        "label_shares": {label: count / max(1, total) for label, count in labels.items()} or None,
+        "unlabelled": report.num_rows - total if labels else 0,
         "empty": report.num_empty,
         "num_cut": report.num_truncated,
         "tokens_lost": report.tokens_lost,

@@ -128,7 +128,9 @@ def _show(
     for number, length in zip(batch.samples.tolist(), batch.packed.lengths, strict=True):
         ids = batch.packed.input_ids[start : start + length].tolist()
         inside = {row - start: each for row, each in asked.items() if start <= row < start + length}
-        shown.append(MaskedSequence(sample=number, tokens=_spell(objective, ids, inside)))
+        tokens = _spell(objective, ids, inside)
+        num_right = sum(token.get("is_right", False) for token in tokens)
+        shown.append(MaskedSequence(sample=number, tokens=tokens, num_asked=len(inside), num_right=num_right))
         start += length
     return shown
 

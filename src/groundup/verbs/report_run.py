@@ -123,9 +123,10 @@ def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> B
     return {"metric": "accuracy", "value": share, "label": label}
 
 
-def describe_design(recipe: Recipe, config: ModelConfig) -> Design:
-    """The design and its costs."""
+def describe_design(recipe: Recipe, config: ModelConfig, run: Run) -> Design:
+    """The design and its costs, those of the run so far included."""
     costs, tokens = estimate_training(config, recipe)
+    total = costs.training_flops_per_token * run["tokens"] if run["tokens"] else None
     return {
         "config": config.model_dump(mode="json"),
         "modules": [
@@ -138,21 +139,25 @@ def describe_design(recipe: Recipe, config: ModelConfig) -> Design:
             for line in read_tree(config)
         ],
         "parameters": costs.parameters,
+        "parameter_shares": {name: count / costs.num_parameters for name, count in costs.parameters.items()},
         "num_parameters": costs.num_parameters,
         "forward_flops_per_token": costs.forward_flops_per_token,
         "training_flops_per_token": costs.training_flops_per_token,
+        "total_flops": total,
+        "flops_per_second": total / run["seconds"] if total and run["seconds"] else None,
         "memory": costs.memory,
+        "total_memory": costs.total_memory,
         "micro_batch_tokens": tokens,
         "notes": [],
     }
 
 
 def show_batch(recipe: Recipe, parts: Parts, step: int) -> ShownBatch:
-    """The batch of a step, decoded by the objective itself."""
-    shown = show_step(recipe, parts, count=_SHOWN_SEQUENCES, step=step)
+    """The batch of a step, counted from 1, decoded by the objective itself."""
+    shown = show_step(recipe, parts, count=_SHOWN_SEQUENCES, step=step - 1)
     return {
-        "step": shown.step,
-        "epoch": shown.epoch,
+        "step": shown.step + 1,
+        "epoch": shown.epoch + 1,
         "micro_batches": len(shown.micro_batches),
         "sequences": sum(len(each.lengths) for each in shown.micro_batches),
         "tokens": sum(each.tokens for each in shown.micro_batches),
