@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+Number = int | float
 
-def format_count(number: int | float, gap: str = "") -> str:
+
+def format_count(number: Number, gap: str = "") -> str:
     """`950`, `12.3k`, `1.24M`, `3.5G`; `gap` stands before the unit."""
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= limit:
@@ -12,7 +14,7 @@ def format_count(number: int | float, gap: str = "") -> str:
     return f"{number:.3g}" if number != int(number) else str(int(number))
 
 
-def format_bytes(number: int | float) -> str:
+def format_bytes(number: Number) -> str:
     """`12 kB`, `3.4 MB`, `1.2 GB`: powers of 1000, as disks and drivers count."""
     for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if number >= limit:
@@ -20,14 +22,14 @@ def format_bytes(number: int | float) -> str:
     return f"{number:.0f} bytes"
 
 
-def format_share(share: int | float) -> str:
+def format_share(share: Number) -> str:
     """A share in percent, never rounded to nothing or to everything."""
     if 0 < share < 0.0005:
         return "<0.1%"
     return f"{share:.1%}" if share < 0.9995 or share == 1 else ">99.9%"
 
 
-def format_seconds(seconds: float) -> str:
+def format_seconds(seconds: Number) -> str:
     """`1h02m`, `3m20s` or `12s`."""
     whole = max(0, round(seconds))
     if whole >= 3600:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from groundup.figures import Number
 from groundup.reporting.markup import Html, data, join, tag
 
 _SIDE: Final = 1000
 """Of the square that a drawing is stretched from."""
 _TICKS: Final = 5
-Format = Callable[[float], str]
+Format = Callable[[Number], str]
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Series:
     name: Html
     style: str
     """Its class: `train`, `validation`, `second`, `ideal`."""
-    x: Sequence[float]
-    y: Sequence[float | None]
-    low: Sequence[float | None] | None = None
-    high: Sequence[float | None] | None = None
+    x: Sequence[Number]
+    y: Sequence[Number | None]
+    low: Sequence[Number | None] | None = None
+    high: Sequence[Number | None] | None = None
     has_dots: bool = False
 
 
@@ -33,7 +34,7 @@ class Series:
 class Mark:
     """A dashed line at one x."""
 
-    x: float
+    x: Number
     name: Html
 
 
@@ -41,11 +42,11 @@ class Mark:
 class Range:
     """What an axis shows, and where it has ticks."""
 
-    low: float
-    high: float
-    ticks: tuple[float, ...]
+    low: Number
+    high: Number
+    ticks: tuple[Number, ...]
 
-    def place(self, value: float) -> float:
+    def place(self, value: Number) -> float:
         """Where a value lies, from 0 to 1."""
         return (value - self.low) / (self.high - self.low)
 
@@ -58,8 +59,8 @@ def draw_lines(
     x_name: Html,
     format_x: Format | None = None,
     format_y: Format | None = None,
-    x_range: tuple[float, float] | None = None,
-    y_range: tuple[float, float] | None = None,
+    x_range: tuple[Number, Number] | None = None,
+    y_range: tuple[Number, Number] | None = None,
     mark: Mark | None = None,
     note: Html | None = None,
     style: str = "",
@@ -121,7 +122,7 @@ def draw_lines(
     )
 
 
-def draw_interval(value: float, low: float | None, high: float | None, mark: float | None = None) -> Html:
+def draw_interval(value: Number, low: Number | None, high: Number | None, mark: Number | None = None) -> Html:
     """A share between 0 and 1 as a dot, its interval as a bar, a tick to compare with. The figures stand beside it."""
     parts = []
     if low is not None and high is not None:
@@ -132,19 +133,19 @@ def draw_interval(value: float, low: float | None, high: float | None, mark: flo
     return tag("div", *parts, class_="interval", aria_hidden="true")
 
 
-def draw_bar(share: float, style: str = "") -> Html:
+def draw_bar(share: Number, style: str = "") -> Html:
     """A bar in a table's cell, beside the figure it stands for."""
     bar = tag("i", class_=style or None, style=f"width:{_percent(min(1.0, max(0.0, share)))}")
     return tag("td", tag("div", bar), class_="bar", aria_hidden="true")
 
 
-def draw_shares(shares: Sequence[float]) -> Html:
+def draw_shares(shares: Sequence[Number]) -> Html:
     """A bar cut into parts; the table beside it names them in the same order and colours."""
     parts = [tag("i", class_=f"part-{n}", style=f"width:{_percent(share)}") for n, share in enumerate(shares) if share]
     return tag("div", *parts, class_="shares", aria_hidden="true")
 
 
-def choose_range(low: float, high: float, *, is_tight: bool) -> Range:
+def choose_range(low: Number, high: Number, *, is_tight: bool) -> Range:
     """Round ticks over the values; the range ends at ticks unless it is tight."""
     if high <= low:
         around = abs(low) * 0.1 or 1.0
@@ -158,7 +159,7 @@ def choose_range(low: float, high: float, *, is_tight: bool) -> Range:
     return Range(ticks[0], ticks[-1], tuple(ticks))
 
 
-def short_number(value: float) -> str:
+def short_number(value: Number) -> str:
     """`0.0432`, `1.234`, `3.2e-05`, `12.3k`: what an axis has room for."""
     size = abs(value)
     if size < 1e-12:
@@ -172,13 +173,13 @@ def short_number(value: float) -> str:
     return f"{value:.4g}" if size >= 1e-3 else f"{value:.2g}"
 
 
-def _round_step(step: float) -> float:
+def _round_step(step: Number) -> float:
     power = 10.0 ** math.floor(math.log10(step))
     return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= step * 0.999)
 
 
 def _draw_line(each: Series, across: Range, up: Range, format_x: Format, format_y: Format) -> Html:
-    runs: list[list[tuple[float, float]]] = [[]]
+    runs: list[list[tuple[Number, Number]]] = [[]]
     for x, y in zip(each.x, each.y, strict=True):
         if y is None:
             runs.append([])
@@ -218,20 +219,20 @@ def _draw_legend(name: str, shown: Sequence[Series], x_name: Html, format_x: For
         last = next(value for value in reversed(each.y) if value is not None)
         value = None if each.style == "ideal" else data(format_y(last), "b")
         items.append(tag("li", tag("i", class_=f"key {each.style}"), each.name, " ", value, class_="series"))
-    end = max(value for each in shown for value in each.x)
+    end = max(value for each in shown if each.style != "ideal" for value in each.x)
     items.append(tag("li", x_name, " ", data(format_x(end), "b"), class_="at"))
     return tag("ul", *items, class_="legend", id=f"{name}-legend")
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> Html:
+def _line(x1: Number, y1: Number, x2: Number, y2: Number, style: str) -> Html:
     (left, top), (right, bottom) = _point(x1, y1), _point(x2, y2)
     return tag("path", class_=style, d=f"M{left:g},{top:g} L{right:g},{bottom:g}")
 
 
-def _point(x: float, y: float) -> tuple[float, float]:
+def _point(x: Number, y: Number) -> tuple[Number, Number]:
     """A place from 0 to 1, upwards, on the drawing, whose y runs downwards."""
     return round(_SIDE * x, 1), round(_SIDE * (1 - y), 1)
 
 
-def _percent(share: float) -> str:
+def _percent(share: Number) -> str:
     return f"{100 * share:.2f}%"

@@ -66,7 +66,7 @@ class Curves(TypedDict):
 
     lines_per_point: int
     """Lines that a point of `train` is the mean of."""
-    train: dict[str, list[float | None]]
+    train: dict[str, list[int | float | None]]
     """`step`, `loss`, `learning_rate`, `tokens_per_second`, `grad_norm`; None where a line lacks one."""
     validation_steps: list[int]
     validation: dict[str, list[Figure]]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from groundup.figures import Number
 from groundup.reporting.language import draw_text, say, say_name
 from groundup.reporting.markup import Html, commas, tag
 from groundup.reporting.texts import TEXTS
 
-_STREAM: Final = 92.0
+_STREAM: Final = 92
 """Where the residual stream runs."""
-_BRANCH: Final = 236.0
+_BRANCH: Final = 236
 """Where branches run."""
-_WIDTH: Final = 350.0
-_BOX: Final = 150.0
-_HEIGHT: Final = 32.0
-_GAP: Final = 16.0
+_WIDTH: Final = 350
+_BOX: Final = 150
+_HEIGHT: Final = 32
+_GAP: Final = 16
 
 
 def draw_block(config: Mapping[str, Any]) -> Html:
@@ -62,10 +63,10 @@ class _Drawing:
     """Grows upwards: `y` is where the stream has come to."""
 
     def __init__(self) -> None:
-        self.y = 0.0
+        self.y: Number = 0
         self._shapes: list[Html] = []
 
-    def up(self, distance: float) -> None:
+    def up(self, distance: Number) -> None:
         """Run the stream on."""
         self._line(_STREAM, self.y, _STREAM, self.y - distance)
         self.y -= distance
@@ -80,7 +81,7 @@ class _Drawing:
         self._text(key, _STREAM + _BOX / 2 + 12, self.y + _HEIGHT / 2 + 4, style="small", text_anchor="start")
 
     def box(
-        self, key: str, style: str, size: str, *, x: float = _STREAM, kind: str | None = None, note: str | None = None
+        self, key: str, style: str, size: str, *, x: Number = _STREAM, kind: str | None = None, note: str | None = None
     ) -> None:
         """A box on the stream, or on a branch."""
         self.y -= _HEIGHT
@@ -98,7 +99,7 @@ class _Drawing:
         if x == _STREAM:
             self.up(_GAP)
 
-    def norm(self, x: float = _STREAM) -> None:
+    def norm(self, x: Number = _STREAM) -> None:
         """A norm on the stream, or on a branch."""
         self.y -= 20
         self._shapes.append(tag("rect", x=x - _BOX / 2, y=self.y, width=_BOX, height=20, rx=10, class_="box norm"))
@@ -130,7 +131,7 @@ class _Drawing:
         if "residual" in places:
             self.norm()
 
-    def frame(self, bottom: float, layers: int) -> None:
+    def frame(self, bottom: Number, layers: int) -> None:
         """A frame around everything above `bottom`: what stands in the model so many times."""
         rectangle = tag("rect", x=6, y=self.y + 4, width=_WIDTH - 12, height=bottom - self.y - 8, rx=12, class_="frame")
         self._shapes.insert(0, rectangle)
@@ -158,10 +159,10 @@ class _Drawing:
         self._line(_BRANCH, self.y, _BRANCH, self.y - 10)
         self.y -= 10
 
-    def _rectangle(self, x: float, y: float, style: str) -> None:
+    def _rectangle(self, x: Number, y: Number, style: str) -> None:
         self._shapes.append(tag("rect", x=x - _BOX / 2, y=y, width=_BOX, height=_HEIGHT, rx=6, class_=f"box {style}"))
 
-    def _line(self, x1: float, y1: float, x2: float, y2: float) -> None:
+    def _line(self, x1: Number, y1: Number, x2: Number, y2: Number) -> None:
         self._path(f"M{x1:g},{y1:g} L{x2:g},{y2:g}")
 
     def _path(self, d: str, *, ends: bool = False) -> None:
@@ -173,8 +174,8 @@ class _Drawing:
     def _text(
         self,
         key: str,
-        x: float,
-        y: float,
+        x: Number,
+        y: Number,
         *,
         values: dict[str, str] | None = None,
         style: str = "name",
@@ -185,7 +186,7 @@ class _Drawing:
         )
 
 
-def _plain(text: str, x: float, y: float, style: str = "name") -> Html:
+def _plain(text: str, x: Number, y: Number, style: str = "name") -> Html:
     return tag("text", text, x=f"{x:g}", y=f"{y:g}", text_anchor="middle", class_=style, translate="no")
 
 

@@ -80,7 +80,8 @@ def _draw_choices() -> Html:
         tag("label", text, for_=f"language-{name}", lang=code, translate="no", class_=f"choice-{name}")
         for name, code, text in names
     ]
-    return tag("div", *labels, class_="choices")
+    title = tag("span", say("page.language"), id="language", class_="visually-hidden")
+    return tag("div", title, *labels, class_="choices", role="group", aria_labelledby="language")
 
 
 def _asset(name: str) -> Html:

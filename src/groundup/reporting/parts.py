@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from groundup.figures import Number
 from groundup.reporting.content import Figure
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Child, Html, data, join, tag
@@ -90,12 +91,12 @@ def show_figure(figure: Figure) -> Html:
     return join(data(precise(figure["value"])), " ", interval)
 
 
-def show_interval(low: float, high: float) -> Html:
+def show_interval(low: Number, high: Number) -> Html:
     """`[0.712, 0.845]`."""
     return data(f"[{precise(low)}, {precise(high)}]", class_="range")
 
 
-def precise(value: float) -> str:
+def precise(value: Number) -> str:
     """`0.987`, `12.35`, `398.1`, `1,234`: as many digits as a metric is read with."""
     size = abs(value)
     return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:,.{1 if size < 1000 else 0}f}"

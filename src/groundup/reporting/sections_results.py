@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundup.figures import format_count, format_seconds, format_share
+from groundup.figures import Number, format_count, format_seconds, format_share
 from groundup.reporting.charts import Mark, Series, draw_interval, draw_lines
 from groundup.reporting.content import Baseline, Curves, Figure, Report
 from groundup.reporting.language import say, say_name
@@ -188,8 +188,8 @@ def _mark_best(report: Report) -> Mark | None:
     return None if step is None or len(report["curves"]["validation_steps"]) < 2 else Mark(step, say("curves.kept"))
 
 
-def _steps(report: Report) -> tuple[float, float]:
-    return 0.0, float(max(1, report["run"]["step"]))
+def _steps(report: Report) -> tuple[Number, Number]:
+    return 0, max(1, report["run"]["step"])
 
 
 def _draw_validations(curves: Curves) -> Html | None:
@@ -222,5 +222,5 @@ def _done(step: int, total: int | None) -> Html:
     return say("run.of", done=data(f"{step:,}"), total=data(f"{total:,}"))
 
 
-def _numbers(values: list[float | None]) -> list[float]:
+def _numbers(values: list[Number | None]) -> list[Number]:
     return [value for value in values if value is not None]

@@ -70,7 +70,7 @@ def read_curves(recipe: Recipe, lines: Sequence[Mapping[str, Any]], best: tuple[
     trained = [line for line in lines if line["kind"] == "train"]
     evaluations = [line for line in lines if line["kind"] == "evaluation"]
     at_once = max(1, math.ceil(len(trained) / MOST_POINTS))
-    curves: dict[str, list[float | None]] = {name: [] for name in ("step", *_CURVES, "tokens_per_second")}
+    curves: dict[str, list[int | float | None]] = {name: [] for name in ("step", *_CURVES, "tokens_per_second")}
     for start in range(0, len(trained), at_once):
         together = trained[start : start + at_once]
         curves["step"].append(together[-1]["step"])
@@ -89,7 +89,7 @@ def read_curves(recipe: Recipe, lines: Sequence[Mapping[str, Any]], best: tuple[
     }
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Sequence[int | float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 

@@ -1,0 +1,253 @@
+"""The content of a report, written by hand: every part of the page has something to show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundup.reporting.content import Report
+
+EVIL = '<script>alert("x")</script>&amp;\'"{braces} %s 你好 <img src=x onerror=alert(1)>'
+
+
+def figure(name: str, value: float, spread: float = 0.05, count: int = 40) -> dict[str, Any]:
+    """A metric with an interval."""
+    signature = f"how {name}|n={count}"
+    return {
+        "name": name,
+        "value": value,
+        "count": count,
+        "signature": signature,
+        "low": value - spread,
+        "high": value + spread,
+    }
+
+
+def make_content(**changes: Any) -> Report:
+    """A finished classifier that has also learnt to fill masks; `changes` replace whole sections."""
+    steps = [4, 8, 12]
+    losses = [figure("loss", value) for value in (1.05, 0.71, 0.93)]
+    accuracies = [figure("accuracy", value) for value in (0.4, 0.75, 0.7)]
+    content: dict[str, Any] = {
+        "format": 1,
+        "run": {
+            "name": "a-run",
+            "folder": "runs/a-run",
+            "state": "finished",
+            "step": 12,
+            "total_steps": 12,
+            "model_step": 8,
+            "epochs": 1.5,
+            "tokens": 4321,
+            "targets": 192,
+            "seconds": 75.0,
+            "evaluation_seconds": 3.0,
+            "skipped": 0,
+            "objective": "classification",
+            "data_kind": "table",
+            "start": None,
+            "version": "0.1.0",
+            "made": "2026-01-02 03:04+00:00",
+        },
+        "metrics": [accuracies[1], losses[1]],
+        "baseline": {"metric": "accuracy", "value": 0.6, "label": "cat"},
+        "curves": {
+            "lines_per_point": 1,
+            "train": {
+                "step": [2, 4, 6, 8, 10, 12],
+                "loss": [1.1, 0.9, 0.8, 0.6, 0.4, 0.2],
+                "learning_rate": [0.001, 0.002, 0.0015, 0.001, 0.0005, 0.0],
+                "tokens_per_second": [900.0, 1000.0, 1100.0, 1000.0, 980.0, 990.0],
+                "grad_norm": [1.0, None, 0.7, 0.6, 0.5, 0.5],
+            },
+            "validation_steps": steps,
+            "validation": {"loss": losses, "accuracy": accuracies},
+            "best_metric": "accuracy",
+            "best_is_larger": True,
+        },
+        "classes": make_classes(),
+        "masked": make_masked(),
+        "batch": {
+            "step": 12,
+            "epoch": 2,
+            "micro_batches": 1,
+            "sequences": 16,
+            "tokens": 210,
+            "lines": ["[cat] [CLS] the cat sees [SEP]", "[none] [CLS] 他 看 书 [SEP]"],
+        },
+        "design": make_design(),
+        "data": [_split("train", 120, {"cat": 80, "none": 40}), _split("validation", 40, {"cat": 24, "none": 16})],
+        "recipe": {
+            "seed": 5,
+            "output": "runs/a-run",
+            "tokenizer": {"kind": "wordpiece", "vocab_size": 120},
+            "data": {"kind": "table", "train": "train.tsv", "validation": "dev.tsv"},
+            "model": {"kind": "transformer", "max_length": 48},
+            "objective": {"kind": "classification", "max_length": 32},
+            "optimizer": {"kind": "adamw", "learning_rate": 0.002},
+            "schedule": {"kind": "linear", "warmup": 0.1},
+            "train": {"steps": 12, "epochs": None, "precision": "fp32"},
+        },
+        "recipe_yaml": "seed: 5\noutput: runs/a-run\n",
+        "domain": {"device": "cpu", "precision": "fp32", "torch": "2.11.0", "threads": 1, "machine": "x86_64"},
+        "advice": [],
+    }
+    return content | changes  # type: ignore[return-value]
+
+
+def make_classes(labels: tuple[str, ...] = ("cat", "none")) -> dict[str, Any]:
+    """Figures of a classifier over these labels."""
+    count = len(labels)
+    return {
+        "rows": 40,
+        "of": 40,
+        "right_rows": 30,
+        "wrong_rows": 10,
+        "labels": list(labels),
+        "confusion": [[15 if row == column else 5 for column in range(count)] for row in range(count)],
+        "classes": [
+            {
+                "label": label,
+                "count": 20,
+                "precision": figure("precision", 0.71),
+                "recall": figure("recall", 0.72),
+                "f1": figure("f1", 0.73),
+            }
+            for label in labels
+        ],
+        "buckets": [
+            {"by": "language", "name": "en", "count": 22, "accuracy": 0.5, "low": 0.4, "high": 0.6, "loss": None},
+            {"by": "language", "name": "zh", "count": 18, "accuracy": 0.9, "low": 0.8, "high": 1.0, "loss": None},
+            {"by": "length", "name": "1-8", "count": 30, "accuracy": 0.7, "low": 0.6, "high": 0.8, "loss": None},
+            {"by": "length", "name": "9-", "count": 10, "accuracy": 0.6, "low": 0.3, "high": 0.9, "loss": None},
+        ],
+        "calibration": {
+            "error": 0.123,
+            "bins": [
+                {"low": 0.0, "high": 0.5, "count": 0, "confidence": None, "accuracy": None},
+                {"low": 0.5, "high": 0.75, "count": 25, "confidence": 0.6, "accuracy": 0.55},
+                {"low": 0.75, "high": 1.0, "count": 15, "confidence": 0.9, "accuracy": 0.8},
+            ],
+        },
+        "wrong": [_example(labels[0], labels[1], 0.9)],
+        "right": [_example(labels[0], labels[0], 0.4)],
+    }
+
+
+def _example(label: str, prediction: str, share: float) -> dict[str, Any]:
+    others = {prediction: share, label: 1 - share} if label != prediction else {label: 1 - share, "other": share}
+    return {
+        "line": 7,
+        "text": "他 sees the cat",
+        "pair": None,
+        "label": label,
+        "prediction": prediction,
+        "probabilities": others,
+    }
+
+
+def make_masked() -> dict[str, Any]:
+    """Figures of a masked model and one sequence."""
+    answers = [{"token": "狗", "probability": 0.61}, {"token": "cat", "probability": 0.2}]
+    return {
+        "split": "validation",
+        "sequences": 40,
+        "of": 44,
+        "targets": 99,
+        "buckets": [
+            {"by": "fate", "name": "hidden", "count": 80, "accuracy": 0.3, "low": 0.2, "high": 0.4, "loss": 3.21},
+            {"by": "script", "name": "zh", "count": 50, "accuracy": 0.35, "low": 0.2, "high": 0.5, "loss": 2.98},
+        ],
+        "shown": [
+            {
+                "sample": 17,
+                "num_asked": 2,
+                "num_right": 1,
+                "tokens": [
+                    {"text": "[CLS]", "space": True, "fate": "special"},
+                    {"text": "the", "space": True},
+                    {
+                        "text": "狗",
+                        "space": True,
+                        "fate": "hidden",
+                        "seen": "[MASK]",
+                        "answers": answers,
+                        "is_right": True,
+                    },
+                    {
+                        "text": "red",
+                        "space": True,
+                        "fate": "replaced",
+                        "seen": "blue",
+                        "answers": answers,
+                        "is_right": False,
+                    },
+                ],
+            }
+        ],
+    }
+
+
+def make_design(**changes: Any) -> dict[str, Any]:
+    """A design and its costs; `changes` are to its values."""
+    config = {
+        "hidden_size": 32,
+        "num_layers": 2,
+        "num_heads": 2,
+        "num_kv_heads": None,
+        "head_dim": None,
+        "intermediate_size": 64,
+        "max_length": 48,
+        "causal": False,
+        "position": {"kind": "learned"},
+        "norm": {"kind": "layer_norm", "eps": 1e-12, "bias": True},
+        "norm_places": ["embedding", "residual"],
+        "feed_forward": {"kind": "plain", "activation": "gelu"},
+        "dropout": {"embedding": 0.1, "attention": 0.1, "residual": 0.1},
+        "tie_embeddings": True,
+        "vocab_size": 120,
+        "heads": [{"kind": "classification", "num_labels": 2, "dropout": 0.1}],
+    }
+    return {
+        "config": config | changes,
+        "modules": [
+            {"name": "embedding", "shapes": {}, "parameters": 3840, "times": 1},
+            {"name": "blocks.*", "shapes": {}, "parameters": 9000, "times": 2},
+            {"name": "blocks.*.attention.q", "shapes": {"weight": [32, 32]}, "parameters": 1024, "times": 2},
+        ],
+        "parameters": {"embedding": 3840, "attention": 8000, "pooler": 0},
+        "parameter_shares": {"embedding": 0.3243, "attention": 0.6757, "pooler": 0.0},
+        "num_parameters": 11840,
+        "forward_flops_per_token": 41000.0,
+        "training_flops_per_token": 123000.0,
+        "total_flops": 531483000.0,
+        "flops_per_second": 7086440.0,
+        "memory": {"weights": 47360, "activations": 990000},
+        "total_memory": 1037360,
+        "micro_batch_tokens": 512,
+        "notes": [],
+    }
+
+
+def _split(name: str, rows: int, labels: dict[str, int]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "files": [{"name": f"{name}.tsv", "bytes": 12345, "sha256": "ab" * 32}],
+        "digest": "cd" * 16,
+        "sequences": rows,
+        "tokens": 10 * rows,
+        "documents": None,
+        "characters": None,
+        "labels": labels,
+        "label_shares": {label: count / rows for label, count in labels.items()},
+        "unlabelled": 0,
+        "empty": 0,
+        "num_cut": 0,
+        "tokens_lost": 0,
+        "unknown_tokens": 0,
+        "lengths": {
+            "limit": 32,
+            "bins": [(1, 8, rows - 5), (9, None, 5)],
+            "quantiles": {"50%": 7, "99%": 20},
+            "longest": 22,
+        },
+    }

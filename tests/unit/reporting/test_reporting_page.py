@@ -1,0 +1,273 @@
+"""The page of a report: complete in two languages, closed against what it shows, each figure traced to its data."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import re
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_content import EVIL, make_classes, make_content, make_design
+from report_pages import Element, read_page, shown_numbers, texts, untranslated, written_numbers
+
+from groundup.reporting import page as page_module
+from groundup.reporting.language import say, say_name
+from groundup.reporting.markup import Html, commas, data, join, tag
+from groundup.reporting.page import render
+from groundup.reporting.texts import TEXTS
+
+SOURCE = Path(page_module.__file__).parent
+PARTS = ["results", "curves", "classes", "examples", "masked", "batch", "design", "data", "recipe", "machine"]
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_every_text_has_both_languages(key: str) -> None:
+    english, chinese = TEXTS[key]
+    assert english.strip() and chinese.strip()
+    assert fields(english) == fields(chinese)
+    assert not re.search(r"[\u4e00-\u9fff]", english)
+
+
+def test_most_texts_are_really_translated() -> None:
+    """Names that both languages write alike are few; everything else has Chinese characters."""
+    alike = {key for key, (_, chinese) in TEXTS.items() if not re.search(r"[\u4e00-\u9fff]", chinese)}
+    assert alike == {
+        "design.dropout",
+        "diagram.times",
+        "machine.gpu",
+        "machine.torch",
+        "metric.f1",
+        "results.over",
+        "run.of",
+    }
+
+
+def test_no_text_is_left_over() -> None:
+    """A text that nothing says would be kept translated for nobody. Keys of kinds are composed from their section."""
+    source = "".join(path.read_text(encoding="utf-8") for path in SOURCE.glob("*.py") if "texts" not in path.name)
+    composed = set(re.findall(r'f"([a-z_.]+)\.\{', source)) | set(re.findall(r'say_name\("([a-z_]+)"', source))
+    composed |= {"by", "fate", "script", "language", "position"}
+    unused = [
+        key
+        for key in TEXTS
+        if f'"{key}"' not in source and key.rpartition(".")[0] not in composed and not key.startswith("advice.")
+    ]
+    assert unused == []
+
+
+def test_the_page_is_whole() -> None:
+    root = read_page(render(make_content()))
+    ids = [each.attributes["id"] for each in root.walk() if "id" in each.attributes]
+    assert len(ids) == len(set(ids))
+    assert [part.attributes["id"] for part in root.find("section")] == PARTS
+    assert [link.attributes["href"] for link in root.find("nav")[0].find("a")] == [f"#{part}" for part in PARTS]
+    for each in root.walk():
+        for name in ("aria-labelledby", "for"):
+            for target in each.attributes.get(name, "").split():
+                assert target in ids, f"{name} names {target}"
+    for picture in root.find("svg"):
+        assert picture.attributes["role"] == "img" and picture.attributes["aria-labelledby"]
+
+
+def test_nothing_is_fetched_and_only_our_script_may_run() -> None:
+    page = render(make_content())
+    assert not re.search(r'(?:src|href)="(?!#|data:,)', page) and "url(" not in page and "@import" not in page
+    root = read_page(page)
+    (script,) = root.find("script")
+    digest = base64.b64encode(hashlib.sha256(script.text().encode()).digest()).decode()
+    (policy,) = (each.attributes["content"] for each in root.find("meta") if "http-equiv" in each.attributes)
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+
+
+def test_every_label_follows_the_switch() -> None:
+    """The switch hides one of two classes, so a text that is in neither must be data, the same for everybody."""
+    root = read_page(render(make_content(advice=all_advice())))
+    assert untranslated(root) == []
+    english, chinese = ("".join(part.text(name) for part in root.find("main")) for name in ("en", "zh"))
+    assert "Confusion matrix" in english and "混淆矩阵" not in english
+    assert "混淆矩阵" in chinese and "Confusion matrix" not in chinese
+    css = root.find("style")[0].text()
+    assert "#language-en:checked ~ * .zh" in css and "#language-zh:checked ~ * .en" in css
+    switches = root.find("input")
+    assert [each.attributes["id"] for each in switches] == ["language-en", "language-zh"]
+    assert all(switches[0].parent is each.parent for each in root.find("main")), "the rule reaches what follows it"
+
+
+def test_an_untranslated_label_would_be_found() -> None:
+    page = render(make_content()).replace("<h2>", "<h2>Only English ", 1)
+    assert untranslated(read_page(page)) == ["Only English "]
+
+
+def spoil(value: Any, name: str = "") -> Any:
+    """Every free text of a content with EVIL behind it; names that the page looks up stay."""
+    fixed = {"state", "by", "split", "fate", "kind", "objective", "data_kind", "best_metric", "rule", "metric"}
+    if isinstance(value, dict):
+        keep = ("config", "train", "validation", "probabilities", "labels", "label_shares", "domain", "quantiles")
+        return {key: spoil(item, key) if name not in keep else item for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [spoil(item, name) for item in value]
+    is_name = name in fixed or (name == "name" and value in ("train", "validation", "en", "zh", "hidden"))
+    return f"{value}{EVIL}" if isinstance(value, str) and not is_name and not re.match(r"\d*-", value) else value
+
+
+def test_what_the_run_holds_cannot_break_the_page() -> None:
+    clean = read_page(render(make_content()))
+    evil = make_classes(("cat" + EVIL, "none"))
+    content = make_content(**{key: spoil(copy.deepcopy(value), key) for key, value in make_content().items()})
+    content["classes"] = spoil(evil)
+    page = render(content)
+    assert "<img src=x" not in page and page.count("<script") == 1
+    root = read_page(page)
+    assert [each.name for each in root.walk()].count("script") == 1 and not root.find("img")
+    assert sum(EVIL in text for _, text in texts(root)) > 20, "it is shown, as text"
+    assert not any(name.startswith("on") for each in root.walk() for name in each.attributes)
+    assert {each.name for each in root.walk()} <= {each.name for each in clean.walk()} | {"small"}
+
+
+def test_every_figure_stands_in_the_data() -> None:
+    content = make_content(advice=all_advice())
+    shown = shown_numbers(read_page(render(content)))
+    written = written_numbers(json.loads(json.dumps(content)))
+    assert len(shown) > 80
+    assert shown - written == set()
+
+
+@pytest.mark.parametrize(
+    "path", [("metrics", 0, "value"), ("classes", "wrong_rows"), ("data", 0, "tokens"), ("run", "step")]
+)
+def test_a_figure_from_elsewhere_would_be_found(path: tuple[str | int, ...]) -> None:
+    content, changed = make_content(), copy.deepcopy(make_content())
+    inner: Any = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = 77777 if isinstance(inner[path[-1]], int) else 0.98765
+    assert shown_numbers(read_page(render(changed))) - written_numbers(content)
+
+
+def all_advice() -> list[dict[str, Any]]:
+    """A piece for every rule that has a text, with its figures made up."""
+    rules = sorted({key.split(".")[1] for key in TEXTS if key.startswith("advice.") and key.count(".") == 2})
+    assert len(rules) > 12
+    return [
+        {
+            "rule": rule,
+            "values": {
+                name: "zh" if name.endswith("_name") else "12" for name in fields(TEXTS[f"advice.{rule}.reason"][0])
+            },
+            "overrides": [],
+            "command": None if rule == "language" else "groundup train runs/a-run/recipe.json seed=6",
+        }
+        for rule in rules
+    ]
+
+
+def test_every_piece_of_advice_can_be_said() -> None:
+    root = read_page(render(make_content(advice=all_advice())))
+    (advice,) = root.find("section", id="advice")
+    assert len(advice.find("li")) == len(all_advice())
+    assert len(advice.find("code")) == len(all_advice()) - 1
+
+
+def test_a_run_that_has_not_begun_has_a_page() -> None:
+    empty = {"step": [], "loss": [], "learning_rate": [], "tokens_per_second": [], "grad_norm": []}
+    run = make_content()["run"] | {
+        "state": "not_started",
+        "step": 0,
+        "model_step": None,
+        "epochs": None,
+        "total_steps": None,
+    }
+    curves = make_content()["curves"] | {"train": empty, "validation_steps": [], "validation": {}}
+    nothing = dict.fromkeys(("baseline", "classes", "masked", "batch", "design", "domain"))
+    root = read_page(render(make_content(run=run, curves=curves, metrics=[], data=[], **nothing)))
+    assert [part.attributes["id"] for part in root.find("section")] == [
+        "results",
+        "curves",
+        "design",
+        "data",
+        "recipe",
+        "machine",
+    ]
+    assert "not started" in root.find("header")[0].text("en") and untranslated(root) == []
+
+
+def test_a_run_with_a_single_line_has_curves() -> None:
+    train = {name: values[:1] for name, values in make_content()["curves"]["train"].items()}
+    curves = make_content()["curves"] | {"train": train, "validation_steps": [], "validation": {}}
+    root = read_page(render(make_content(curves=curves)))
+    (chart,) = [each for each in root.find("figure", class_="chart") if each.find("figcaption", id="chart-loss-title")]
+    assert chart.find("path", class_="dots"), "one point is no line"
+
+
+def test_many_classes_are_shown_as_pairs() -> None:
+    labels = tuple(f"class {number}" for number in range(40))
+    root = read_page(render(make_content(classes=make_classes(labels))))
+    assert not root.find("table", class_="confusion")
+    assert "most frequent confusions" in root.find("section", id="classes")[0].text("en")
+
+
+@pytest.mark.parametrize(
+    ("places", "num_norms"),
+    [
+        ((), 0),
+        (("embedding", "residual"), 3),
+        (("input", "final"), 3),
+        (("input", "output"), 4),
+        (("input", "output", "residual", "embedding", "final"), 8),
+    ],
+)
+def test_the_drawing_has_the_norms_of_the_design(places: tuple[str, ...], num_norms: int) -> None:
+    """Two branches a block: a place in a branch stands twice."""
+    root = read_page(render(make_content(design=make_design(norm_places=list(places)))))
+    (drawing,) = (figure.find("svg")[0] for figure in root.find("figure", class_="diagram"))
+    assert len(drawing.find("rect", class_="norm")) == num_norms
+    assert len(drawing.find("circle", class_="sum")) == 2
+    left, top, width, height = map(float, drawing.attributes["viewbox"].split())
+    for rectangle in drawing.find("rect"):
+        x, y, w, h = (float(rectangle.attributes[name]) for name in ("x", "y", "width", "height"))
+        assert left <= x and x + w <= left + width and top <= y and y + h <= top + height
+
+
+@pytest.mark.parametrize("kind", ["rotary", "sinusoidal", "none", "a kind added later"])
+def test_a_kind_without_a_text_is_shown_by_its_name(kind: str) -> None:
+    heads = [{"kind": "brand_new"}]
+    root = read_page(render(make_content(design=make_design(position={"kind": kind}, heads=heads))))
+    text = root.find("section", id="design")[0].text("en")
+    assert "brand_new" in text and untranslated(root) == []
+    assert kind in text or kind == "none"
+
+
+def test_markup_escapes_all_but_html() -> None:
+    assert join("<b>", Html("<i>"), None, ["&", Html("&amp;")]) == "&lt;b&gt;<i>&amp;&amp;"
+    assert (
+        tag("p", "a", class_="x y", data_n=1, hidden=True, open=False, id=None)
+        == '<p class="x y" data-n="1" hidden>a</p>'
+    )
+    assert tag("input", type='"') == '<input type="&quot;">'
+    assert data("<x>", "code") == '<code translate="no">&lt;x&gt;</code>'
+    assert commas([]) == "–" and commas(["a", "b"]) == "a, b"
+    assert say("run.of", done="{total}", total="<b>").count("{total} ") == 2, "a value is not read as a template"
+    assert "&lt;b&gt;" in say("run.of", done="1", total="<b>")
+    with pytest.raises(KeyError):
+        say("no.such.text")
+    assert say_name("norm", "nothing known") == data("nothing known")
+
+
+def test_elements_are_what_a_reader_needs() -> None:
+    """Headings of tables say what they head; the language of Chinese data is named, so that fonts fit."""
+    root = read_page(render(make_content()))
+    assert all(cell.attributes.get("scope") in ("row", "col", "rowgroup") for cell in root.find("th"))
+    for table in root.find("table"):
+        for row in table.find("tbody")[0].find("tr"):
+            assert row.find("th"), "each row has a heading"
+    texts_of_examples: list[Element] = root.find("p", class_="text")
+    assert texts_of_examples and all(each.attributes["lang"] == "zh-CN" for each in texts_of_examples)
