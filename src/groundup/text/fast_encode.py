@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer as Backend
 
-from groundup.text.tokenizer_training import ONE_CHARACTER, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS
+from groundup.text.words import ONE_CHARACTER, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS, split_at_spaces
 
 _MOST_CHARACTERS = 1 << 23
 """What the memory holds before it starts anew; some 100 MB with what belongs to it."""
@@ -25,11 +25,6 @@ _MOST_CHARACTERS = 1 << 23
 # BERT ends a word at white space and on both sides of punctuation and Chinese characters. These are the sure ones.
 _ISOLATED = r"!-/:-@\[-`{-~\u3400-\u4dbf\u4e00-\u9fff、。，！？；：“”‘’（）《》…—"
 _BERT_WORDS = re.compile(rf"[{_ISOLATED}]|[^{_ISOLATED} \t\n\r]+")
-
-# GPT-2 ends a word before a single space inside text, and so do the unigram words here, before and after Unicode's
-# forms are made. Between spaces, Chinese hardly ever repeats: it is not split.
-_SPACE_BREAKS = re.compile(r"(?<=[!-~\u00c0-\u024f])(?= [!-~\u00c0-\u024f])")
-_CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 
 
 class FlatIds(NamedTuple):
@@ -135,13 +130,13 @@ def _find_split(backend: Backend) -> Callable[[str], list[str]] | None:
         return None
     if model == "Unigram":
         is_known = any(_splits_at(pre_tokenizer, words) for words in (UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS))
-        return _split_at_spaces if is_known else None
+        return split_at_spaces if is_known else None
     parts = pre_tokenizer["pretokenizers"] if splits == "Sequence" else [pre_tokenizer]
     if len(parts) == 2 and _splits_at(parts[0], ONE_DIGIT):
         parts = parts[1:]  # a digit ends every word beside it, and so ends none that goes on behind a space
     if model == "BPE" and len(parts) == 1 and parts[0].get("type") == "ByteLevel":
         is_known = parts[0].get("use_regex", True) and not parts[0]["add_prefix_space"]
-        return _split_at_spaces if is_known else None
+        return split_at_spaces if is_known else None
     return None
 
 
@@ -149,7 +144,3 @@ def _splits_at(pre_tokenizer: dict[str, Any], pattern: str) -> bool:
     """Whether it makes each match of a pattern a word, and what stands between them too."""
     isolated = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
     return pre_tokenizer == isolated
-
-
-def _split_at_spaces(text: str) -> list[str]:
-    return [text] if _CHINESE.search(text) else _SPACE_BREAKS.split(text)

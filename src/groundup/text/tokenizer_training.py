@@ -15,23 +15,17 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from groundup.errors import ConfigError, DataError
 from groundup.text.tokenizer_config import ByteBPE, Characters, TrainedTokenizer, Unigram, WordPiece
-from groundup.text.unigram import UNSPACED, fit_pieces
+from groundup.text.unigram import fit_pieces
+from groundup.text.words import ONE_CHARACTER, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS, split_at_spaces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-ONE_DIGIT = r"\p{Nd}"
-"""Full-width digits and those of other scripts too; Chinese numerals are letters."""
-ONE_CHARACTER = r"[\s\S]"
-UNIGRAM_WORDS = (
-    rf"[\r\n]+| ?[{UNSPACED}]+| ?[\p{{L}}\p{{M}}&&[^{UNSPACED}]]+(?:['’][\p{{L}}\p{{M}}&&[^{UNSPACED}]]+)*"
-    r"| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|[^\S\r\n]+(?!\S)|[^\S\r\n]"
-)
-"""Each with the space before it: text without spaces, letters, numbers, other signs. Of more spaces the last one."""
-UNIGRAM_WORDS_AND_DIGITS = UNIGRAM_WORDS.replace(r" ?\p{N}+", rf"{ONE_DIGIT}| ?[\p{{N}}&&[^{ONE_DIGIT}]]+")
 _CONTINUING = "##"
 _MOST_REPEATED = 10_000
 _MOST_CHARACTERS = 1 << 22
-"""Of different words that a unigram vocabulary is chosen from; they take 100 bytes each."""
+"""Of different words that a unigram vocabulary is chosen from; they take some 200 bytes each."""
 _MOST_HALVINGS = 32
+_LONGEST_REMEMBERED = 40
+_MOST_REMEMBERED = 1 << 19
 _BLOCK = 4096
 
 
@@ -146,6 +140,23 @@ def _find_normalizer(config: Unigram) -> normalizers.Normalizer | None:
     return chosen[0] if chosen else None
 
 
+class _SpanMemory(dict[str, list[str]]):
+    """The words of a span; most were met before, and remembering them is five times as fast."""
+
+    def __init__(self, splitter: Tokenizer) -> None:
+        super().__init__()
+        self._normalizer, self._pre_tokenizer = splitter.normalizer, splitter.pre_tokenizer
+
+    def __missing__(self, span: str) -> list[str]:
+        text = span if self._normalizer is None else self._normalizer.normalize_str(span)
+        words = [word for word, _ in self._pre_tokenizer.pre_tokenize_str(text)]
+        if len(span) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[span] = words
+        return words
+
+
 def _sample_words(splitter: Tokenizer, texts: Iterable[str]) -> dict[str, int]:
     """Every word with its count, in alphabetical order, of all texts or of an even sample of what would be too much.
 
@@ -154,9 +165,9 @@ def _sample_words(splitter: Tokenizer, texts: Iterable[str]) -> dict[str, int]:
     """
     blocks = [Counter[str]() for _ in range(_MOST_HALVINGS)]
     lowest = size = 0
-    normalizer, split = splitter.normalizer, splitter.pre_tokenizer.pre_tokenize_str
+    words_of = _SpanMemory(splitter)
     for text in texts:
-        words = [word for word, _ in split(text if normalizer is None else normalizer.normalize_str(text))]
+        words = [word for span in split_at_spaces(text) for word in words_of[span]]
         for start in range(0, len(words), _BLOCK):
             block = words[start : start + _BLOCK]
             drawn = int.from_bytes(hashlib.blake2b("".join(block).encode(), digest_size=8).digest())
@@ -170,7 +181,10 @@ def _sample_words(splitter: Tokenizer, texts: Iterable[str]) -> dict[str, int]:
                 size -= sum(map(len, blocks[lowest]))
                 blocks[lowest].clear()
                 lowest += 1
-    return dict(sorted(sum(blocks, Counter()).items()))
+    counts: Counter[str] = Counter()
+    for block_counts in blocks:
+        counts.update(block_counts)
+    return dict(sorted(counts.items()))
 
 
 def _train_characters(config: Characters, texts: Iterable[str], where: str) -> Tokenizer:

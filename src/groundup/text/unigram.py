@@ -15,11 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64
 
-UNSPACED: Final = (
-    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003fffd"
-)
-"""Characters written without spaces between words, Chinese ones and kana, for a pattern of `re` or of the library."""
+from groundup.text.words import UNSPACED
 
 LONGEST_PIECE: Final = 16
 LONGEST_UNSPACED: Final = 4
