@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_pages import read_page, shown_numbers, texts, untranslated, written_numbers
+from small_runs import small_recipe, write_small_data
 
 import groundup
 from groundup.cli.main import main
@@ -49,6 +50,21 @@ def check_page(folder: Path) -> None:
     assert untranslated(root) == []
     written = written_numbers(read(folder)) | written_numbers(read_lines(folder / "metrics.jsonl"))
     assert shown_numbers(root) - written == set()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two finished runs, `masked` and `classification`, beside their data; no test changes them."""
+    folder = write_small_data(tmp_path_factory.mktemp("runs"))
+    for kind in ("masked", "classification"):
+        train(small_recipe(folder, kind, kind), quiet=True)
+    return folder
+
+
+@pytest.fixture
+def run(runs: Path, tmp_path: Path) -> Path:
+    """A copy of the masked run, to do with as a test likes."""
+    return Path(shutil.copytree(runs / "masked", tmp_path / "run"))
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -91,11 +107,11 @@ def test_a_classifier(make_recipe: Make) -> None:
         assert round(rights) == classes["right_rows"]
 
 
-def test_examples_are_rows_of_the_file_with_the_worst_first(make_recipe: Make, small_data: Path) -> None:
-    folder = train(make_recipe("classification"), quiet=True).folder
+def test_examples_are_rows_of_the_file_with_the_worst_first(runs: Path) -> None:
+    folder = runs / "classification"
     classes = read(folder)["classes"]
     assert classes is not None
-    rows = (small_data / "dev.tsv").read_text(encoding="utf-8").splitlines()
+    rows = (runs / "dev.tsv").read_text(encoding="utf-8").splitlines()
     predicted = groundup.predict(folder, [row.split("\t")[0] for row in rows[1:]])
     for which in ("wrong", "right"):
         shown = classes[which]  # type: ignore[literal-required]
@@ -124,8 +140,8 @@ def test_a_script_in_the_data_is_only_text(make_recipe: Make, small_data: Path) 
     check_page(folder)
 
 
-def test_a_masked_model(make_recipe: Make) -> None:
-    folder = train(make_recipe("masked"), quiet=True).folder
+def test_a_masked_model(runs: Path) -> None:
+    folder = runs / "masked"
     content, masked = read(folder), read(folder)["masked"]
     check_page(folder)
     assert masked is not None and content["classes"] is None and masked["split"] == "validation"
@@ -154,12 +170,11 @@ def test_a_masked_model(make_recipe: Make) -> None:
     assert [file["name"] for file in files] == ["text.txt"] and len(files[0]["sha256"]) == 64
 
 
-def test_what_is_shown_is_what_the_validation_asks(make_recipe: Make, small_data: Path) -> None:
+def test_what_is_shown_is_what_the_validation_asks(runs: Path) -> None:
     """Sequences read as their lines do, word for word, with the words that stood under the masks."""
-    folder = train(make_recipe("masked"), quiet=True).folder
-    masked = read(folder)["masked"]
+    masked = read(runs / "masked")["masked"]
     assert masked is not None and len(masked["shown"]) == 6
-    lines = {"".join(line.split()) for line in (small_data / "valid.txt").read_text(encoding="utf-8").splitlines()}
+    lines = {"".join(line.split()) for line in (runs / "valid.txt").read_text(encoding="utf-8").splitlines()}
     found = 0
     for sequence in masked["shown"]:
         assert sequence["num_asked"]
@@ -180,25 +195,22 @@ def test_a_causal_model_has_its_figures_and_its_batch(make_recipe: Make, small_d
     assert "decoder: a token sees what came before" in root.find("section", id="design")[0].text("en")
 
 
-def test_the_batch_is_the_one_that_the_last_step_saw(make_recipe: Make, small_data: Path) -> None:
-    recipe = make_recipe("masked")
-    folder = train(recipe, quiet=True).folder
-    batch = read(folder)["batch"]
-    shown = groundup.show(recipe, count=4, step=11)
+def test_the_batch_is_the_one_that_the_last_step_saw(runs: Path) -> None:
+    batch = read(runs / "masked")["batch"]
+    shown = groundup.show(small_recipe(runs, "masked", "masked"), count=4, step=11)
     assert batch is not None and batch["lines"] == [each.text for each in shown.sequences]
     assert (batch["step"], batch["epoch"]) == (12, shown.epoch + 1)
 
 
-def test_a_report_can_be_made_again(make_recipe: Make, small_data: Path) -> None:
-    recipe = make_recipe("classification")
-    folder = train(recipe, quiet=True).folder
+def test_a_report_can_be_made_again(runs: Path, tmp_path: Path) -> None:
+    folder = runs / "classification"
     first = read(folder)
     written = report(folder)
     assert (written.page, written.data) == (folder / "report.html", folder / "report.json")
     first["run"]["made"] = read(folder)["run"]["made"]
     assert read(folder) == first
-    path = small_data / "recipe.yaml"
-    path.write_text(json.dumps(recipe), encoding="utf-8")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps(small_recipe(runs, "classification", "classification")), encoding="utf-8")
     assert report(path) == written and written.to_json()["state"] == "finished"
 
 
@@ -263,14 +275,13 @@ def test_a_run_that_stopped_early_says_so(make_recipe: Make) -> None:
     assert run["state"] == "stopped_early" and run["step"] < 200 == run["total_steps"]
 
 
-def test_skipped_steps_are_counted(make_recipe: Make) -> None:
-    folder = train(make_recipe("masked"), quiet=True).folder
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
+def test_skipped_steps_are_counted(run: Path) -> None:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
     event = {"step": 3, "kind": "bad_step", "loss": "nan", "grad_norm": "nan", "batch": "bad_batches/step-3.json"}
-    (folder / "metrics.jsonl").write_text("\n".join([*lines, json.dumps(event)]) + "\n")
-    report(folder)
-    assert read(folder)["run"]["skipped"] == 1
-    assert read(folder)["advice"][0]["rule"] == "skipped"
+    (run / "metrics.jsonl").write_text("\n".join([*lines, json.dumps(event)]) + "\n")
+    report(run)
+    assert read(run)["run"]["skipped"] == 1
+    assert read(run)["advice"][0]["rule"] == "skipped"
 
 
 def test_every_command_is_one_that_the_recipe_takes(make_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,16 +320,15 @@ def test_a_run_whose_data_changed_is_refused(make_recipe: Make, small_data: Path
         ("model/config.json", b"{]", r"config\.json: .*"),
     ],
 )
-def test_damage_is_one_clear_error(make_recipe: Make, name: str, content: bytes | None, message: str) -> None:
-    folder = train(make_recipe("masked"), quiet=True).folder
-    before = page_of(folder)
+def test_damage_is_one_clear_error(run: Path, name: str, content: bytes | None, message: str) -> None:
+    before = page_of(run)
     if content is None:
-        (folder / name).unlink()
+        (run / name).unlink()
     else:
-        (folder / name).write_bytes(content)
+        (run / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=message):
-        report(folder)
-    assert page_of(folder) == before
+        report(run)
+    assert page_of(run) == before
 
 
 def test_a_report_that_fails_loses_no_model(
@@ -427,15 +437,14 @@ def test_samples_are_spread(count: int, most: int, numbers: list[int]) -> None:
 
 
 def test_the_command(
-    make_recipe: Make, small_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = train(make_recipe("masked"), quiet=True).folder
-    monkeypatch.setattr("sys.argv", ["groundup", "report", str(folder)])
+    monkeypatch.setattr("sys.argv", ["groundup", "report", str(run)])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"report of {folder} (finished): {folder / 'report.html'}\n"
-    monkeypatch.setattr("sys.argv", ["groundup", "report", str(small_data / "nowhere")])
+    assert capsys.readouterr().out == f"report of {run} (finished): {run / 'report.html'}\n"
+    monkeypatch.setattr("sys.argv", ["groundup", "report", str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2 and "is no run folder" in capsys.readouterr().err
