@@ -132,6 +132,7 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.head_dim, self.causal, self.dropout = config.resolved_head_dim, config.causal, config.dropout.attention
+        self.shifted_heads = config.shifted_kv_heads
         width = config.num_heads * self.head_dim
         kv_width = config.resolved_num_kv_heads * self.head_dim
         self.q = nn.Linear(config.hidden_size, width, config.attention_bias)
@@ -154,6 +155,9 @@ class Attention(nn.Module):
         if cache is not None:
             attended = cache.attend(q, k, v, packed)
         else:
+            if self.shifted_heads:
+                before = k[:, : self.shifted_heads].index_select(0, packed.previous)
+                k = torch.cat([before, k[:, self.shifted_heads :]], dim=1)
             dropout = self.dropout if self.training else 0.0
             backend = self.backend or attention_backend(q.device, q.dtype, dropout)
             attended = BACKENDS[backend](q, k, v, packed, causal=self.causal, dropout=dropout)

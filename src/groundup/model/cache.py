@@ -21,10 +21,12 @@ from groundup.model.packed import Packed
 
 @dataclass
 class LayerCache:
-    """Keys and values of one layer."""
+    """Keys and values of one layer, each under its own token."""
 
     keys: Float[Tensor, "sequences capacity kv_heads head_dim"]
     values: Float[Tensor, "sequences capacity kv_heads head_dim"]
+    shifted_heads: int = 0
+    """Heads, the first ones, that are searched by the key of the token before."""
 
     def attend(
         self,
@@ -45,12 +47,19 @@ class LayerCache:
         may_attend = torch.arange(longest, device=q.device) <= last[:, None, :, None]
         out = scaled_dot_product_attention(
             query.transpose(1, 2),
-            self.keys[:, :longest].transpose(1, 2),
+            self._searched(longest).transpose(1, 2),
             self.values[:, :longest].transpose(1, 2),
             attn_mask=may_attend,
             enable_gqa=q.shape[1] != k.shape[1],
         )
         return out.transpose(1, 2)[places.sequences, places.offsets]
+
+    def _searched(self, length: int) -> Float[Tensor, "sequences length kv_heads head_dim"]:
+        keys = self.keys[:, :length]
+        if not self.shifted_heads:
+            return keys
+        before = torch.cat([keys[:, :1], keys[:, :-1]], dim=1)
+        return torch.cat([before[:, :, : self.shifted_heads], keys[:, :, self.shifted_heads :]], dim=2)
 
 
 class Cache:
@@ -73,7 +82,7 @@ class Cache:
             raise ConfigError("model.causal", "only a decoder stack can be computed token by token", got=False)
         shape = (num_sequences, capacity or config.max_length, config.resolved_num_kv_heads, config.resolved_head_dim)
         self.layers = [
-            LayerCache(*(torch.zeros(shape, device=device, dtype=dtype) for _ in range(2)))
+            LayerCache(*(torch.zeros(shape, device=device, dtype=dtype) for _ in range(2)), config.shifted_kv_heads)
             for _ in range(config.num_layers)
         ]
         self.lengths: Int[Tensor, " sequences"] = torch.zeros(num_sequences, dtype=torch.int64)

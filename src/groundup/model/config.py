@@ -171,6 +171,9 @@ class Design(Config):
     """Key and value heads, shared by groups of query heads; None means `num_heads`."""
     head_dim: PositiveInt | None = None
     """The width of one head; None means `hidden_size / num_heads`."""
+    shifted_kv_heads: int = Field(0, ge=0)
+    """Key heads, the first ones, in which each token stands under the key of the token before it: whoever looks for a
+    token finds what came after it, so that one layer can copy, which two plain ones must learn (Olsson et al. 2022)."""
     intermediate_size: PositiveInt = 1024
     """The inner width of the feed-forward."""
     max_length: PositiveInt = 128
@@ -228,6 +231,11 @@ class Design(Config):
             raise ValueError(f"num_heads: must divide hidden_size {self.hidden_size}, got {self.num_heads}")
         if self.num_heads % self.resolved_num_kv_heads:
             raise ValueError(f"num_kv_heads: must divide num_heads {self.num_heads}, got {self.num_kv_heads}")
+        if self.shifted_kv_heads > self.resolved_num_kv_heads:
+            raise ValueError(
+                f"shifted_kv_heads: must be at most the {self.resolved_num_kv_heads} key heads, got "
+                f"{self.shifted_kv_heads}"
+            )
         if self.position.kind == "rotary" and self.resolved_head_dim % 2:
             raise ValueError(f"position: rotary needs an even head width, got {self.resolved_head_dim}")
         if self.position.kind == "none" and not self.causal:

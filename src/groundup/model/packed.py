@@ -83,6 +83,14 @@ class Packed:
         """The index of the first token of each sequence (int64)."""
         return self.boundaries[:-1].long()
 
+    @cached_property
+    def previous(self) -> Int[Tensor, " tokens"]:
+        """The index of the token before each one in its sequence; of the first one, its own (int64)."""
+        index = np.arange(len(self.input_ids)) - 1
+        starts = np.cumsum([0, *self.lengths])[:-1]
+        index[starts] = starts
+        return torch.from_numpy(index.clip(0)).to(self.input_ids.device, non_blocking=True)
+
     def split(self) -> tuple[Int[Tensor, " length"], ...]:
         """The ids of each sequence alone."""
         return self.input_ids[: self.num_tokens].split(list(self.lengths))

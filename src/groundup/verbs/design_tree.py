@@ -76,6 +76,8 @@ def describe_values(config: ModelConfig) -> Mapping[str, str]:
     heads = f"{config.num_heads} heads of {config.resolved_head_dim}"
     if config.resolved_num_kv_heads != config.num_heads:
         heads += f", {config.resolved_num_kv_heads} for keys and values"
+    if config.shifted_kv_heads:
+        heads += f", {config.shifted_kv_heads} with shifted keys"
     drop = config.dropout
     return {
         "stack": f"{direction}, {config.num_layers} layers of {config.hidden_size}, {heads}",

@@ -206,3 +206,27 @@ def test_varlen_attention_is_the_formula(num_kv_heads: int, causal: bool) -> Non
     BACKENDS["padded"](*on_cpu, pack(filler=3), causal=causal).square().sum().backward()
     for ours, theirs in zip(on_gpu, on_cpu, strict=True):
         assert (ours.grad.float().cpu() - theirs.grad).norm() < 0.03 * theirs.grad.norm()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shifted", [1, 2])
+def test_shifted_heads_are_searched_by_the_token_before(shifted: int, causal: bool) -> None:
+    """Against the float64 reference with its keys moved by one token within each sequence."""
+    config = ModelConfig(
+        vocab_size=9, hidden_size=32, num_heads=4, num_kv_heads=2, causal=causal, shifted_kv_heads=shifted
+    )
+    layer, packed = Attention(config).eval(), pack(filler=3)
+    hidden = torch.randn(sum(LENGTHS) + 3, 32, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        out = layer(hidden, packed)[: packed.num_tokens]
+        q, k, v = (linear(hidden).unflatten(-1, (-1, 8))[: packed.num_tokens] for linear in (layer.q, layer.k, layer.v))
+        moved, start = k.clone(), 0
+        for length in LENGTHS:
+            moved[start + 1 : start + length, :shifted] = k[start : start + length - 1, :shifted]
+            start += length
+        expected, plain = (
+            layer.o(torch.from_numpy(reference_attention(q, keys, v, LENGTHS, causal)).float().flatten(1))
+            for keys in (moved, k)
+        )
+    assert (out - expected).abs().max() < 1e-6
+    assert (out - plain).abs().max() > 1e-3

@@ -41,9 +41,10 @@ def run_in_parts(model: Transformer, sequences: list[np.ndarray], cuts: list[lis
     return [torch.cat(rows) for rows in found]
 
 
+@pytest.mark.parametrize("shifted", [0, 1, 2])
 @pytest.mark.parametrize("position", POSITIONS, ids=lambda position: position.kind)
-def test_parts_give_what_the_whole_gives(position: object) -> None:
-    model = build(position=position)
+def test_parts_give_what_the_whole_gives(position: object, shifted: int) -> None:
+    model = build(position=position, shifted_kv_heads=shifted)
     draw = np.random.default_rng(0)
     sequences = [draw.integers(0, 50, length) for length in (16, 9, 12)]
     with torch.no_grad():

@@ -62,12 +62,12 @@ def test_every_parameter_has_its_role() -> None:
         "blocks.1.attention_norms.residual.weight": "norm",
         "blocks.1.feed_forward_norms.residual.bias": "norm",
         "blocks.1.feed_forward.up.bias": "bias",
-        "heads.masked_lm.dense.weight": "matrix",
+        "heads.masked_lm.dense.weight": "head",
         "heads.masked_lm.norm.weight": "norm",
         "heads.masked_lm.bias": "bias",
     }
     assert {name: roles[name] for name in expected} == expected
-    assert set(roles.values()) == {"embedding", "matrix", "bias", "norm"}
+    assert set(roles.values()) == {"embedding", "matrix", "head", "bias", "norm"}
 
 
 def test_matrices_that_write_into_the_stream_start_as_the_design_says() -> None:
