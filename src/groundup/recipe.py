@@ -13,7 +13,7 @@ from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
-from groundup.optim.adamw import OptimizerConfig
+from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
 from groundup.readers.table import TableConfig
 from groundup.tasks.classification import Classification

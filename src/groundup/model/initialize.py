@@ -13,7 +13,7 @@ from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
 from groundup.randomness import make_key
 
-Role = Literal["embedding", "matrix", "bias", "norm"]
+Role = Literal["embedding", "matrix", "head", "bias", "norm"]
 
 
 def parameter_role(name: str, parameter: Tensor) -> Role:
@@ -23,7 +23,7 @@ def parameter_role(name: str, parameter: Tensor) -> Role:
         return "norm"
     if parts[-1] == "bias":
         return "bias"
-    return "embedding" if parts[0] == "embedding" else "matrix"
+    return "embedding" if parts[0] == "embedding" else "matrix" if parts[0] == "blocks" else "head"
 
 
 def initialize(model: Transformer, seed: int, names: Collection[str] | None = None) -> None:

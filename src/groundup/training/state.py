@@ -11,7 +11,7 @@ from torch import nn
 
 from groundup.checkpoint.store import Tree
 from groundup.errors import CheckpointError
-from groundup.optim.adamw import load_optimizer_state, optimizer_state
+from groundup.optim.state import load_optimizer_state, optimizer_state
 
 
 @dataclass
