@@ -8,12 +8,15 @@ from pydantic import Field, PositiveInt
 
 from groundup.config import Config
 
+VocabSize = Annotated[int, Field(gt=0, le=1 << 20)]
+"""The trainers make room for all entries at once, so a slip of the keyboard would take all memory."""
+
 
 class WordPiece(Config):
     """Words split greedily into the longest known pieces (Schuster and Nakajima 2012), as in BERT."""
 
     kind: Literal["wordpiece"] = "wordpiece"
-    vocab_size: PositiveInt = 16_000
+    vocab_size: VocabSize = 16_000
     """The most entries, the five special tokens included; fewer where the text gives no more."""
     lowercase: bool = True
     """Fold capital letters. Chinese is not touched by it."""
@@ -29,7 +32,7 @@ class ByteBPE(Config):
     """Byte pairs joined by frequency (Sennrich et al. 2016) over bytes (Radford et al. 2019): nothing is unknown."""
 
     kind: Literal["byte_bpe"] = "byte_bpe"
-    vocab_size: PositiveInt = 16_000
+    vocab_size: VocabSize = 16_000
     """The most entries, the five special tokens and the 256 bytes included; fewer where the text gives no more."""
     min_frequency: PositiveInt = 2
     """How often a pair of pieces must occur to be joined."""
@@ -37,6 +40,8 @@ class ByteBPE(Config):
     """Fold capital letters."""
     split_digits: bool = False
     """Keep every digit a token of its own, so that numbers are read place by place; a space before one stands alone."""
+    split_chinese: bool = False
+    """Keep every Chinese character apart, as BERT does: no token then holds more than one of them."""
 
 
 class Unigram(Config):
@@ -47,7 +52,7 @@ class Unigram(Config):
     """
 
     kind: Literal["unigram"] = "unigram"
-    vocab_size: PositiveInt = 16_000
+    vocab_size: VocabSize = 16_000
     """The most entries, the five special tokens and the 256 bytes included; fewer where the text gives no more."""
     character_coverage: float = Field(0.9995, gt=0.0, le=1.0)
     """The most frequent characters are kept until they make up this share of the text; the others become bytes."""

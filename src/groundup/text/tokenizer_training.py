@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from groundup.errors import ConfigError, DataError
 from groundup.text.tokenizer_config import ByteBPE, Characters, TrainedTokenizer, Unigram, WordPiece
 from groundup.text.unigram import fit_pieces
-from groundup.text.words import ONE_CHARACTER, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS, split_at_spaces
+from groundup.text.words import ONE_CHARACTER, ONE_CHINESE, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS, split_at_spaces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _CONTINUING = "##"
@@ -85,8 +85,9 @@ def _train_byte_bpe(config: ByteBPE, texts: Iterable[str], where: str) -> Tokeni
     if config.lowercase:
         tokenizer.normalizer = normalizers.Lowercase()
     words = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    digits = pre_tokenizers.Split(Regex(ONE_DIGIT), "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words]) if config.split_digits else words
+    patterns = [(config.split_digits, ONE_DIGIT), (config.split_chinese, ONE_CHINESE)]
+    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for is_split, pattern in patterns if is_split]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, words]) if splits else words
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,

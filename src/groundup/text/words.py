@@ -11,6 +11,7 @@ UNSPACED = (
 """Characters written without spaces between words, Chinese ones and kana, for a pattern of `re` or of the library."""
 
 ONE_CHARACTER = r"[\s\S]"
+ONE_CHINESE = r"\p{Han}"
 ONE_DIGIT = r"\p{Nd}"
 """Full-width digits and those of other scripts too; Chinese numerals are letters."""
 

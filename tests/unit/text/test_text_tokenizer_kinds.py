@@ -32,6 +32,7 @@ CONFIGS = {
     "wordpiece": WordPiece(vocab_size=900, character_coverage=1.0),
     "byte_bpe": ByteBPE(vocab_size=500),
     "byte_bpe split_digits": ByteBPE(vocab_size=500, split_digits=True),
+    "byte_bpe split_chinese": ByteBPE(vocab_size=500, split_chinese=True),
     "unigram": Unigram(vocab_size=700),
     "unigram nfkc": Unigram(vocab_size=700, normalization="nfkc", lowercase=True, split_digits=True),
     "unigram none": Unigram(vocab_size=500, normalization="none", character_coverage=0.9),
@@ -52,6 +53,7 @@ def lowered(text: str) -> str:
 KEPT: dict[str, Callable[[str], str]] = {
     "byte_bpe": unchanged,
     "byte_bpe split_digits": unchanged,
+    "byte_bpe split_chinese": unchanged,
     "unigram": lambda text: unicodedata.normalize("NFC", text),
     "unigram nfkc": lambda text: lowered(unicodedata.normalize("NFKC", text)),
     "unigram none": unchanged,
@@ -252,3 +254,10 @@ def test_capital_letters_are_folded() -> None:
 def test_characters_of_no_text() -> None:
     with pytest.raises(DataError, match="tokenizer: found no character in the text"):
         train_tokenizer(Characters(), ["", ""])
+
+
+def test_split_chinese_keeps_every_character_apart() -> None:
+    texts = ["二〇二四年三月五号 and 三月五号", "三月五号下午三点 or 三月五号"] * 5
+    joined, apart = (train_tokenizer(ByteBPE(vocab_size=400, split_chinese=split), texts) for split in (False, True))
+    assert apart.tokens(apart.encode_plain(["三月五号 and"])[0]) == ["三", "月", "五", "号", " and"]
+    assert any(len(token) > 1 for token in joined.tokens(joined.encode_plain(["三月五号"])[0]))
