@@ -2,11 +2,11 @@
 
     python benchmarks/kill_and_resume.py --kills 50 --during-save 15
 
-Two short runs are used in turn: masked-language-model pretraining and fine-tuning of a classifier with early stopping,
-both with dropout. First each is run twice without interruption, which must agree. Then every trial kills a run by
-SIGKILL (at a random moment, or at a random system call inside a save), starts it again until it ends, and compares
-weights, optimizer, progress, `metrics.jsonl` (timings aside) and the exported model. Every process is forked from
-one parent that has imported the package and computed nothing.
+Three short runs are used in turn: masked-language-model pretraining with AdamW and with Muon, and fine-tuning of a
+classifier with early stopping, all with dropout. First each is run twice without interruption, which must agree. Then
+every trial kills a run by SIGKILL (at a random moment, or at a random system call inside a save), starts it again until
+it ends, and compares weights, optimizer, progress, `metrics.jsonl` (timings aside) and the exported model. Every
+process is forked from one parent that has imported the package and computed nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def write_data(folder: Path) -> None:
 
 
 def recipes(data: Path, threads: int) -> dict[str, dict]:
-    """The two runs, as plain recipes without an output folder."""
+    """The runs, as plain recipes without an output folder."""
     shared = {
         "seed": 3,
         "tokenizer": {"kind": "wordpiece", "vocab_size": 200},
@@ -70,7 +70,8 @@ def recipes(data: Path, threads: int) -> dict[str, dict]:
     }
     for recipe in (masked, table):
         recipe["model"] = {"kind": "transformer"} | recipe["model"]
-    return {"masked": masked, "classification": table}
+    muon = masked | {"optimizer": {"kind": "muon", "learning_rate": 3e-3}}
+    return {"masked": masked, "classification": table, "muon": muon}
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -182,7 +183,7 @@ def run_trials(work: Path, kills: int, during_save: int, seed: int, threads: int
     trial = 0
     while sum(landed.values()) < kills:
         trial += 1
-        name = ("masked", "classification")[trial % 2]
+        name = list(plans)[trial % len(plans)]
         kind = "save" if landed["save"] < during_save else "random"
         folder = work / "trial"
         shutil.rmtree(folder, ignore_errors=True)

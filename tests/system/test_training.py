@@ -53,11 +53,13 @@ def test_a_run_repeats_and_another_seed_does_not(make_recipe: Make, kind: str) -
         assert_same_run(Path(one["output"]), Path(seeded["output"]))
 
 
-@pytest.mark.parametrize("stop_at", [3, 4, 7, 11])
+@pytest.mark.parametrize(
+    ("stop_at", "optimizer"), [(3, "adamw"), (4, "adamw"), (7, "adamw"), (11, "adamw"), (4, "muon"), (7, "muon")]
+)
 def test_a_run_stopped_at_any_step_resumes_exactly(
-    make_recipe: Make, monkeypatch: pytest.MonkeyPatch, stop_at: int
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch, stop_at: int, optimizer: str
 ) -> None:
-    whole, cut = make_recipe("masked", "whole"), make_recipe("masked", "cut")
+    whole, cut = (make_recipe("masked", name, optimizer={"kind": optimizer}) for name in ("whole", "cut"))
     train(whole, quiet=True)
     take_step = Trainer._take_step
 
