@@ -44,7 +44,7 @@ def _of_data(report: CheckReport) -> Iterator[str]:
 
 def _of_tokenizer(recipe: Recipe, report: CheckReport) -> Iterator[str]:
     figures, config = report.tokenizer, recipe.tokenizer
-    is_trained_here = config is not None and config.kind == "wordpiece" and not figures.is_final
+    is_trained_here = config is not None and config.kind in ("wordpiece", "unigram") and not figures.is_final
     if is_trained_here and figures.num_characters > 0.6 * config.vocab_size:
         yield (
             f"{figures.num_characters:,} of the tokenizer's {config.vocab_size:,} entries are single characters in "

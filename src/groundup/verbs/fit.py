@@ -99,9 +99,7 @@ def tokenizer(recipe: str | Path | Recipe | Mapping[str, object], overrides: Seq
         chinese=fit.chinese,
         other=fit.other,
         unknown=_find_unknown(found, texts),
-        examples=tuple(
-            (clip(text, 200), tuple(found.tokens(found.encode_plain([clip(text, 200)])[0]))) for text in _choose(texts)
-        ),
+        examples=tuple(_show_tokens(found, text) for text in _choose(texts)),
     )
 
 
@@ -115,6 +113,13 @@ def _read(recipe: Recipe) -> list[str]:
 def _choose(texts: Sequence[str]) -> list[str]:
     """Some texts, from all over."""
     return [texts[index] for index in sorted({round(i) for i in np.linspace(0, len(texts) - 1, _EXAMPLES)})]
+
+
+def _show_tokens(found: Tokenizer, text: str) -> tuple[str, tuple[str, ...]]:
+    shown = clip(text, 200)
+    is_cut = len(shown) < len(" ".join(text.split()))
+    # The mark of the cut is no text, and unknown to many.
+    return shown, tuple(found.tokens(found.encode_plain([shown[:-1] if is_cut else shown])[0]))
 
 
 def _find_unknown(found: Tokenizer, texts: Sequence[str], most: int = 12) -> dict[str, int]:

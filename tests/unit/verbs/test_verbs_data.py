@@ -125,6 +125,31 @@ def test_the_tokenizer_is_measured_on_both_scripts(make_recipe: Make, small_data
     assert json.dumps(report.to_json())
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"kind": "characters"},
+        {"kind": "unigram", "vocab_size": 340},
+        {"kind": "byte_bpe", "vocab_size": 400, "split_digits": True},
+    ],
+    ids=lambda config: config["kind"],
+)
+def test_every_kind_of_tokenizer_is_measured(make_recipe: Make, small_data: Path, config: dict) -> None:
+    text = (small_data / "text.txt").read_text(encoding="utf-8")
+    (small_data / "text.txt").write_text(text + " ".join(["a long line of 1947"] * 20) + "\n", encoding="utf-8")
+    recipe = make_recipe("masked") | {"tokenizer": config}
+    report = tokenizer(recipe)
+    assert report.kind == config["kind"] and len(report.special) == 5
+    assert report.unknown == {} and report.other.unknown_rate == report.chinese.unknown_rate == 0.0
+    for example, tokens in report.examples:
+        assert "".join(tokens) == example.removesuffix("…")
+    assert report.other.tokens_per_word >= 1.0
+    row = next(line for line in str(report).splitlines() if line.startswith("other"))
+    assert f"{report.other.tokens_per_word:.2f}" in row.split()
+    assert all(display_width(line) <= 80 or "/" in line for line in str(report).splitlines())
+    assert tokenizer(recipe).digest == report.digest
+
+
 def test_random_state_is_not_touched(make_recipe: Make) -> None:
     torch.manual_seed(3)
     np.random.seed(3)
