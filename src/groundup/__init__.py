@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from groundup.decoding.config import Decoding
     from groundup.recipe import Recipe
+    from groundup.tour.quickstart import quickstart
     from groundup.verbs.check import check
     from groundup.verbs.data import prepare, show, tokenizer
     from groundup.verbs.evaluate import evaluate
@@ -29,6 +30,7 @@ _HOMES = {
     "inspect": "verbs.inspect",
     "predict": "verbs.predict",
     "prepare": "verbs.data",
+    "quickstart": "tour.quickstart",
     "report": "verbs.report",
     "show": "verbs.data",
     "tokenizer": "verbs.data",
@@ -44,6 +46,7 @@ __all__ = [
     "inspect",
     "predict",
     "prepare",
+    "quickstart",
     "report",
     "show",
     "tokenizer",

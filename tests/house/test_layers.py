@@ -21,6 +21,7 @@ LEVELS = (
     ("tasks", "training", "retrieval"),
     ("recipe",),
     ("verbs", "trust", "serve"),
+    ("tour",),
     ("cli",),
     ("", "__main__"),
 )

@@ -45,6 +45,25 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 @app.command(
+    short_help="A useful model and three proofs in minutes, or your own data.",
+    epilog="Example: groundup quickstart --corpus my.txt --labels my.csv --minutes 10",
+)
+def quickstart(
+    corpus: Annotated[str | None, typer.Option(help="Your text, to pretrain an encoder on.", metavar="FILE")] = None,
+    labels: Annotated[str | None, typer.Option(help="Your labelled rows: csv, tsv or jsonl.", metavar="FILE")] = None,
+    text: Annotated[str, typer.Option(help="The column of the texts in --labels.")] = "text",
+    label: Annotated[str, typer.Option(help="The column of the labels in --labels.")] = "label",
+    minutes: Annotated[float, typer.Option(help="How long it may take here, about.")] = 4.0,
+    output: Annotated[str, typer.Option(help="The folder of everything.", metavar="FOLDER")] = "runs/quickstart",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Train, prove and report in minutes; with --corpus and --labels on your own data. Killed, it goes on."""
+    from groundup.tour.quickstart import quickstart as run
+
+    run(corpus=corpus, labels=labels, text=text, label=label, minutes=minutes, output=output, quiet=quiet)
+
+
+@app.command(
     short_help="Validate a recipe and its data without training.",
     epilog="Example: groundup check recipes/sst2.yaml optimizer.learning_rate=3e-4",
 )
@@ -133,10 +152,11 @@ def generate(
     decoding = parse(Decoding, values | {"stop": stop or []}, where="generate")
     trained = load_trained(model)
     for number in range(count):
+        pieces = stream(trained, prompt, decoding.model_copy(update={"seed": seed + number}))
         if count > 1:
             typer.echo(f"--- {number + 1}")
         typer.echo("" if trained.has_completions else prompt, nl=False)
-        for piece in stream(trained, prompt, decoding.model_copy(update={"seed": seed + number})):
+        for piece in pieces:
             typer.echo(piece.text, nl=False)
             sys.stdout.flush()
         typer.echo()
