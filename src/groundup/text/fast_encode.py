@@ -17,7 +17,14 @@ import numpy as np
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer as Backend
 
-from groundup.text.words import ONE_CHARACTER, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS, split_at_spaces
+from groundup.text.words import (
+    ONE_CHARACTER,
+    ONE_CHINESE,
+    ONE_DIGIT,
+    UNIGRAM_WORDS,
+    UNIGRAM_WORDS_AND_DIGITS,
+    split_at_spaces,
+)
 
 _MOST_CHARACTERS = 1 << 23
 """What the memory holds before it starts anew; some 100 MB with what belongs to it."""
@@ -132,8 +139,8 @@ def _find_split(backend: Backend) -> Callable[[str], list[str]] | None:
         is_known = any(_splits_at(pre_tokenizer, words) for words in (UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS))
         return split_at_spaces if is_known else None
     parts = pre_tokenizer["pretokenizers"] if splits == "Sequence" else [pre_tokenizer]
-    if len(parts) == 2 and _splits_at(parts[0], ONE_DIGIT):
-        parts = parts[1:]  # a digit ends every word beside it, and so ends none that goes on behind a space
+    while len(parts) > 1 and any(_splits_at(parts[0], pattern) for pattern in (ONE_DIGIT, ONE_CHINESE)):
+        parts = parts[1:]  # such a character ends every word beside it, and so ends none that goes on behind a space
     if model == "BPE" and len(parts) == 1 and parts[0].get("type") == "ByteLevel":
         is_known = parts[0].get("use_regex", True) and not parts[0]["add_prefix_space"]
         return split_at_spaces if is_known else None

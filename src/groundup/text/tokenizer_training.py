@@ -16,7 +16,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from groundup.errors import ConfigError, DataError
 from groundup.text.tokenizer_config import ByteBPE, Characters, TrainedTokenizer, Unigram, WordPiece
 from groundup.text.unigram import fit_pieces
-from groundup.text.words import ONE_CHARACTER, ONE_CHINESE, ONE_DIGIT, UNIGRAM_WORDS, UNIGRAM_WORDS_AND_DIGITS, split_at_spaces
+from groundup.text.words import (
+    ONE_CHARACTER,
+    ONE_CHINESE,
+    ONE_DIGIT,
+    UNIGRAM_WORDS,
+    UNIGRAM_WORDS_AND_DIGITS,
+    split_at_spaces,
+)
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _CONTINUING = "##"

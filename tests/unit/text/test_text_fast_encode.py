@@ -25,6 +25,9 @@ TOKENIZERS = {
     "bytes": train_tokenizer(ByteBPE(vocab_size=500), LINES),
     "lower bytes": train_tokenizer(ByteBPE(vocab_size=500, lowercase=True), LINES),
     "split digits": train_tokenizer(ByteBPE(vocab_size=500, split_digits=True), [*LINES, "in 1947 and 1948"] * 2),
+    "split all": train_tokenizer(
+        ByteBPE(vocab_size=500, split_digits=True, split_chinese=True), [*LINES, "in 1947"] * 2
+    ),
     "unigram": train_tokenizer(Unigram(vocab_size=500), LINES),
     "unigram nfkc": train_tokenizer(
         Unigram(vocab_size=500, normalization="nfkc", lowercase=True, split_digits=True), [*LINES, "1947 ½"]
