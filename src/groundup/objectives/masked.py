@@ -1,5 +1,8 @@
 """Masked-language modelling (Devlin et al. 2018, section 3.1), with another mask in every pass (Liu et al. 2019).
 
+Either tokens are chosen, or whole words (BERT's release of May 2019), in Chinese too (Cui et al. 2019). What becomes of
+a chosen token is drawn for each alone, in whole words too, as in that release.
+
 What is masked is a function of (seed, epoch, sample, position) alone: not of the batch, the worker or the step.
 """
 
@@ -7,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -17,6 +21,7 @@ from torch import Tensor
 
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
+from groundup.language.segment import Jieba, Segmenter, SegmenterConfig
 from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_ratio
 from groundup.metrics.metric import Metric
 from groundup.model.config import MaskedLMHead
@@ -25,9 +30,11 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.loss import cross_entropy_sum, token_losses
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
+from groundup.objectives.words import Places, choose_words, show_words
 from groundup.randomness import draw_uniform, make_key
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
+from groundup.text.whole_words import WordFinder
 from groundup.text.windows import Frame
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -49,6 +56,18 @@ class Masked(Config):
     """Of the tokens to predict, the share shown as another token, drawn evenly from the vocabulary."""
     keep: Share = 0.1
     """Of the tokens to predict, the share shown as they are."""
+    unit: Literal["token", "word"] = "token"
+    """What is chosen: single tokens, or words, all of whose tokens are then to be predicted."""
+    segmenter: SegmenterConfig | None = None
+    """Where Chinese words end, for `unit: word`; null: as jieba says. Words of other scripts need none."""
+
+    @model_validator(mode="after")
+    def _check_unit(self) -> Self:
+        if self.segmenter is not None and self.unit == "token":
+            raise ValueError(
+                f"segmenter: is for unit: word, got {self.segmenter.kind!r} with unit: token; leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_shares(self) -> Self:
@@ -60,6 +79,17 @@ class Masked(Config):
     def frame(self, tokenizer: Tokenizer) -> Frame:
         """Each window of a corpus is a text of its own."""
         return Frame.of_windows(tokenizer)
+
+    def load_segmenter(self) -> Segmenter | None:
+        """What finds Chinese words; None where tokens are chosen.
+
+        Raises:
+            MissingExtraError: it needs jieba, which is not installed.
+            DataError: its dictionary is missing or no list of words.
+        """
+        if self.unit == "token":
+            return None
+        return (self.segmenter or Jieba()).build("objective.segmenter")
 
     def build(self, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> MaskedObjective:
         """The objective over the vocabulary of `tokenizer`, which needs a mask token (else a ConfigError)."""
@@ -89,8 +119,13 @@ class MaskedObjective:
         numbers = np.array([sample.index for sample in samples], dtype=np.int64)
         sequences = np.repeat(np.arange(len(samples)), packed.lengths)
         original = packed.input_ids.numpy()
-        places = _Places(sequences, numbers[sequences], packed.position_ids.numpy())
-        rows = self._choose(original, places, len(samples), numbers, seed, epoch)
+        places = Places(sequences, numbers[sequences], packed.position_ids.numpy())
+        if self._finder is None:
+            rows = self._choose(original, places, len(samples), numbers, seed, epoch)
+        else:
+            candidates = np.flatnonzero(~self.is_special[original])
+            starts = self._finder.find_starts(original, packed.lengths)
+            rows = choose_words(starts, candidates, places, self.config.rate, seed, epoch)
         labels = original[rows]
         original[rows] = self._replace(labels, places.numbers[rows], places.positions[rows], seed, epoch)
         targets = {"rows": torch.from_numpy(rows), "labels": torch.from_numpy(labels)}
@@ -121,8 +156,8 @@ class MaskedObjective:
         right = bootstrap_ratio(np.bincount(sample, weights=measured["correct"].astype(np.float64)), tokens)
         shares = f"{self.config.mask:g}/{self.config.random:g}/{self.config.keep:g}"
         signature = (
-            f"masked tokens, rate={self.config.rate:g}, mask/random/keep={shares}|n={count}|samples={len(tokens)}"
-            f"|tokenizer={self.tokenizer.digest[:12]}"
+            f"masked {self._name_unit()}, rate={self.config.rate:g}, mask/random/keep={shares}|n={count}"
+            f"|samples={len(tokens)}|tokenizer={self.tokenizer.digest[:12]}"
             f"|interval=percentile bootstrap over samples, {CONFIDENCE:.0%}|resamples={NUM_RESAMPLES}|seed=0|v1"
         )
         perplexity = (float(np.exp(min(value, 700.0))) for value in loss)
@@ -133,7 +168,12 @@ class MaskedObjective:
         }
 
     def show(self, batch: Batch) -> list[str]:
-        """Each sequence in words: `[MASK→word]` hidden, `[word→other]` replaced, `[=word]` kept but to be predicted."""
+        """Each sequence in words: `[MASK→word]` hidden, `[word→other]` replaced, `[=word]` kept but to be predicted.
+
+        With `unit: word`, one pair of brackets holds a word: all that is seen in its place, and the word itself.
+        """
+        if self._finder is not None:
+            return show_words(batch, self.tokenizer, self._finder, self.mask_id)
         ids = batch.packed.input_ids.tolist()
         rows, labels = batch.targets["rows"].tolist(), batch.targets["labels"].tolist()
         words = self.tokenizer.tokens(ids)
@@ -145,13 +185,22 @@ class MaskedObjective:
         ends = np.cumsum(batch.packed.lengths)
         return [" ".join(words[end - length : end]) for end, length in zip(ends, batch.packed.lengths, strict=True)]
 
+    @cached_property
+    def _finder(self) -> WordFinder | None:
+        """Made when a batch is first prepared: who only fills masks needs no segmenter."""
+        segmenter = self.config.load_segmenter()
+        return None if segmenter is None else WordFinder(self.tokenizer, segmenter)
+
+    def _name_unit(self) -> str:
+        return "tokens" if self._finder is None else f"words, segmenter={self._finder.segmenter.name}"
+
     def _logits(self, model: Transformer, batch: Batch) -> Float[Tensor, "rows vocab"]:
         return model.heads["masked_lm"](model(batch.packed, rows=batch.targets["rows"]))
 
     def _choose(
         self,
         ids: Int64[np.ndarray, " tokens"],
-        places: _Places,
+        places: Places,
         num_sequences: int,
         numbers: Int64[np.ndarray, " sequences"],
         seed: int,
@@ -184,14 +233,6 @@ class MaskedObjective:
         others = regular[(drawn * len(regular)).astype(np.int64)]
         shown = np.where(fate < self.config.mask + self.config.random, others, labels)
         return np.where(fate < self.config.mask, self.mask_id, shown)
-
-
-class _Places(NamedTuple):
-    """Of each token of a run: its sequence in the run, the number of its sample, its position in the sequence."""
-
-    sequences: Int64[np.ndarray, " tokens"]
-    numbers: Int64[np.ndarray, " tokens"]
-    positions: Int64[np.ndarray, " tokens"]
 
 
 class Candidate(NamedTuple):
