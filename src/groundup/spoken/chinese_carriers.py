@@ -207,7 +207,7 @@ CARRIERS: Final = tuple(
 . 上次更新是在{date}
 . 从{day}起我们就没见过面
 . 选举定在{date}
-. {place}{day}关门
+. {place}{day}不营业
 . 这张照片是{month}拍的
 ! 订{day}的位子
 ! 在{date}之前把{paper}寄出
@@ -264,15 +264,15 @@ CARRIERS: Final = tuple(
 ? {phone}还是你的号码吗
 ? 刚才是{phone}打来的吗
 . {thing}在{day}之前卖{price}
-. 火车{any_time}出发然后{any_time}到
+. 火车{any_time}出发然后{any_time}到站
 . {date}{person}付了{amount}
 . {low_nth}节课{time}开始
 . {room}号房间订给了{few}个人
 . 我们{day}请了{count}位客人
 . 价格涨了{percent}现在是{price}
 . {bus}路公交车{any_time}发车
-. 从{year}到{year}{person}住在{city}
-. 商店从{time}开到{time}
+. {city}队{year}夺冠但是{year}没有
+. {place}{weekday}{clear_time}开门但是{weekday}{clear_time}才开
 . {day}的会在{room}房间开
 . {count}名会员里有{percent}的人同意
 . 发票{code}的金额是{amount}还没付

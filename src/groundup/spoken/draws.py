@@ -77,10 +77,10 @@ def draw_clock(dice: Dice, first: int, last: int) -> tuple[int, int]:
 def draw_price(dice: Dice) -> int:
     """Hundredths of a currency: mostly some units and tenths or hundredths, sometimes less than one unit."""
     units = dice.between(1, 19) if dice.chance(55) else dice.between(20, 199)
-    cents = dice.pick((0, 50, 99, 20, 80, 5)) if dice.chance(50) else dice.below(100)
-    if cents and dice.chance(8):
-        return cents
-    return units * 100 + cents
+    if dice.chance(50):
+        return units * 100 + dice.below(100)
+    cents = dice.pick((0, 50, 99, 20, 80, 5))
+    return cents if cents and dice.chance(15) else units * 100 + cents
 
 
 def draw_amount(dice: Dice) -> int:

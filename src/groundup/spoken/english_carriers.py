@@ -274,10 +274,10 @@ CARRIERS: Final = tuple(
 . we invited {count} guests for {day}
 . the price rose by {percent} to {price}
 . flight {room} leaves at {any_time}
-. from {year} until {year} {person} lived in {city}
-. the shop is open from {time} until {time}
+. the team from {city} won in {year} but not in {year}
+. on {weekday} we open at {time} but on {weekday} at {time}
 . the meeting on {day} is in room {room}
-. {percent} of the {count} members agreed
+. {percent} agreed but {count} members were against it
 . invoice {code} over {amount} is still open
 . {person} came {low_nth} with a time of {decimal} seconds
 . the rent is {amount} with a deposit of {amount}

@@ -38,7 +38,11 @@ _KINDS: Final[tuple[Kind, ...]] = (
     *("number", "digits", "ordinal", "decimal", "percent", "money", "date", "time", "datetime", "phone"),
 )
 """Each kind as often as it is drawn."""
+_PERCENT_OF_NEW_CARRIERS: Final = 25
+"""Of attempts; a known carrier is seldom drawn with a style that is new to it, so half of the pairs have a new one."""
 _MOST_TRIES: Final = 40
+_TRIES_OF_VALUES: Final = 8
+_TRIES_OF_FORMS: Final = 4
 _MOST_FAILURES: Final = 20_000
 
 
@@ -58,14 +62,14 @@ class Pair(NamedTuple):
     """Whether `canonical_pattern` is one that training never shows."""
 
 
-def draw_pairs(split: Split, count: int, seed: int = 0, languages: Sequence[Language] = LANGUAGES) -> list[Pair]:
+def draw_pairs(split: str, count: int, seed: int = 0, languages: Sequence[str] = LANGUAGES) -> list[Pair]:
     """The first `count` pairs of a split, no two alike. More of them begin with the same ones."""
     if count < 0:
         raise ConfigError("spoken.count", "must be at least 0", got=count)
     return list(islice(iterate_pairs(split, seed, languages), count))
 
 
-def iterate_pairs(split: Split, seed: int = 0, languages: Sequence[Language] = LANGUAGES) -> Iterator[Pair]:
+def iterate_pairs(split: str, seed: int = 0, languages: Sequence[str] = LANGUAGES) -> Iterator[Pair]:
     """The pairs of a split one after the other, as long as there are new ones.
 
     Raises:
@@ -80,7 +84,7 @@ def iterate_pairs(split: Split, seed: int = 0, languages: Sequence[Language] = L
     return _iterate(split, seed, tuple(languages))
 
 
-def _iterate(split: Split, seed: int, languages: tuple[Language, ...]) -> Iterator[Pair]:
+def _iterate(split: str, seed: int, languages: tuple[str, ...]) -> Iterator[Pair]:
     seen: set[str] = set()
     failures = 0
     for dice in iterate_dice(make_key(seed, "spoken", split)):
@@ -95,10 +99,10 @@ def _iterate(split: Split, seed: int, languages: tuple[Language, ...]) -> Iterat
         yield pair
 
 
-def _draw_pair(split: Split, dice: Dice, languages: tuple[Language, ...]) -> Pair | None:
+def _draw_pair(split: str, dice: Dice, languages: tuple[str, ...]) -> Pair | None:
     """The pair of one attempt; None where the attempt led to one of another split."""
     language, kind = dice.pick(languages), dice.pick(_KINDS)
-    has_new_carrier = split == "test_patterns" and dice.chance(50)
+    has_new_carrier = split == "test_patterns" and dice.chance(_PERCENT_OF_NEW_CARRIERS)
     if kind == "plain" and (split == "test_values" or (split == "test_patterns" and not has_new_carrier)):
         return None
     carrier = dice.pick(group_carriers(language, held_out=has_new_carrier)[kind])
@@ -132,14 +136,15 @@ def _choose_values(
 ) -> tuple[list[str], list[Form], list[Form]] | None:
     """What the values are written as, how they are said here, and their canonical forms."""
     slots = slots_of(carrier.language)
-    for _ in range(_MOST_TRIES):
+    for _ in range(_TRIES_OF_VALUES):
         values = [_draw_value(slots[name], dice, new_values) for name in carrier.slots]
         if None in values:
             return None
         spoken = [value.make_forms() for value in values if value is not None]
-        forms = [_choose_form(each, dice) for each in spoken]
-        if is_pattern_held_out(carrier, _styles(forms)) == new_pattern:
-            return [value.written for value in values if value is not None], forms, [each[0] for each in spoken]
+        for _ in range(_TRIES_OF_FORMS):
+            forms = [_choose_form(each, dice) for each in spoken]
+            if is_pattern_held_out(carrier, _styles(forms)) == new_pattern:
+                return [value.written for value in values if value is not None], forms, [each[0] for each in spoken]
         if not carrier.slots:
             return None
     return None

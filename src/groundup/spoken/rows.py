@@ -15,7 +15,7 @@ from groundup.spoken.pairs import Pair, Split, iterate_pairs
 Direction = Literal["to_written", "to_spoken"]
 
 DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
-_TAGS: Final[Mapping[tuple[Language, Direction], str]] = {
+_TAGS: Final[Mapping[tuple[str, str], str]] = {
     ("en", "to_written"): "write: ",
     ("en", "to_spoken"): "say: ",
     ("zh", "to_written"): "写：",
@@ -35,21 +35,26 @@ class Row(TypedDict):
     split: Split
 
 
-def make_prompt(text: str, direction: Direction, language: Language) -> str:
+def make_prompt(text: str, direction: str, language: str) -> str:
     """What a model is asked: `write: half past three`, `say: 3:30`, `写：三点半`, `读：3:30`."""
     check_choice("direction", direction, DIRECTIONS)
     check_choice("language", language, LANGUAGES)
     return _TAGS[language, direction] + text
 
 
-def draw_rows(split: Split, count: int, seed: int = 0, languages: Sequence[Language] = LANGUAGES) -> list[Row]:
+def text_of(row: Row) -> str:
+    """The prompt of a row without what tells the direction."""
+    return row["prompt"].removeprefix(_TAGS[row["language"], row["direction"]])
+
+
+def draw_rows(split: str, count: int, seed: int = 0, languages: Sequence[str] = LANGUAGES) -> list[Row]:
     """The first `count` rows of a split, no prompt twice. More of them begin with the same ones."""
     if count < 0:
         raise ConfigError("spoken.count", "must be at least 0", got=count)
     return list(islice(make_rows(iterate_pairs(split, seed, languages), split), count))
 
 
-def make_rows(pairs: Iterable[Pair], split: Split) -> Iterator[Row]:
+def make_rows(pairs: Iterable[Pair], split: str) -> Iterator[Row]:
     """Both directions of each pair, each prompt once.
 
     A sentence is asked for in its canonical form; where the split does not allow the pattern of that form, the pair
@@ -66,7 +71,7 @@ def make_rows(pairs: Iterable[Pair], split: Split) -> Iterator[Row]:
                 yield row
 
 
-def _make_row(text: str, completion: str, direction: Direction, pattern: str, pair: Pair, split: Split) -> Row:
+def _make_row(text: str, completion: str, direction: Direction, pattern: str, pair: Pair, split: str) -> Row:
     return Row(
         prompt=make_prompt(text, direction, pair.language),
         completion=completion,
@@ -95,8 +100,8 @@ def write_corpus(
     validation: int = 1_000,
     test: int = 1_000,
     seed: int = 0,
-    languages: Sequence[Language] = LANGUAGES,
-) -> dict[Split, int]:
+    languages: Sequence[str] = LANGUAGES,
+) -> dict[str, int]:
     """Write `train.jsonl`, `validation.jsonl` and `test.jsonl` into a folder.
 
     Args:
@@ -110,7 +115,7 @@ def write_corpus(
     Returns:
         The rows written of each split.
     """
-    files: dict[str, tuple[tuple[Split, int], ...]] = {
+    files: dict[str, tuple[tuple[str, int], ...]] = {
         "train.jsonl": (("train", train),),
         "validation.jsonl": (("validation", validation),),
         "test.jsonl": (("test_values", test), ("test_patterns", test)),

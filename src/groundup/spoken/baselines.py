@@ -1,4 +1,8 @@
-"""The baseline that knows everything by heart: answer what the most similar training prompt was answered with."""
+"""Baselines that learn nothing: answer what the most similar training prompt was answered with, or the prompt itself.
+
+On test splits the first is a control more than a rival: their values or patterns are in no training row, so that it can
+be right only by chance, and a model that beats it does more than look up.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from groundup.errors import DataError
-from groundup.spoken.rows import Row
+from groundup.spoken.rows import Row, text_of
 
 _SIZES: Final = (2, 3)
 
@@ -53,6 +57,11 @@ class NearestNeighbour:
     def answer(self, prompts: Iterable[str]) -> list[str]:
         """The completions of the most similar rows."""
         return [self._completions[self.find(prompt)] for prompt in prompts]
+
+
+def copy_texts(rows: Iterable[Row]) -> list[str]:
+    """The answers of who changes nothing: right where there is nothing to convert."""
+    return [text_of(row) for row in rows]
 
 
 def _count_grams(text: str) -> Counter[str]:
