@@ -113,6 +113,11 @@ class MaskedObjective:
     head: MaskedLMHead = field(default_factory=MaskedLMHead)
     best: tuple[str, bool] = ("loss", False)
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """The segmenter and its dictionary, where there is one."""
+        return {} if self._finder is None else {"segmenter": self._finder.segmenter.name}
+
     def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
         """Pack and mask. Targets: `rows`, the masked tokens' places in the run, and `labels`, what stood there."""
         packed = pack_samples(samples)

@@ -82,6 +82,16 @@ class Objective(Protocol):
 
 
 @runtime_checkable
+class Sourced(Protocol):
+    """An objective that reads more than samples and tokenizer, such as a dictionary."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """What it reads, by the name of its setting, with a version or hash that changes when the content does."""
+        ...
+
+
+@runtime_checkable
 class Task(Objective, Protocol[ExampleT, PredictionT]):
     """An objective whose examples people write and whose predictions people read."""
 
