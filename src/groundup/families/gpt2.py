@@ -11,15 +11,13 @@ from torch import Tensor
 from groundup.errors import ConfigError
 from groundup.families.family import canonical
 from groundup.families.keymap import Constant, Copy, KeyMap, Rename, Rule, Split
-from groundup.families.values import ACTIVATIONS, Values, name_activation
+from groundup.families.values import ACTIVATIONS, OUTPUT_INITS, Values, name_activation, read_causal_head
 from groundup.model.config import (
-    CausalLMHead,
     Dropout,
     Head,
     LayerNormConfig,
     LearnedPositions,
     ModelConfig,
-    OutputInit,
     PlainFeedForward,
 )
 
@@ -32,7 +30,6 @@ _ALIASES: Final = {
     "n_positions": "max_position_embeddings",
 }
 """Hugging Face reads these keys under either name."""
-_OUTPUT_INITS: Final[dict[str, OutputInit]] = {"scaled": "scaled", "normal": "normal", "zero": "zero"}
 _ENDS: Final = ("bos_token_id", "eos_token_id")
 _SETTINGS: Final = frozenset(
     {
@@ -106,9 +103,9 @@ class Gpt2:
             tie_embeddings=values.flag("tie_word_embeddings", True),
             initializer_range=values.number("initializer_range", 0.02, above=0.0),
             # Only here a key of ours: a design with another start is the same GPT-2 once it is trained.
-            output_init=values.choice("output_init", "scaled", _OUTPUT_INITS),
+            output_init=values.choice("output_init", "scaled", OUTPUT_INITS),
             padding_id=_read_padding(values, vocab_size),
-            heads=_read_heads(values, names) if heads is None else tuple(heads),
+            heads=read_causal_head(values, names, _HAS_HEAD) if heads is None else tuple(heads),
         )
 
     def from_config(self, config: ModelConfig) -> dict[str, Any] | None:
@@ -189,17 +186,6 @@ def _refuse_other_arithmetic(values: Values) -> None:
     values.require("is_causal", (True,), "attention to both sides is not supported")
     values.require("pruned_heads", ({}, []), "single heads of attention cannot be missing")
     values.require("quantization_config", (), "quantised weights are not supported")
-
-
-def _read_heads(values: Values, names: Collection[str]) -> tuple[Head, ...]:
-    """The head of a folder: by its architecture, or because it holds the head's own copy of the embedding."""
-    has_head = "lm_head.weight" in names
-    for name in values.names("architectures"):
-        if name not in _HAS_HEAD:
-            known = ", ".join(_HAS_HEAD)
-            raise values.error("architectures", f"{name!r} is not supported", f"known are {known}; or give other heads")
-        has_head |= _HAS_HEAD[name]
-    return (CausalLMHead(),) if has_head else ()
 
 
 def _read_padding(values: Values, vocab_size: int) -> int | None:

@@ -7,6 +7,7 @@ from typing import Final
 from groundup.families.bert import BERT
 from groundup.families.family import Family
 from groundup.families.gpt2 import GPT2
+from groundup.families.llama import LLAMA
 from groundup.families.native import NATIVE
 
-FAMILIES: Final[tuple[Family, ...]] = (BERT, GPT2, NATIVE)
+FAMILIES: Final[tuple[Family, ...]] = (BERT, GPT2, LLAMA, NATIVE)

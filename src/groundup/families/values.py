@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 from groundup.errors import ConfigError
-from groundup.model.config import Activation
+from groundup.model.config import Activation, CausalLMHead, Head, OutputInit
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "tanh": "tanh",
 }
 """Published names; of several for one function, the first is written."""
+
+OUTPUT_INITS: Final[dict[str, OutputInit]] = {"scaled": "scaled", "normal": "normal", "zero": "zero"}
+"""The values of a key of ours, beside a published family's own."""
 
 
 def name_activation(activation: Activation) -> str:
@@ -92,6 +95,23 @@ class Values:
             near = [] if key in known else get_close_matches(key, absent, n=1, cutoff=0.86)
             if near:
                 raise self.error(key, "is no setting of this family", f"did you mean {near[0]!r}?")
+
+
+def read_causal_head(values: Values, names: Collection[str], architectures: Mapping[str, bool]) -> tuple[Head, ...]:
+    """The head of a decoder's folder: by its architecture, or because it holds the head's own copy of the embedding.
+
+    Args:
+        values: its config.json.
+        names: of its tensors.
+        architectures: those of the family that are supported, and whether each has the head.
+    """
+    has_head = "lm_head.weight" in names
+    for name in values.names("architectures"):
+        if name not in architectures:
+            known = ", ".join(architectures)
+            raise values.error("architectures", f"{name!r} is not supported", f"known are {known}; or give other heads")
+        has_head |= architectures[name]
+    return (CausalLMHead(),) if has_head else ()
 
 
 def read_labels(config: Mapping[str, Any], where: str) -> tuple[str, ...]:
