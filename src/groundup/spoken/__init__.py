@@ -22,7 +22,7 @@ words stay as they were said, in lower case and without punctuation, as a recogn
 
 **The canonical spoken form**, the one that `to_spoken` asks for. English: "and" after hundreds and before a last part
 below a hundred; month before day; years in pairs, 2000 to 2009 as numbers; hours with am or pm where they are known;
-"oh" for the zero of minutes and "zero" elsewhere. Chinese: 两 before 百, 千, 万 and 亿; 〇 for the zeros of a year
-and 零 elsewhere; 幺 for the ones of codes and telephone numbers; 号 for the day; 元角分 for money; 半 for thirty
-minutes and 分 after all others.
+"oh" for the zero of minutes and "zero" elsewhere. Chinese: 两 before 百, 千, 万 and 亿, but 二 before 百 and 千 in
+ordinals; 〇 for the zeros of a year and 零 elsewhere; 幺 for the ones of codes and telephone numbers; 号 for the day;
+元角分 for money; 半 for thirty minutes and 分 after all others.
 """

@@ -134,9 +134,9 @@ CARRIERS: Final = tuple(
 . {nth}位顾客可以免费喝咖啡
 . {city}队现在排名{low_nth}
 . {thing}是清单上的{nth}项
-. 我们家是左边{low_nth}户
+. 我们家是左边{small_nth}户
 ! 翻到{nth}页
-! 在{low_nth}个路口左转
+! 在{small_nth}个路口左转
 ! 把{nth}章再读给我听
 ? 谁是{nth}个到的
 ? {low_nth}排还有空位吗

@@ -96,9 +96,11 @@ def _short_end_forms(number: int) -> list[Form]:
 
 
 def ordinal_forms(number: int) -> tuple[Form, ...]:
-    """The ways to say an ordinal: 第二十一."""
+    """The ways to say an ordinal: 第二十一; 第二百零三 rather than 第两百零三."""
     check_range("ordinal", number, 1, 9999)
-    return tuple(Form(form.style, f"第{form.spoken}") for form in number_forms(number))
+    forms = number_forms(number)
+    formal = [form for form in forms if form.style == "er"]
+    return tuple(Form(form.style, f"第{form.spoken}") for form in keep_distinct([*formal, *forms]))
 
 
 def say_digits(digits: str, *, has_yao: bool = True) -> str:

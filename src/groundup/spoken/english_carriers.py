@@ -138,12 +138,12 @@ CARRIERS: Final = tuple(
 . the {nth} customer gets a free coffee
 . the team from {city} is now {low_nth} in the league
 . {thing} is the {nth} item on the list
-. we live in the {low_nth} house on the left
+. we live in the {small_nth} house on the left
 ! turn to the {nth} page
-! take the {low_nth} exit at the roundabout
+! take the {small_nth} exit at the roundabout
 ! read the {nth} chapter
 ? who was the {low_nth} president
-? what happened in the {low_nth} century
+? what happened in the {small_nth} century
 ? is this the {low_nth} edition
 = {decimal}
 . the average grade is {low_decimal}

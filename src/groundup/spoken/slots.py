@@ -88,6 +88,7 @@ def slots_of(language: Language) -> Mapping[str, Slot]:
         "bus": ("digits", partial(_digits, voice.room, 3, 3, 1)),
         "nth": ("ordinal", partial(_nth, voice, 999)),
         "low_nth": ("ordinal", partial(_nth, voice, 40)),
+        "small_nth": ("ordinal", partial(_nth, voice, 20)),
         "decimal": ("decimal", partial(_decimal, voice, 100)),
         "low_decimal": ("decimal", partial(_decimal, voice, 10)),
         "percent": ("percent", partial(_percent, voice)),
