@@ -10,6 +10,7 @@ import signal
 import sys
 
 from groundup.checkpoint.store import Store
+from groundup.errors import GroundupError
 from groundup.verbs.train import train
 
 
@@ -34,4 +35,7 @@ def _die(*_: object, **__: object) -> None:
 
 if __name__ == "__main__":
     arm(int(sys.argv[2]))
-    train(sys.argv[1], quiet=True)
+    try:
+        train(sys.argv[1], quiet=True)
+    except GroundupError as error:
+        sys.exit(f"error: {error}")

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from groundup.checkpoint.tensors import write_folder
-from groundup.config import expand_path
 from groundup.errors import DataError
 from groundup.metrics.interval import bootstrap_difference, bootstrap_mean
 from groundup.randomness import draw_permutation, make_key
@@ -87,19 +86,26 @@ def compare(first: Judged, second: Judged) -> Share:
     return Share("difference", len(one), *bootstrap_difference(one, other))
 
 
-def split_labels(table: str, folder: Path, text: str, label: str) -> Path:
-    """Deal the rows of a table to train (80 %), validation and test (10 % each), always alike; no text stands in two.
+def read_labels(table: str, text: str, label: str) -> dict[str, str]:
+    """The different texts of a table with their labels; a text that stands twice counts once.
 
     Raises:
         DataError: the table cannot be read, or has too few different texts to be split.
     """
+    rows = read_table(table, TableConfig(train=table, text=text, label=label), "labels")
+    labels = {row.text: row.label or "" for row in rows}
+    if len(labels) < 30:
+        cure = "30 are the least that can be learnt from and tested on"
+        raise DataError("labels", "holds too few different texts", got=len(labels), cure=cure)
+    return labels
+
+
+def split_labels(table: str, folder: Path, text: str, label: str) -> Path:
+    """Deal the rows of a table to train (80 %), validation and test (10 % each), always alike; no text is in two."""
     home = folder / "labels"
     if home.is_dir():
         return home
-    rows = read_table(expand_path(table, "labels"), TableConfig(train=table, text=text, label=label), "labels")
-    labels = {row.text: row.label for row in rows}  # a text that stands twice counts once
-    if len(labels) < 30:
-        raise DataError("labels", "holds too few different texts to train and to test on", got=len(labels))
+    labels = read_labels(table, text, label)
     order = draw_permutation(make_key(1, "quickstart", "split"), len(labels))
     texts = list(labels)
     tenth = max(1, len(texts) // 10)

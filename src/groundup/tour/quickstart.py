@@ -19,6 +19,7 @@ import torch
 from groundup.checkpoint.tensors import write_folder
 from groundup.config import expand_path
 from groundup.errors import CheckpointError, ConfigError
+from groundup.readers.lines import find_files
 from groundup.tour import labels as tables
 from groundup.tour import recipes, written
 from groundup.tour.proofs import compare_with_transformers, prove_resume
@@ -83,6 +84,10 @@ def quickstart(
     if not 1.0 <= minutes <= 24 * 60:
         raise ConfigError("minutes", "must be from 1 to 1440", got=minutes)
     started, folder = time.monotonic(), expand_path(output, "output")
+    if corpus is not None:
+        find_files((corpus,), "corpus")
+    if labels is not None:
+        tables.read_labels(labels, text, label)
     asked = {"corpus": corpus, "labels": labels, "text": text, "label": label, "minutes": minutes}
     plan = _open_plan(folder, asked)
     tell = Teller(quiet=quiet)
@@ -110,9 +115,13 @@ def _open_plan(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     if folder.is_dir() and any(folder.iterdir()):
         raise CheckpointError(str(folder), "holds other files", cure="choose another output")
     folder.mkdir(parents=True, exist_ok=True)
-    plan = {"asked": dict(asked), "threads": torch.get_num_threads(), "steps": {}, "segmenter": _find_segmenter()}
+    plan = {"asked": dict(asked), "threads": _count_threads(), "steps": {}, "segmenter": _find_segmenter()}
     write_json(path, plan)
     return plan
+
+
+def _count_threads() -> int:
+    return torch.get_num_threads()
 
 
 def _find_segmenter() -> str:
@@ -161,7 +170,7 @@ def _default(folder: Path, plan: dict[str, Any], tell: Teller) -> dict[str, Any]
     tell.masked(shown, plan["segmenter"])
 
     tell.stage("sentiment")
-    epochs = round(8 * max(1.0, minutes / 4))
+    epochs = 8.0 * max(1.0, minutes / 4)
     report = train(recipes.make_sentiment(sentiment, folder / "sentiment", epochs, threads), quiet=tell.quiet)
     judged = tables.judge(report.folder, sentiment / "train.csv", sentiment / "test.csv", "language")
     results["sentiment"] = asdict(judged) | {"run": str(report.folder), "seconds": report.seconds}
@@ -201,7 +210,7 @@ def _own(folder: Path, plan: dict[str, Any], tell: Teller) -> dict[str, Any]:
     for name, is_fresh in (("pretrained_labels", False), ("fresh_labels", True)):
         tell.stage(name)
         values = recipes.make_classifier(
-            data, folder / name, pretrained.folder, is_fresh=is_fresh, epochs=4, threads=threads
+            data, folder / name, pretrained.folder, is_fresh=is_fresh, epochs=4.0, threads=threads
         )
         report = train(values, quiet=tell.quiet)
         judged[name] = tables.judge(report.folder, data / "train.csv", data / "test.csv")
