@@ -9,6 +9,8 @@ from typing import Final
 from groundup.errors import CheckpointError, MissingExtraError
 
 _FILES: Final = ["*.json", "*.txt", "model*.safetensors"]
+_PATIENCE: Final = 10.0
+"""Seconds for the hub's first answer. The client itself waits for ever on a network that swallows what is sent."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -37,20 +39,29 @@ def find_folder(folder_or_name: str | Path) -> Path:
 
 def _download(name: str) -> Path:
     try:
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import HfApi, snapshot_download
     except ImportError:
         raise MissingExtraError(
             f"no such folder, and a model named {name!r} on the hub", "huggingface_hub", "hub"
         ) from None
+    silence = None
     try:
-        folder = Path(snapshot_download(name, allow_patterns=_FILES))
-        if not any(folder.glob("model*.safetensors")):
+        HfApi().model_info(name, timeout=_PATIENCE)
+    except Exception as error:  # of several libraries, which the client changes; what is in the cache is good without
+        silence = _first_line(error)
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=_FILES, local_files_only=silence is not None))
+        if silence is None and not any(folder.glob("model*.safetensors")):
             folder = Path(snapshot_download(name, allow_patterns=[*_FILES, "pytorch_model*.bin"]))
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:
         raise CheckpointError(
             name,
-            f"no such folder, and the hub does not answer with such a model ({reason})",
+            f"no such folder, and the hub does not answer with such a model ({silence or _first_line(error)})",
             cure=f"where there is a network, run `hf download {name} --local-dir FOLDER`, and give that FOLDER here",
         ) from error
     return folder
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

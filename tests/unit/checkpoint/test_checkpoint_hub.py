@@ -12,18 +12,25 @@ from groundup.checkpoint.hub import find_folder
 from groundup.errors import CheckpointError, MissingExtraError
 
 
-def put_hub(monkeypatch: pytest.MonkeyPatch, answer: object) -> list[list[str]]:
+def put_hub(monkeypatch: pytest.MonkeyPatch, answer: object, cached: Path | None = None) -> list[list[str]]:
     """A stand-in for huggingface_hub; the list fills with the patterns that are asked for."""
     asked: list[list[str]] = []
 
-    def snapshot_download(name: str, allow_patterns: list[str]) -> str:
+    class HfApi:
+        def model_info(self, name: str, *, timeout: float) -> None:
+            assert timeout <= 30
+            if isinstance(answer, Exception):
+                raise answer
+
+    def snapshot_download(name: str, allow_patterns: list[str], local_files_only: bool = False) -> str:
         asked.append(allow_patterns)
-        if isinstance(answer, Exception):
-            raise answer
-        return str(answer)
+        assert local_files_only or not isinstance(answer, Exception)
+        if local_files_only and cached is None:
+            raise FileNotFoundError("not in the cache")
+        return str(cached or answer)
 
     module = ModuleType("huggingface_hub")
-    module.snapshot_download = snapshot_download
+    module.HfApi, module.snapshot_download = HfApi, snapshot_download
     monkeypatch.setitem(sys.modules, "huggingface_hub", module)
     return asked
 
@@ -49,7 +56,14 @@ def test_a_name_is_fetched_without_old_files_where_there_are_new_ones(
     assert "pytorch_model*.bin" in asked[-1]
 
 
-@pytest.mark.parametrize("error", [OSError("no route\nto host"), ValueError("no such name"), RuntimeError("")])
+class ForeignError(Exception):
+    """As the client's own libraries raise them: no OSError, no ValueError, no RuntimeError."""
+
+
+ERRORS = [OSError("no route\nto host"), ValueError("no such name"), RuntimeError(""), ForeignError("timed out")]
+
+
+@pytest.mark.parametrize("error", ERRORS)
 def test_without_a_network_the_message_says_how_to_do_without(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +72,14 @@ def test_without_a_network_the_message_says_how_to_do_without(
         find_folder("bert-base-uncased")
     assert "hf download bert-base-uncased --local-dir FOLDER" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert (str(error).splitlines() or ["RuntimeError"])[0] in str(caught.value)
+
+
+def test_without_a_network_a_name_that_was_fetched_before_is_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_hub(monkeypatch, ForeignError("timed out"), cached=tmp_path)
+    assert find_folder("bert-base-uncased") == tmp_path
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
