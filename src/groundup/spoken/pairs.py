@@ -137,12 +137,12 @@ def _choose_values(
     """What the values are written as, how they are said here, and their canonical forms."""
     slots = slots_of(carrier.language)
     for _ in range(_TRIES_OF_VALUES):
-        values = [_draw_value(slots[name], dice, new_values) for name in carrier.slots]
+        values = [draw_value(slots[name], dice, new_values) for name in carrier.slots]
         if None in values:
             return None
         spoken = [value.make_forms() for value in values if value is not None]
         for _ in range(_TRIES_OF_FORMS):
-            forms = [_choose_form(each, dice) for each in spoken]
+            forms = [choose_form(each, dice) for each in spoken]
             if is_pattern_held_out(carrier, _styles(forms)) == new_pattern:
                 return [value.written for value in values if value is not None], forms, [each[0] for each in spoken]
         if not carrier.slots:
@@ -150,7 +150,7 @@ def _choose_values(
     return None
 
 
-def _draw_value(slot: Slot, dice: Dice, is_new: bool) -> Value | None:
+def draw_value(slot: Slot, dice: Dice, is_new: bool) -> Value | None:
     """A value all of whose parts training never shows, or none of them."""
     parts: list[Value] = []
     for draw in slot.parts:
@@ -180,7 +180,7 @@ def _join_forms(first: Value, second: Value, joiner: str) -> tuple[Form, ...]:
     )
 
 
-def _choose_form(forms: tuple[Form, ...], dice: Dice) -> Form:
+def choose_form(forms: tuple[Form, ...], dice: Dice) -> Form:
     """The canonical form in a third of the cases, else one of the others."""
     return forms[0] if len(forms) == 1 or dice.chance(35) else dice.pick(forms[1:])
 
