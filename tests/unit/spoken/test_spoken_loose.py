@@ -32,7 +32,7 @@ def test_numbers_are_those_that_training_may_show() -> None:
     numbers = [word for text in written for word in text.split() if re.fullmatch(r"[$€£]?\d+(\.\d\d)?%?", word)]
     held_out = sum(map(is_value_held_out, numbers))
     assert len(numbers) > 300
-    # Years, times and codes are judged with what stands beside them, so a few parts may look held out; a tenth would be.
+    # Years and times are judged with what stands beside them, so a few parts may look held out; all would be a tenth.
     assert held_out < 0.05 * len(numbers)
 
 
