@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from groundup.reporting.content import Report
@@ -66,6 +67,7 @@ def make_content(**changes: Any) -> Report:
         },
         "classes": make_classes(),
         "masked": make_masked(),
+        "writing": make_writing(),
         "batch": {
             "step": 12,
             "epoch": 2,
@@ -187,6 +189,24 @@ def make_masked() -> dict[str, Any]:
     }
 
 
+def make_writing(*, is_scored: bool = True) -> dict[str, Any]:
+    """What a decoder writes: completions that are right or wrong, or texts that are written on."""
+    texts = [
+        {"number": 3, "prompt": "三点十分", "expected": "3:10", "written": "3:10", "is_right": True},
+        {"number": 9, "prompt": "three dollars", "expected": "$3", "written": "$30", "is_right": False},
+    ]
+    bucket = {"by": "all", "name": "all", "count": 64, "accuracy": 0.31, "low": 0.21, "high": 0.41, "loss": None}
+    return {
+        "split": "validation",
+        "rows": 64,
+        "of": 70,
+        "exact_rows": 20 if is_scored else None,
+        "wrong_rows": 44 if is_scored else None,
+        "buckets": [bucket] if is_scored else [],
+        "shown": [text | ({} if is_scored else {"is_right": None}) for text in texts],
+    }
+
+
 def make_design(**changes: Any) -> dict[str, Any]:
     """A design and its costs; `changes` are to its values."""
     config = {
@@ -251,3 +271,54 @@ def _split(name: str, rows: int, labels: dict[str, int]) -> dict[str, Any]:
             "longest": 22,
         },
     }
+
+
+def change(report: Report, path: str, value: object) -> None:
+    """Set what stands at a dotted path."""
+    inner: Any = report
+    *first, last = path.split(".")
+    for key in first:
+        inner = inner[int(key)] if isinstance(inner, list) else inner[key]
+    inner[int(last) if isinstance(inner, list) else last] = value
+
+
+RULES: list[tuple[str, dict[str, object], list[str] | None]] = [
+    ("skipped", {"run.skipped": 3}, ["optimizer.learning_rate=0.001"]),
+    ("continue", {"run.state": "unfinished", "run.step": 7}, []),
+    ("no_validation", {"recipe.data.validation": None}, []),
+    (
+        "stuck",
+        {"curves.train.loss": [math.log(2)] * 6},
+        ["optimizer.learning_rate=0.004", "train.steps=24"],
+    ),
+    ("guessing", {"metrics.0": figure("accuracy", 0.62, 0.04)}, []),
+    ("pretrained", {"recipe.model": {"kind": "transformer", "max_length": 48}}, None),
+    (
+        "dropout",
+        {"curves.validation.loss": [figure("loss", value) for value in (0.9, 0.7, 0.8)]},
+        ["model.dropout={embedding: 0.2, attention: 0.1, residual: 0.2}"],
+    ),
+    (
+        "shorter",
+        {"curves.validation.loss": [figure("loss", value) for value in (0.4, 0.7, 0.8)]},
+        ["train.steps=5"],
+    ),
+    (
+        "longer",
+        {"curves.validation.loss": [figure("loss", value) for value in (0.5, 0.4, 0.3)]},
+        ["train.steps=24"],
+    ),
+    ("max_length", {"data.0.num_cut": 30, "design.config.max_length": 512}, ["objective.max_length=64"]),
+    ("vocabulary", {"data.0.unknown_tokens": 100}, ["tokenizer.vocab_size=240"]),
+    ("bytes", {"data.1.unknown_tokens": 10}, ["tokenizer={kind: byte_bpe, vocab_size: 1000}"]),
+    ("rare_class", {"data.0.labels": {"cat": 90, "none": 30}}, []),
+    ("language", {"classes.buckets": make_classes()["buckets"]}, []),
+    ("more_validation", {"metrics.0": figure("accuracy", 0.9, 0.06)}, []),
+    (
+        "evaluate_less",
+        {"run.seconds": 100.0, "run.evaluation_seconds": 40.0},
+        ["train.evaluate_every=8"],
+    ),
+    ("bf16", {"domain": {"device": "cuda", "precision": "fp32"}}, ["train.precision=bf16"]),
+]
+"""Each rule of advice, what must be changed for it to fire, and the settings it then names (None: not compared)."""

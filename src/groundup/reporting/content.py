@@ -78,7 +78,7 @@ class Curves(TypedDict):
 class Bucket(TypedDict):
     """A part of the rows."""
 
-    by: Literal["length", "language", "fate", "script"]
+    by: Literal["all", "length", "language", "fate", "script"]
     name: str
     """`en`, `hidden`, or a range such as `9-16` (`65-` is open)."""
     count: int
@@ -191,6 +191,33 @@ class Masked(TypedDict):
     shown: list[MaskedSequence]
 
 
+class WrittenText(TypedDict):
+    """What a decoder wrote after a prompt."""
+
+    number: int
+    """The line of a table, or the number of a sequence."""
+    prompt: str
+    expected: str
+    """What stands there in the data."""
+    written: str
+    is_right: bool | None
+    """Whether both are the same; None where there is no one right answer."""
+
+
+class Writing(TypedDict):
+    """What a decoder writes, token by token the likeliest."""
+
+    split: Split
+    rows: int
+    """Prompts that it was given."""
+    of: int
+    exact_rows: int | None
+    """None where there is no one right answer."""
+    wrong_rows: int | None
+    buckets: list[Bucket]
+    shown: list[WrittenText]
+
+
 class ShownBatch(TypedDict):
     """A step's batch, decoded by the objective itself."""
 
@@ -292,6 +319,7 @@ class Report(TypedDict):
     curves: Curves
     classes: Classes | None
     masked: Masked | None
+    writing: Writing | None
     batch: ShownBatch | None
     design: Design | None
     data: list[DataSplit]

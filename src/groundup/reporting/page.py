@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
@@ -14,6 +15,7 @@ from groundup.reporting.sections_classes import draw_classes, draw_examples
 from groundup.reporting.sections_design import draw_advice, draw_data, draw_design, draw_machine, draw_recipe
 from groundup.reporting.sections_masked import draw_masked
 from groundup.reporting.sections_results import draw_batch, draw_curves, draw_header, draw_results
+from groundup.reporting.sections_written import draw_written
 
 _PARTS: Final = (
     ("results", draw_results),
@@ -21,6 +23,7 @@ _PARTS: Final = (
     ("classes", draw_classes),
     ("examples", draw_examples),
     ("masked", draw_masked),
+    ("written", draw_written),
     ("advice", draw_advice),
     ("batch", draw_batch),
     ("design", draw_design),
@@ -34,30 +37,42 @@ _PARTS: Final = (
 def render(report: Report) -> str:
     """The page of a report, as it is to be written to a file."""
     drawn = [(name, section) for name, draw in _PARTS if (section := draw(report)) is not None]
+    run = report["run"]
+    made = say("page.made", version=data(run["version"]), made=data(run["made"]))
+    return frame(run["name"], draw_header(report), drawn, made)
+
+
+def frame(title: str, header: Html, sections: Sequence[tuple[str, Html]], made: Html) -> str:
+    """A page of any kind.
+
+    Args:
+        title: what the browser calls it.
+        header: what stands above everything.
+        sections: at least one; each with the name that it has as an anchor and in the bar (`nav.<name>`).
+        made: the last line.
+    """
     style, script = _asset("page.css"), _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     # Nothing is fetched, and no script runs but ours: what comes from the data could not do harm if it got through.
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
-    run = report["run"]
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{run['name']} · groundup"),
+        tag("title", f"{title} · groundup"),
         tag("link", rel="icon", href="data:,"),
         Html(f"<style>\n{style}</style>"),
     )
-    links = [tag("a", say(f"nav.{name}"), href=f"#{name}") for name, _ in drawn]
-    footer = tag("footer", say("page.made", version=data(run["version"]), made=data(run["made"])))
+    links = [tag("a", say(f"nav.{name}"), href=f"#{name}") for name, _ in sections]
     body = tag(
         "body",
-        tag("a", say("page.skip"), href="#results", class_="skip"),
+        tag("a", say("page.skip"), href=f"#{sections[0][0]}", class_="skip"),
         _draw_switch(),
         tag("div", tag("nav", *links, aria_labelledby="parts"), _draw_choices(), class_="bar-top"),
         tag("span", say("page.parts"), id="parts", class_="visually-hidden"),
-        tag("main", draw_header(report), *(section for _, section in drawn), footer),
+        tag("main", header, *(section for _, section in sections), tag("footer", made)),
         Html(f"<script>\n{script}</script>"),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from groundup.figures import Number
 from groundup.reporting.content import Figure
@@ -67,6 +67,12 @@ def note(*children: Child) -> Html:
     return tag("p", *children, class_="note")
 
 
+def verdict(which: Literal["right", "wrong", "open"], *children: Child) -> Html:
+    """What a part comes to, in a sentence."""
+    sign = tag("span", {"right": "✓", "wrong": "✗", "open": "?"}[which], class_="sign", aria_hidden="true")
+    return tag("p", sign, tag("span", *children), class_=f"verdict {which}")
+
+
 def code(text: str, language: str = "") -> Html:
     """Text to copy, as it is."""
     names = (tag("span", say("page.copy"), class_="before"), tag("span", say("page.copied"), class_="after"))
@@ -75,9 +81,14 @@ def code(text: str, language: str = "") -> Html:
     return tag("div", content, button, class_="code")
 
 
-def prose(text: str, name: str = "span", /, **attributes: str) -> Html:
+def prose(text: str, name: str = "span", /, **attributes: str | None) -> Html:
     """A text of the data, with the language that its characters are of, so that browsers choose fitting glyphs."""
-    return data(text, name, lang="zh-CN" if _HAN.search(text) else None, **attributes)
+    return data(text, name, lang=find_language(text), **attributes)
+
+
+def find_language(text: str) -> str | None:
+    """What a browser is to be told about a text of the data; None where its characters do not tell."""
+    return "zh-CN" if _HAN.search(text) else None
 
 
 def name_metric(name: str) -> Html:

@@ -55,7 +55,7 @@ def draw_results(report: Report) -> Html:
     run, baseline, metrics = report["run"], report["baseline"], report["metrics"]
     if not metrics:
         return section("results", "results.title", note(say("results.none")))
-    cards = [_draw_card(figure, baseline) for figure in metrics]
+    cards = [draw_card(figure, baseline) for figure in metrics]
     signatures: dict[str, list[str]] = {}
     for figure in metrics:
         signatures.setdefault(figure["signature"], []).append(figure["name"])
@@ -73,7 +73,8 @@ def draw_results(report: Report) -> Html:
     )
 
 
-def _draw_card(figure: Figure, baseline: Baseline | None) -> Html:
+def draw_card(figure: Figure, baseline: Baseline | None) -> Html:
+    """A figure in large, with its interval and what it is to be compared with."""
     is_share, low, high = figure["name"] in _SHARES, figure["low"], figure["high"]
     has_baseline = baseline is not None and baseline["metric"] == figure["name"]
     mark = baseline["value"] if baseline is not None and has_baseline else None

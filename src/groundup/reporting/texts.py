@@ -7,5 +7,6 @@ from typing import Final
 from groundup.reporting.texts_advice import ADVICE
 from groundup.reporting.texts_design import DESIGN
 from groundup.reporting.texts_results import RESULTS
+from groundup.reporting.texts_tour import TOUR
 
-TEXTS: Final[dict[str, tuple[str, str]]] = RESULTS | DESIGN | ADVICE
+TEXTS: Final[dict[str, tuple[str, str]]] = RESULTS | DESIGN | ADVICE | TOUR

@@ -21,6 +21,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "nav.classes": ("Classes", "类别"),
     "nav.examples": ("Examples", "样例"),
     "nav.masked": ("Masks", "掩码"),
+    "nav.written": ("Writing", "生成"),
     "nav.advice": ("Next", "下一步"),
     "nav.batch": ("Batch", "批次"),
     "nav.design": ("Design", "结构"),
@@ -132,6 +133,8 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "classes.confidence": ("probability of the answer", "回答的概率"),
     "classes.share_right": ("share that is right", "答对的比例"),
     "classes.ideal": ("ideal", "理想"),
+    "by.all": ("all", "全部"),
+    "all.all": ("prompts", "提示"),
     "by.length": ("tokens", "词元数"),
     "by.language": ("language", "语言"),
     "by.fate": ("shown as", "展示方式"),
@@ -184,6 +187,32 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "fate.hidden": ("hidden", "遮住"),
     "fate.replaced": ("replaced", "替换"),
     "fate.kept": ("kept", "保留"),
+    # What a decoder writes.
+    "written.title": ("What the model writes", "模型生成的内容"),
+    "written.measured.validation": (
+        "Completed after {rows} of {of} validation prompts, evenly spread, each token the likeliest. Right is what is "
+        "the same to the last character.",
+        "在 {of} 条验证提示中均匀抽取 {rows} 条，每步取最可能的词元进行续写；完全一致才算对。",
+    ),
+    "written.measured.train": (
+        "There is no validation data: completed after {rows} of {of} training prompts, so these figures are too good.",
+        "没有验证数据：在 {of} 条训练提示中的 {rows} 条上续写，因此这些数字偏高。",
+    ),
+    "written.on.validation": (
+        "The beginnings of {rows} of {of} validation sequences, written on, each token the likeliest.",
+        "取 {of} 条验证序列中 {rows} 条的开头续写，每步取最可能的词元。",
+    ),
+    "written.on.train": (
+        "There is no validation data: the beginnings of {rows} of {of} training sequences, written on.",
+        "没有验证数据：取 {of} 条训练序列中 {rows} 条的开头续写。",
+    ),
+    "written.buckets": ("Exactly right", "完全正确的比例"),
+    "written.wrong": ("Wrong ({shown} of {count})", "答错（{count} 条中的 {shown} 条）"),
+    "written.exact": ("Right ({shown} of {count})", "答对（{count} 条中的 {shown} 条）"),
+    "written.sample": ("sequence {line}", "序列 {line}"),
+    "written.prompt": ("prompt", "提示"),
+    "written.written": ("written", "生成"),
+    "written.expected": ("in the data", "数据中"),
     # A batch.
     "batch.title": ("A training batch, as the model is given it", "交给模型的一个训练批次"),
     "batch.what": (

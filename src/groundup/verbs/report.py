@@ -11,6 +11,7 @@ from groundup.checkpoint import pretrained
 from groundup.checkpoint.store import Store
 from groundup.errors import CheckpointError
 from groundup.model.transformer import Transformer
+from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import MaskedObjective
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
@@ -37,6 +38,7 @@ from groundup.verbs.report_run import (
     write_yaml,
 )
 from groundup.verbs.report_sample import choose
+from groundup.verbs.report_written import measure_writing
 from groundup.verbs.run_folder import read_recipe, write_json, write_text
 
 JSON_FILE: Final = "report.json"
@@ -136,6 +138,7 @@ def gather(
         "curves": curves,
         "classes": None,
         "masked": None,
+        "writing": None,
         "batch": None if parts is None else show_batch(recipe, parts, max(1, run["step"])),
         "design": None if config is None else describe_design(recipe, config, run),
         "data": [] if parts is None else describe_data(recipe, parts),
@@ -159,9 +162,11 @@ def _measure(content: Report, recipe: Recipe, parts: Parts, model: Transformer) 
     objective = parts.objective
     if isinstance(objective, ClassificationTask) and parts.validation is not None:
         content["classes"] = measure_classes(recipe, objective, model, chosen, device)
-    elif isinstance(objective, MaskedObjective):
-        split = "train" if parts.validation is None else "validation"
+    split = "train" if parts.validation is None else "validation"
+    if isinstance(objective, MaskedObjective):
         content["masked"] = measure_masked(recipe, objective, model, chosen, split, device)
+    if isinstance(objective, CausalObjective):
+        content["writing"] = measure_writing(recipe, parts, model, chosen, split)
 
 
 def _load_finished(recipe: Recipe, folder: Path) -> tuple[Parts, Weights]:

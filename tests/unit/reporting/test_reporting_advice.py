@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import math
 import shlex
-from typing import Any
 
 import pytest
-from report_content import figure, make_classes, make_content
+from report_content import RULES, change, figure, make_classes, make_content
 
 from groundup.reporting.advice import find_advice
 from groundup.reporting.content import Advice, Report
@@ -45,56 +43,7 @@ def test_a_run_that_is_well_is_left_alone() -> None:
     ]
 
 
-def change(report: Report, path: str, value: object) -> None:
-    inner: Any = report
-    *first, last = path.split(".")
-    for key in first:
-        inner = inner[int(key)] if isinstance(inner, list) else inner[key]
-    inner[int(last) if isinstance(inner, list) else last] = value
-
-
-@pytest.mark.parametrize(
-    ("rule", "changes", "overrides"),
-    [
-        ("skipped", {"run.skipped": 3}, ["optimizer.learning_rate=0.001"]),
-        ("continue", {"run.state": "unfinished", "run.step": 7}, []),
-        ("no_validation", {"recipe.data.validation": None}, []),
-        (
-            "stuck",
-            {"curves.train.loss": [math.log(2)] * 6},
-            ["optimizer.learning_rate=0.004", "train.steps=24"],
-        ),
-        ("guessing", {"metrics.0": figure("accuracy", 0.62, 0.04)}, []),
-        ("pretrained", {"recipe.model": {"kind": "transformer", "max_length": 48}}, None),
-        (
-            "dropout",
-            {"curves.validation.loss": [figure("loss", value) for value in (0.9, 0.7, 0.8)]},
-            ["model.dropout={embedding: 0.2, attention: 0.1, residual: 0.2}"],
-        ),
-        (
-            "shorter",
-            {"curves.validation.loss": [figure("loss", value) for value in (0.4, 0.7, 0.8)]},
-            ["train.steps=5"],
-        ),
-        (
-            "longer",
-            {"curves.validation.loss": [figure("loss", value) for value in (0.5, 0.4, 0.3)]},
-            ["train.steps=24"],
-        ),
-        ("max_length", {"data.0.num_cut": 30, "design.config.max_length": 512}, ["objective.max_length=64"]),
-        ("vocabulary", {"data.0.unknown_tokens": 100}, ["tokenizer.vocab_size=240"]),
-        ("bytes", {"data.1.unknown_tokens": 10}, ["tokenizer={kind: byte_bpe, vocab_size: 1000}"]),
-        ("rare_class", {"data.0.labels": {"cat": 90, "none": 30}}, []),
-        ("language", {"classes.buckets": make_classes()["buckets"]}, []),
-        ("more_validation", {"metrics.0": figure("accuracy", 0.9, 0.06)}, []),
-        (
-            "evaluate_less",
-            {"run.seconds": 100.0, "run.evaluation_seconds": 40.0},
-            ["train.evaluate_every=8"],
-        ),
-        ("bf16", {"domain": {"device": "cuda", "precision": "fp32"}}, ["train.precision=bf16"]),
-    ],
-)
+@pytest.mark.parametrize(("rule", "changes", "overrides"), RULES)
 def test_a_rule_fires_where_its_figures_say_so(
     rule: str, changes: dict[str, object], overrides: list[str] | None
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_content import EVIL, make_classes, make_content, make_design
+from report_content import EVIL, make_classes, make_content, make_design, make_writing
 from report_pages import Element, read_page, shown_numbers, texts, untranslated, written_numbers
 
 from groundup.reporting import page as page_module
@@ -22,7 +22,19 @@ from groundup.reporting.page import render
 from groundup.reporting.texts import TEXTS
 
 SOURCE = Path(page_module.__file__).parent
-PARTS = ["results", "curves", "classes", "examples", "masked", "batch", "design", "data", "recipe", "machine"]
+PARTS = [
+    "results",
+    "curves",
+    "classes",
+    "examples",
+    "masked",
+    "written",
+    "batch",
+    "design",
+    "data",
+    "recipe",
+    "machine",
+]
 
 
 def fields(text: str) -> set[str]:
@@ -55,7 +67,7 @@ def test_no_text_is_left_over() -> None:
     """A text that nothing says would be kept translated for nobody. Keys of kinds are composed from their section."""
     source = "".join(path.read_text(encoding="utf-8") for path in SOURCE.glob("*.py") if "texts" not in path.name)
     composed = set(re.findall(r'f"([a-z_.]+)\.\{', source)) | set(re.findall(r'say_name\("([a-z_]+)"', source))
-    composed |= {"by", "fate", "script", "language", "position"}
+    composed |= {"all", "by", "fate", "script", "language", "position"}
     unused = [
         key
         for key in TEXTS
@@ -187,7 +199,7 @@ def test_a_run_that_has_not_begun_has_a_page() -> None:
         "total_steps": None,
     }
     curves = make_content()["curves"] | {"train": empty, "validation_steps": [], "validation": {}}
-    nothing = dict.fromkeys(("baseline", "classes", "masked", "batch", "design", "domain"))
+    nothing = dict.fromkeys(("baseline", "classes", "masked", "writing", "batch", "design", "domain"))
     root = read_page(render(make_content(run=run, curves=curves, metrics=[], data=[], **nothing)))
     assert [part.attributes["id"] for part in root.find("section")] == [
         "results",
@@ -206,6 +218,16 @@ def test_a_run_with_a_single_line_has_curves() -> None:
     root = read_page(render(make_content(curves=curves)))
     (chart,) = [each for each in root.find("figure", class_="chart") if each.find("figcaption", id="chart-loss-title")]
     assert chart.find("path", class_="dots"), "one point is no line"
+
+
+def test_what_a_decoder_writes() -> None:
+    """Where there is a right answer it is judged, and a wrong one stands beside it; elsewhere nothing is judged."""
+    (judged,) = read_page(render(make_content())).find("section", id="written")
+    assert [each.attributes["class"] for each in judged.find("li")] == ["example wrong", "example right"]
+    assert "$30" in judged.text("en") and "Wrong (1 of 44)" in judged.text("en")
+    (free,) = read_page(render(make_content(writing=make_writing(is_scored=False)))).find("section", id="written")
+    assert [each.attributes["class"] for each in free.find("li")] == ["example", "example"]
+    assert not free.find("span", class_="sign") and "$3" in free.text("en")
 
 
 def test_many_classes_are_shown_as_pairs() -> None:

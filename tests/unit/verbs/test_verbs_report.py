@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report_content import RULES, change
 from report_pages import read_page, shown_numbers, texts, untranslated, written_numbers
 from small_runs import small_recipe, write_small_data
 
@@ -20,6 +21,7 @@ from groundup.cli.main import main
 from groundup.config import parse
 from groundup.errors import CheckpointError, DataError
 from groundup.recipe import Recipe
+from groundup.reporting.advice import find_advice
 from groundup.reporting.content import Report
 from groundup.training.log import read_lines
 from groundup.training.trainer import Trainer
@@ -190,9 +192,39 @@ def test_a_causal_model_has_its_figures_and_its_batch(make_recipe: Make, small_d
     check_page(folder)
     assert content["masked"] is None and content["classes"] is None
     assert {"bits_per_byte", "character_perplexity"} <= {each["name"] for each in content["metrics"]}
+    writing = content["writing"]
+    assert writing is not None and writing["exact_rows"] is None and len(writing["shown"]) == 4
+    lines = (small_data / "valid.txt").read_text(encoding="utf-8").splitlines()
+    squeezed = ["".join(line.split()) for line in lines]
+    for each in writing["shown"]:
+        both = "".join((each["prompt"] + each["expected"]).split())
+        assert each["prompt"] and each["expected"] and any(both in line for line in squeezed)
+        assert groundup.generate(folder, [each["prompt"]], groundup.Decoding(max_tokens=48))[0].text == each["written"]
     assert content["batch"] is not None and all("⇒" in line for line in content["batch"]["lines"])
     root = read_page(page_of(folder))
     assert "decoder: a token sees what came before" in root.find("section", id="design")[0].text("en")
+
+
+def test_completions_are_scored_to_the_last_character(make_recipe: Make, small_data: Path) -> None:
+    """A copying task, so that some come out right; what is shown is what `predict` answers."""
+    rows = [f"{word}\t{word}" for word in ("cat", "dog", "书", "山", "fish", "runs") for _ in range(12)]
+    for name in ("train", "dev"):
+        (small_data / f"{name}.tsv").write_text("\n".join(["prompt\tanswer", *rows]) + "\n", encoding="utf-8")
+    data = {"text": "prompt", "pair": "answer", "label": None}
+    settings = {"steps": 60, "evaluate_every": 60}
+    folder = train(make_recipe("causal", data=data, model={"causal": True}, train=settings), quiet=True).folder
+    writing = read(folder)["writing"]
+    check_page(folder)
+    assert writing is not None and writing["rows"] == 64 and writing["of"] == 72
+    assert writing["exact_rows"] + writing["wrong_rows"] == 64 and writing["exact_rows"] > 10  # type: ignore[operator]
+    (overall,) = (each for each in writing["buckets"] if each["by"] == "all")
+    assert overall["accuracy"] == writing["exact_rows"] / 64  # type: ignore[operator]
+    assert {each["name"] for each in writing["buckets"] if each["by"] == "language"} == {"en", "zh"}
+    for each in writing["shown"]:
+        assert rows[each["number"] - 2] == f"{each['prompt']}\t{each['expected']}"
+        (answer,) = groundup.predict(folder, [each["prompt"]])
+        assert answer["completion"] == each["written"]
+        assert each["is_right"] == (each["written"] == each["expected"])
 
 
 def test_the_batch_is_the_one_that_the_last_step_saw(runs: Path) -> None:
@@ -260,7 +292,9 @@ def test_a_run_before_its_first_checkpoint(make_recipe: Make) -> None:
 def test_a_run_without_validation(make_recipe: Make) -> None:
     for kind in ("masked", "classification"):
         none: object = [] if kind == "masked" else None
-        folder = train(make_recipe(kind, f"run-{kind}", data={"validation": none}), quiet=True).folder
+        settings = {"evaluate_every": None}
+        recipe = make_recipe(kind, f"run-{kind}", data={"validation": none}, train=settings)
+        folder = train(recipe, quiet=True).folder
         content = read(folder)
         check_page(folder)
         assert content["metrics"] == [] and content["classes"] is None
@@ -284,16 +318,20 @@ def test_skipped_steps_are_counted(run: Path) -> None:
     assert read(run)["advice"][0]["rule"] == "skipped"
 
 
-def test_every_command_is_one_that_the_recipe_takes(make_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is advised is read by the recipe itself, with PATH replaced."""
-    seen = set()
-    for kind, settings in (("masked", {"steps": 12}), ("classification", {"steps": None, "epochs": 1.0})):
-        folder = train(make_recipe(kind, f"run-{kind}", train=settings), quiet=True).folder
-        for piece in read(folder)["advice"]:
-            overrides = [each.replace("PATH", str(folder)) for each in piece["overrides"]]
-            Recipe.load(folder / "recipe.json", overrides)
-            seen.add(piece["rule"])
-    assert {"seed", "pretrained"} <= seen
+@pytest.mark.parametrize(("rule", "changes", "_"), RULES)
+def test_every_command_is_one_that_the_recipe_takes(
+    runs: Path, rule: str, changes: dict[str, object], _: object
+) -> None:
+    """Whatever is advised of a run is read by its own recipe, with PATH replaced."""
+    folder = runs / "classification"
+    content = read(folder)
+    for path, value in changes.items():
+        if not path.startswith("recipe."):
+            change(content, path, value)
+    content["curves"]["train"]["loss"][-1] = 0.3
+    for piece in find_advice(content):
+        overrides = [each.replace("PATH", str(runs / "masked")) for each in piece["overrides"]]
+        Recipe.load(folder / "recipe.json", overrides)
 
 
 def test_a_run_whose_data_changed_is_refused(make_recipe: Make, small_data: Path) -> None:
