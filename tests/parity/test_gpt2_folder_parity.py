@@ -5,28 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from gpt2_peers import ARCHITECTURES, SIZES, TOLERANCE, build_peer, difference, run_ours
+from decoder_peers import TEXTS, TOLERANCE, difference, run_ours, save, train
+from gpt2_peers import ARCHITECTURES, SIZES, build_peer
 from safetensors.torch import load_file
 
 from groundup.checkpoint import pretrained
 from groundup.families.gpt2 import GPT2
 from groundup.model.config import CausalLMHead, Dropout, LayerNormConfig, ModelConfig, PlainFeedForward
 from groundup.model.estimate import count_parameters
-from groundup.model.initialize import initialize
-from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
-from groundup.text.tokenizer import Tokenizer, train_tokenizer
+from groundup.text.tokenizer import train_tokenizer
 from groundup.text.tokenizer_config import ByteBPE
 
 transformers = pytest.importorskip("transformers")
-
-
-def save(folder: Path, model: Transformer, **values: object) -> Path:
-    pretrained.save(folder, model, **{"tokenizer_files": {}, "manifest": {}, "card": "", **values})
-    return folder
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -84,26 +77,6 @@ DESIGN = ModelConfig(
     output_init="zero",
     heads=(CausalLMHead(),),
 )
-TEXTS = ["A design of your own, trained here.", "写在这里的，在那里也一样。", "no"]
-
-
-def train(design: ModelConfig, tokenizer: Tokenizer) -> Transformer:
-    """A few steps on the next token, so that no parameter is what it was."""
-    model = Transformer(design)
-    initialize(model, 0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    ids = [encoded.input_ids for encoded in tokenizer.encode_batch(TEXTS)]
-    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    for _ in range(5):
-        packed = Packed.from_sequences([each[:-1] for each in ids])
-        logits = model.heads["causal_lm"](model(packed))
-        target = torch.from_numpy(np.concatenate([each[1:] for each in ids]).astype(np.int64))
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(logits, target).backward()
-        optimizer.step()
-    # Keys' biases move all scores of a query alike, and no step reaches them but by rounding.
-    assert not any(torch.equal(before[name], each) for name, each in model.named_parameters() if ".k.bias" not in name)
-    return model.eval()
 
 
 def test_what_is_trained_here_opens_there_with_its_tokenizer(tmp_path: Path) -> None:

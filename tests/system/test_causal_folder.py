@@ -11,6 +11,7 @@ import torch
 
 import groundup
 from groundup.checkpoint import pretrained
+from groundup.model.config import Dropout
 from groundup.model.packed import Packed
 from groundup.text.tokenizer import Tokenizer
 
@@ -24,23 +25,41 @@ GPT2_LIKE = {
 }
 
 
-def train(make_recipe: Callable[..., dict], data: Path, **model: object) -> Path:
+LLAMA_LIKE = {
+    "causal": True,
+    "num_token_types": 0,
+    "num_kv_heads": 1,
+    "position": {"kind": "rotary"},
+    "norm": {"kind": "rms_norm"},
+    "norm_places": ["input", "final"],
+    "feed_forward": {"kind": "gated", "activation": "silu"},
+    "attention_bias": False,
+    "feed_forward_bias": False,
+}
+
+
+def train(make_recipe: Callable[..., dict], data: Path, model: dict[str, object]) -> Path:
     corpus = {"kind": "corpus", "train": [str(data / "text.txt")], "validation": [str(data / "valid.txt")]}
-    recipe = make_recipe("causal", data=corpus, model={**GPT2_LIKE, **model})
+    recipe = make_recipe("causal", data=corpus, model=model)
     groundup.train(recipe, quiet=True)
     return Path(recipe["output"]) / "model"
 
 
-def test_a_decoder_like_gpt2(make_recipe: Callable[..., dict], small_data: Path) -> None:
+@pytest.mark.parametrize(("model_type", "design"), [("gpt2", GPT2_LIKE), ("llama", LLAMA_LIKE)])
+def test_a_decoder_like_a_published_one(
+    model_type: str, design: dict[str, object], make_recipe: Callable[..., dict], small_data: Path
+) -> None:
     transformers = pytest.importorskip("transformers")
-    folder = train(make_recipe, small_data)
+    folder = train(make_recipe, small_data, design)
     content = json.loads((folder / "config.json").read_text())
     tokenizer = Tokenizer.load(folder)
-    assert content["model_type"] == "gpt2"
+    assert content["model_type"] == model_type
     assert (content["bos_token_id"], content["eos_token_id"]) == (tokenizer.start_id, tokenizer.end_id)
     loaded = pretrained.load(folder)
-    assert loaded.config.output_init == "scaled" and loaded.config.padding_id == tokenizer.pad_id
+    assert loaded.config.padding_id == tokenizer.pad_id and loaded.config.dropout == Dropout()
+    assert loaded.config.output_init == design.get("output_init", "normal")
     model, opened = loaded.model.eval(), transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    assert opened.config.model_type == model_type
     encode = transformers.AutoTokenizer.from_pretrained(folder)
     for text in ("the cat sees a red bird", "我 看 书"):
         ids, inputs = tokenizer.encode(text).input_ids, encode(text, return_tensors="pt")
@@ -54,6 +73,7 @@ def test_a_decoder_like_gpt2(make_recipe: Callable[..., dict], small_data: Path)
 
 
 def test_a_decoder_unlike_any(make_recipe: Callable[..., dict], small_data: Path) -> None:
-    folder = train(make_recipe, small_data, position={"kind": "rotary"}, norm={"kind": "rms_norm"})
+    design = {**GPT2_LIKE, "position": {"kind": "rotary"}, "norm": {"kind": "rms_norm"}}
+    folder = train(make_recipe, small_data, design)
     assert json.loads((folder / "config.json").read_text())["model_type"] == "groundup"
     assert pretrained.load(folder).config.position.kind == "rotary"

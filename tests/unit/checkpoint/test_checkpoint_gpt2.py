@@ -93,7 +93,8 @@ def test_every_design_comes_back_bit_by_bit(heads: tuple[Head, ...], is_tied: bo
 @pytest.mark.parametrize(
     "values",
     [
-        {"position": RotaryPositions(), "norm": RMSNormConfig(), "feed_forward": GatedFeedForward()},
+        {"position": RotaryPositions(), "norm": RMSNormConfig()},
+        {"feed_forward": GatedFeedForward()},
         {"attention_bias": False, "feed_forward_bias": False},
         {"num_kv_heads": 1},
     ],

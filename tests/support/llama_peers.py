@@ -1,0 +1,28 @@
+"""Tiny Llama models of transformers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from decoder_peers import VOCAB_SIZE, perturb
+
+transformers = pytest.importorskip("transformers")
+
+SIZES = {
+    "vocab_size": VOCAB_SIZE,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32,
+    "rms_norm_eps": 1e-3,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+}
+ARCHITECTURES = ("LlamaModel", "LlamaForCausalLM")
+
+
+def build_peer(architecture: str = "LlamaForCausalLM", **values: object) -> torch.nn.Module:
+    """A tiny random model of which no parameter is left at its neutral value."""
+    torch.manual_seed(0)
+    return perturb(getattr(transformers, architecture)(transformers.LlamaConfig(**{**SIZES, **values})))
