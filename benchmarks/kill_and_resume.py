@@ -12,7 +12,6 @@ process is forked from one parent that has imported the package and computed not
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -24,9 +23,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from groundup.training.fingerprint import fingerprint
 from groundup.verbs.train import train
 
-WORDS = "the a cat dog sees finds one two red blue old new 我 你 他 看 书 见 山 水 猫 狗 大 小 bird fish runs sleeps".split()
+ENGLISH = ("the", "a", "cat", "dog", "sees", "finds", "one", "two", "red", "blue", "old", "new", "bird", "fish")
+WORDS = (*ENGLISH, *"我你他看书见山水猫狗大小")
 
 
 def write_data(folder: Path) -> None:
@@ -72,31 +73,6 @@ def recipes(data: Path, threads: int) -> dict[str, dict]:
         recipe["model"] = {"kind": "transformer"} | recipe["model"]
     muon = masked | {"optimizer": {"kind": "muon", "learning_rate": 3e-3}}
     return {"masked": masked, "classification": table, "muon": muon}
-
-
-def fingerprint(folder: Path) -> dict[str, str]:
-    """Hashes of everything that must be equal, timings left out."""
-
-    def digest(data: bytes) -> str:
-        return hashlib.sha256(data).hexdigest()[:16]
-
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    for line in lines:
-        line.pop("time", None)
-    found = {"metrics": digest(json.dumps(lines).encode())}
-    for checkpoint in sorted((folder / "checkpoints").glob("step-*")):
-        found[f"{checkpoint.name}/tensors"] = digest((checkpoint / "tensors.safetensors").read_bytes())
-        state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-        text = json.dumps(_without(state, {"seconds", "output"}), sort_keys=True)
-        found[f"{checkpoint.name}/state"] = digest(text.encode())
-    found["model"] = digest((folder / "model" / "model.safetensors").read_bytes())
-    return found
-
-
-def _without(value: object, names: set[str]) -> object:
-    if isinstance(value, dict):
-        return {key: _without(inner, names) for key, inner in value.items() if key not in names}
-    return value
 
 
 def kill_self_at_call(number: int) -> Callable[[], None]:

@@ -5,8 +5,8 @@
     python benchmarks/pretrain_vs_hf.py --data mixed --device cuda --precision bf16 --batch-size 256
 
 Both train the same BERT (4 layers, 512 wide, 8 heads, 30,522 word pieces, dropout 0.1) on the same sequences with
-fused AdamW and clipping; each with its own loop, collator and masking, as a user would run it. `mixed` is one sentence a
-sequence, as English Wikipedia for children wrote them; `full` is blocks of 128 tokens. The peers are the Trainer at its
+fused AdamW and clipping; each with its own loop, collator and masking, as a user would run it. `mixed` is one sentence
+a sequence, as English Wikipedia for children wrote them; `full` is blocks of 128 tokens. The peers are the Trainer at its
 defaults (padding to the longest of the batch, every position scored) and, on mixed lengths, with its length-grouped
 sampling. Rounds alternate; a ratio is taken within a round, and the median over rounds is the result. Tokens are those
 inside sequences: padding does not count for anyone. Needs the extra `benchmark` and GROUNDUP_DATA.
@@ -241,7 +241,7 @@ def main() -> None:
     result = {
         "command": "python " + " ".join(sys.argv),
         "data": options.data,
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+        "device": f"CPU, {torch.get_num_threads()} threads" if options.device == "cpu" else torch.cuda.get_device_name(),
         "precision": options.precision,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
