@@ -6,8 +6,8 @@
 
 Both train the same BERT (4 layers, 512 wide, 8 heads, 30,522 word pieces, dropout 0.1) on the same sequences with
 fused AdamW and clipping; each with its own loop, collator and masking, as a user would run it. `mixed` is one sentence
-a sequence, as English Wikipedia for children wrote them; `full` is blocks of 128 tokens. The peers are the Trainer at its
-defaults (padding to the longest of the batch, every position scored) and, on mixed lengths, with its length-grouped
+a sequence, as English Wikipedia for children wrote them; `full` is blocks of 128 tokens. The peers are the Trainer at
+its defaults (padding to the longest of the batch, every position scored) and, on mixed lengths, with its length-grouped
 sampling. Rounds alternate; a ratio is taken within a round, and the median over rounds is the result. Tokens are those
 inside sequences: padding does not count for anyone. Needs the extra `benchmark` and GROUNDUP_DATA.
 """
@@ -203,6 +203,10 @@ def matrix_product_rate(tokens: int, options: argparse.Namespace) -> float:
     return statistics.median(rates)
 
 
+def _name_cpu() -> str:
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
 def _synchronize(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
@@ -235,13 +239,11 @@ def main() -> None:
     cost = estimate(
         our_config(tokenizer.vocab_size), batch_tokens=mean_tokens, lengths=lengths[:1000], target_fraction=0.15
     )
-    utilisation = [
-        each["groundup"] * cost.training_flops_per_token / each["matrix_product_flops"] for each in rounds
-    ]
+    utilisation = [each["groundup"] * cost.training_flops_per_token / each["matrix_product_flops"] for each in rounds]
     result = {
         "command": "python " + " ".join(sys.argv),
         "data": options.data,
-        "device": f"CPU, {torch.get_num_threads()} threads" if options.device == "cpu" else torch.cuda.get_device_name(),
+        "device": torch.cuda.get_device_name() if options.device == "cuda" else _name_cpu(),
         "precision": options.precision,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
