@@ -115,7 +115,7 @@ class Llama:
                 residual=values.number("residual_dropout", 0.0),
             ),
             tie_embeddings=values.flag("tie_word_embeddings", False),
-            initializer_range=values.number("initializer_range", 0.02, above=0.0),
+            initializer_range=_read_range(values),
             output_init=values.choice("output_init", "normal", OUTPUT_INITS),
             padding_id=_read_padding(values, vocab_size),
             heads=read_causal_head(values, names, _HAS_HEAD) if heads is None else tuple(heads),
@@ -240,6 +240,13 @@ def _read_base(values: Values) -> float:
     if one and other and one != other:
         raise values.error(_ROTATIONS[1], f"contradicts {_ROTATIONS[0]}", "remove one of the two")
     return next(iter(found.values()), 1e4)
+
+
+def _read_range(values: Values) -> float:
+    found = values.number("initializer_range", 0.02, above=0.0)
+    if found > 1:
+        raise values.error("initializer_range", "must be at most 1, or transformers does not open it")
+    return found
 
 
 def _read_padding(values: Values, vocab_size: int) -> int | None:
