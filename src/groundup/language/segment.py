@@ -15,16 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import TYPE_CHECKING, Annotated, Literal, final
+from typing import Annotated, Any, Literal, NamedTuple, final
 
 from pydantic import Field
 
 from groundup.config import Config, expand_path
 from groundup.errors import DataError, MissingExtraError
 from groundup.language.scripts import CJK_CLASS
-
-if TYPE_CHECKING:
-    import jieba
 
 Span = tuple[int, int]
 """A word: where it starts in the text, and where it ends."""
@@ -249,9 +246,9 @@ def _read_words(path: str, where: str) -> tuple[dict[str, int | None], str]:
     return words, hashlib.sha256(data).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    tokenizer: jieba.Tokenizer
+class _Loaded(NamedTuple):
+    tokenizer: Any
+    """A `jieba.Tokenizer`, which shares no dictionary with jieba's own functions."""
     version: str
 
 
@@ -278,8 +275,8 @@ def _read_jieba() -> _Loaded:
     return _Loaded(tokenizer, jieba.__version__)
 
 
-def _add_words(tokenizer: jieba.Tokenizer, words: Mapping[str, int | None]) -> jieba.Tokenizer:
-    """Another one that knows more words; one without a count gets the least with which it is found."""
+def _add_words(tokenizer: Any, words: Mapping[str, int | None]) -> Any:
+    """Another tokenizer that knows more words; one without a count gets the least with which it is found."""
     wider = type(tokenizer)()
     wider.FREQ, wider.total, wider.initialized = dict(tokenizer.FREQ), tokenizer.total, True
     for word, count in words.items():
