@@ -39,7 +39,7 @@ def test_the_check_sees_a_heavy_import() -> None:
     assert "pydantic" in loaded and "torch" not in loaded
 
 
-@pytest.mark.parametrize("room", ["language", "yaml_reader", "config", "errors"])
+@pytest.mark.parametrize("room", ["language", "yaml_reader", "config", "errors", "spoken"])
 def test_low_rooms_need_no_torch(room: str) -> None:
     modules = [f"groundup.{room}"]
     if (SOURCE / room).is_dir():
