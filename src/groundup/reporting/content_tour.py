@@ -14,20 +14,20 @@ REPORTS: Final = (
     "proof/killed",
 )
 """Run folders of a quickstart; each may hold a `report.html`."""
-FILES: Final = (
-    "results.json",
-    "quickstart.json",
-    "proof/resume.json",
-    "spoken/test.jsonl",
-    "written/exact_match.json",
-    "sentences/test.csv",
-    "sentiment/test.json",
-    "pretrained/metrics.jsonl",
-    "labels/test.csv",
-    "pretrained_labels/test.json",
-    "fresh_labels/test.json",
-)
-"""Where figures of the page stand."""
+FILES: Final = {
+    "results.json": "results",
+    "quickstart.json": "plan",
+    "proof/resume.json": "resume",
+    "spoken/test.jsonl": "spoken",
+    "written/exact_match.json": "exact",
+    "sentences/test.csv": "sentences",
+    "sentiment/test.json": "sentiment",
+    "pretrained/metrics.jsonl": "pretrained",
+    "labels/test.csv": "labels",
+    "pretrained_labels/test.json": "pretrained_labels",
+    "fresh_labels/test.json": "fresh_labels",
+}
+"""Where figures of the page stand, each with the name that the page has for what it holds."""
 
 
 class Tour(TypedDict):

@@ -72,7 +72,9 @@ def draw_files(tour: Tour) -> Html:
         if f"{run}/report.html" in present
     ]
     rows = [
-        [tag("a", data(name, "code"), href=quote(name)), Cell(say(f"file.{name}"))] for name in FILES if name in present
+        [tag("a", data(name, "code"), href=quote(name)), Cell(say(f"file.{title}"))]
+        for name, title in FILES.items()
+        if name in present
     ]
     return section(
         "files",

@@ -34,9 +34,8 @@ def draw_resume(tour: Tour) -> Html:
     found = tour["results"]["resume"]
     steps, killed, start = found["steps"], found["killed_in_save_of"], found.get("resumed_from") or 0
     figures = {"steps": data(str(steps)), "killed": data(str(killed))}
-    whole = _draw_run(join(say("resume.whole", **figures)), [(0, steps, "")], steps, found["uninterrupted"])
-    again = say("resume.from", start=data(str(start))) if start else say("resume.anew")
-    title = join(say("resume.killed", **figures), tag("span", ", "), again)
+    whole = _draw_run(say("resume.whole", **figures), [(0, steps, "")], steps, found["uninterrupted"])
+    title = say("resume.killed_from" if start else "resume.killed_anew", **figures, start=data(str(start)))
     broken = _draw_run(title, [(0, killed, "killed"), (start, steps, "resumed")], steps, found["resumed"])
     end = "equal" if found["is_exact"] else "different"
     return section(
@@ -65,7 +64,7 @@ def draw_shown(tour: Tour) -> Html | None:
         return None
     # The quickstart's own sentences always go by words; without a segmenter those of Chinese are single characters.
     is_word = tour["results"]["kind"] == "default" or tour["segmenter"] != "none"
-    ending = "" if is_word else ".tokens"
+    unit = "word" if is_word else "token"
     hidden = ("教材", "MASK MASK") if is_word else ("教", "MASK")
     marks = (("hidden", *hidden), ("replaced", "was", "blue"), ("kept", "是", "是"))
     legend = [tag("li", _draw_chip(Piece(text, seen)), " ", say(f"shown.{name}")) for name, text, seen in marks]
@@ -74,8 +73,8 @@ def draw_shown(tour: Tour) -> Html | None:
         missing = join(note(say("shown.no_segmenter")), code("pip install 'groundup[chinese]'"))
     return section(
         "shown",
-        f"shown.title{ending}",
-        note(say(f"shown.what{ending}")),
+        f"shown.title.{unit}",
+        note(say(f"shown.what.{unit}")),
         tag("ul", *legend, class_="legend marks"),
         *(_draw_sequence(each, is_word=is_word) for each in sequences),
         missing,

@@ -15,7 +15,7 @@ from groundup.reporting.sections_results import draw_card
 
 _HELD_OUT: Final = ("test_values", "test_patterns")
 _CLASSIFIERS: Final = ("pretrained_labels", "fresh_labels")
-_LONGEST: Final = 240
+_LONGEST: Final = 160
 """Characters of an answer that are shown: one that never ends would fill the page."""
 _AROUND: Final = 1.15
 """How much wider than the interval of a difference its scale is."""
@@ -62,16 +62,19 @@ def draw_exact(tour: Tour) -> Html | None:
     ]
     steps, seconds = data(f"{written['steps']:,}"), data(format_seconds(written["seconds"]))
     head = [say("tour.rows"), say("exact.share"), say("exact.neighbour_head"), ""]
-    parts = [row for split in _HELD_OUT for row in _draw_split(groups, split)]
     kinds = sorted((each for each in groups if set(each["name"]) == {"kind"}), key=lambda each: -each["exact"])
     by_kind: list[Row] = [[_name_kind(each), *_draw_group(each)] for each in kinds]
-    by_part = table(say("exact.table"), [say("exact.held_out"), say("exact.part"), *head], parts, "numbers buckets")
+    by_part = [
+        table(say(f"exact.table.{split}"), [say("exact.part"), *head], rows, "numbers kinds")
+        for split in _HELD_OUT
+        if (rows := _draw_split(groups, split))
+    ]
     return section(
         "exact",
         "exact.title",
         note(say("exact.what", steps=steps, seconds=seconds)),
         tag("div", *cards, class_="cards"),
-        by_part if parts else None,
+        *by_part,
         table(say("exact.kinds"), [say("exact.kind"), *head], by_kind, "numbers kinds") if kinds else None,
         note(say("exact.tick")),
     )
@@ -85,8 +88,6 @@ def _draw_split(groups: Sequence[Mapping[str, Any]], split: str) -> list[Row]:
     whole = _find(groups, {"split": split})
     if whole is not None:
         rows.append([Cell(say("exact.all"), is_head=True), *_draw_group(whole)])
-    if rows:
-        rows[0].insert(0, Cell(say(f"held_out.{split}"), "by", is_head=True, rows=len(rows)))
     return rows
 
 
@@ -204,7 +205,7 @@ def draw_labels(tour: Tour) -> Html | None:
         None if gain is None else _draw_gain(gain),
         _draw_judged(found),
         note(say("judged.tick")),
-        _judge(found[0][1], join(say(f"labels.{found[0][0]}"), ": ")),
+        _judge(found[0][1], join(say("labels.judged"), " ")),
     )
 
 

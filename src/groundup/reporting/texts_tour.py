@@ -27,7 +27,7 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     ),
     "tour.minutes": ("minutes given", "给定的分钟数"),
     "tour.threads": ("CPU threads", "CPU 线程数"),
-    "tour.bits": ("killed and resumed", "中断后继续"),
+    "tour.bits": ("killed and resumed", "终止后继续"),
     "tour.bits.equal": ("same bits", "逐位相同"),
     "tour.bits.different": ("NOT the same", "不相同"),
     "tour.exact": ("exact, unseen values", "完全正确（未见数值）"),
@@ -48,22 +48,24 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     # Proof 1.
     "resume.title": (
         "Proof 1: killed while saving, resumed to the same bits",
-        "证明一：保存途中被杀，继续训练后逐位相同",
+        "证明一：保存途中被强制终止，继续训练后逐位相同",
     ),
     "resume.what": (
         "One recipe was trained twice for {steps} steps. One of the two was killed (SIGKILL) in the middle of writing "
         "the checkpoint of step {killed}, then started again with the same command. The sha256 is over weights, "
         "optimizer, progress and metrics at the end.",
-        "同一配方训练两次，各 {steps} 步。其中一次在写第 {killed} 步的检查点途中被 SIGKILL 杀死，"
+        "同一配方训练两次，各 {steps} 步。其中一次在写第 {killed} 步的检查点途中被 SIGKILL 强制终止，"
         "随后用同一命令重新启动。sha256 覆盖结束时的权重、优化器、进度与指标。",
     ),
     "resume.whole": ("not interrupted: steps 0 to {steps}", "未中断：第 0 步到第 {steps} 步"),
-    "resume.killed": ("killed in the save of step {killed}", "在保存第 {killed} 步时被杀"),
-    "resume.from": (
-        "then resumed from step {start}, the newest whole checkpoint",
-        "然后从第 {start} 步继续（最新的完整检查点）",
+    "resume.killed_from": (
+        "killed in the save of step {killed}, then resumed from step {start}, the newest whole checkpoint",
+        "在保存第 {killed} 步时被强制终止，然后从第 {start} 步（最新的完整检查点）继续",
     ),
-    "resume.anew": ("then started again", "然后重新启动"),
+    "resume.killed_anew": (
+        "killed in the save of step {killed}, then started again",
+        "在保存第 {killed} 步时被强制终止，然后重新启动",
+    ),
     "resume.equal": ("Equal: both runs ended with the very same bits.", "相等：两次训练结束时逐位相同。"),
     "resume.different": (
         "NOT equal: the resumed run ended with other bits. Please report this.",
@@ -84,9 +86,7 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     "exact.neighbour": ("nearest neighbour: {share}", "最近邻：{share}"),
     "exact.neighbour_head": ("nearest neighbour", "最近邻"),
     "exact.share": ("exactly right", "完全正确"),
-    "exact.table": ("Exact answers by language and direction", "按语言与方向的完全正确率"),
     "exact.kinds": ("Exact answers by kind of value, the best first", "按数值类型的完全正确率（从高到低）"),
-    "exact.held_out": ("held out", "留出"),
     "exact.part": ("language and direction", "语言与方向"),
     "exact.kind": ("kind", "类型"),
     "exact.all": ("all", "合计"),
@@ -94,6 +94,8 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
         "Dot and bar: the model with its interval. Upright tick: the nearest neighbour.",
         "圆点与横条：模型及其区间；竖线：最近邻。",
     ),
+    "exact.table.test_values": ("Exact answers on unseen values", "未见过的数值上的完全正确率"),
+    "exact.table.test_patterns": ("Exact answers on unseen patterns", "未见过的句式上的完全正确率"),
     "held_out.test_values": ("unseen values", "未见过的数值"),
     "held_out.test_patterns": ("unseen patterns", "未见过的句式"),
     "direction.to_written": ("said → written", "口语 → 书面"),
@@ -124,17 +126,17 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     "samples.answer": ("answered", "回答"),
     "samples.expected": ("expected", "应为"),
     # Proof 2.
-    "shown.title": (
+    "shown.title.word": (
         "Proof 2: what a masked model is asked, whole words at a time",
         "证明二：掩码模型被问什么，整词为单位",
     ),
-    "shown.title.tokens": ("Proof 2: what a masked model is asked", "证明二：掩码模型被问什么"),
-    "shown.what": (
+    "shown.title.token": ("Proof 2: what a masked model is asked", "证明二：掩码模型被问什么"),
+    "shown.what.word": (
         "Sequences of a real batch, decoded. Framed: what has to be predicted, whole words as one; above it what the "
         "model sees instead.",
         "真实批次中的序列，已解码。加框的是需要预测的内容，整词合为一框；上方是模型实际看到的。",
     ),
-    "shown.what.tokens": (
+    "shown.what.token": (
         "Sequences of a real batch, decoded. Framed: the tokens that have to be predicted; above each what the model "
         "sees instead.",
         "真实批次中的序列，已解码。加框的是需要预测的词元，上方是模型实际看到的。",
@@ -171,16 +173,17 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     ),
     "judged.which": ("classifier", "分类器"),
     "judged.part": ("part", "部分"),
-    "labels.title": ("Your labels: did reading your text first help?", "您的标签：先读您的文本有帮助吗？"),
+    "labels.title": ("Your labels: did reading your text first help?", "您的标签：先在您的文本上预训练有帮助吗？"),
     "labels.what": (
         "Two classifiers of one design, on the same rows that played no part in training: one from the encoder that "
         "read your text, one from fresh weights. Brackets: 95% interval.",
-        "结构相同的两个分类器，在同样未参与训练的数据上比较：一个从读过您文本的编码器开始，一个从随机权重开始。"
+        "结构相同的两个分类器，在同样未参与训练的数据上比较：一个从在您的文本上预训练的编码器开始，一个从随机权重开始。"
         "方括号内为 95% 置信区间。",
     ),
-    "labels.pretrained_labels": ("read first", "先读文本"),
+    "labels.pretrained_labels": ("read first", "先预训练"),
     "labels.fresh_labels": ("fresh weights", "随机权重"),
-    "labels.gain": ("Read first minus fresh, row by row", "先读文本减去随机权重（逐行配对）"),
+    "labels.judged": ("Read first:", "先预训练："),
+    "labels.gain": ("Read first minus fresh, row by row", "先预训练减去随机权重（逐行配对）"),
     "labels.gain_note": (
         "In percentage points, paired over {count} rows; upright tick: no difference.",
         "单位为百分点，在 {count} 行上配对；竖线：无差别。",
@@ -195,7 +198,7 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
         "看不出差别：区间包含零。更多测试行才能分辨更小的差别。",
     ),
     # Pretraining.
-    "pretrained.title": ("An encoder that read your text", "读过您文本的编码器"),
+    "pretrained.title": ("An encoder that read your text", "在您的文本上预训练的编码器"),
     "pretrained.what": (
         "{steps} steps in {seconds}; the weights are those of step {model}. Brackets: 95% interval.",
         "训练 {steps} 步，用时 {seconds}；权重取自第 {model} 步。方括号内为 95% 置信区间。",
@@ -243,23 +246,22 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     ),
     "files.file": ("file", "文件"),
     "files.holds": ("holds", "内容"),
-    "files.run": ("run", "训练"),
     "report_of.written": ("the model that writes", "会书写的模型"),
     "report_of.sentiment": ("sentiment", "情感分类"),
-    "report_of.pretrained": ("the encoder that read your text", "读过您文本的编码器"),
-    "report_of.pretrained_labels": ("your labels, read first", "您的标签，先读文本"),
+    "report_of.pretrained": ("the encoder that read your text", "在您的文本上预训练的编码器"),
+    "report_of.pretrained_labels": ("your labels, read first", "您的标签，先预训练"),
     "report_of.fresh_labels": ("your labels, fresh weights", "您的标签，随机权重"),
     "report_of.proof/uninterrupted": ("proof 1, not interrupted", "证明一，未中断"),
-    "report_of.proof/killed": ("proof 1, killed and resumed", "证明一，被杀后继续"),
-    "file.results.json": ("every figure of this page", "本页的所有数字"),
-    "file.quickstart.json": ("what was asked for, and the steps decided on", "请求的内容与决定的步数"),
-    "file.proof/resume.json": ("the two hashes of proof 1", "证明一的两个哈希值"),
-    "file.spoken/test.jsonl": ("the test rows of the model that writes", "会书写的模型的测试行"),
-    "file.written/exact_match.json": ("exact answers by group, and the sentences", "各组完全正确率与例句"),
-    "file.sentences/test.csv": ("the test rows of sentiment", "情感分类的测试行"),
-    "file.sentiment/test.json": ("accuracy of sentiment, row by row", "情感分类准确率，逐行"),
-    "file.pretrained/metrics.jsonl": ("every step of the encoder", "编码器的每一步"),
-    "file.labels/test.csv": ("your rows that were kept for the test", "留作测试的您的数据"),
-    "file.pretrained_labels/test.json": ("accuracy, read first, row by row", "准确率（先读文本），逐行"),
-    "file.fresh_labels/test.json": ("accuracy, fresh weights, row by row", "准确率（随机权重），逐行"),
+    "report_of.proof/killed": ("proof 1, killed and resumed", "证明一，终止后继续"),
+    "file.results": ("every figure of this page", "本页的所有数字"),
+    "file.plan": ("what was asked for, and the steps decided on", "请求的内容与决定的步数"),
+    "file.resume": ("the two hashes of proof 1", "证明一的两个哈希值"),
+    "file.spoken": ("the test rows of the model that writes", "会书写的模型的测试行"),
+    "file.exact": ("exact answers by group, and the sentences", "各组完全正确率与例句"),
+    "file.sentences": ("the test rows of sentiment", "情感分类的测试行"),
+    "file.sentiment": ("accuracy of sentiment, row by row", "情感分类准确率，逐行"),
+    "file.pretrained": ("every step of the encoder", "编码器的每一步"),
+    "file.labels": ("your rows that were kept for the test", "留作测试的您的数据"),
+    "file.pretrained_labels": ("accuracy, read first, row by row", "准确率（先预训练），逐行"),
+    "file.fresh_labels": ("accuracy, fresh weights, row by row", "准确率（随机权重），逐行"),
 }

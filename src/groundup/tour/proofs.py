@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from groundup.checkpoint.store import Store
 from groundup.errors import TrainingError
 from groundup.model.packed import Packed
 from groundup.training.fingerprint import fingerprint, summarise
@@ -28,6 +29,8 @@ class Resume:
 
     steps: int
     killed_in_save_of: int
+    resumed_from: int
+    """The step of the newest whole checkpoint that the killed run had left."""
     uninterrupted: str
     """The sha256 of weights, optimizer, progress and metrics at the end."""
     resumed: str
@@ -50,7 +53,9 @@ def prove_resume(recipe: Mapping[str, Any], folder: Path, *, steps: int = 24, ki
         return Resume(**json.loads(kept.read_text(encoding="utf-8")))
     files = {}
     for name in ("uninterrupted", "killed"):
-        train = recipe["train"] | {"steps": steps, "save_every": kill_at, "evaluate_every": steps, "threads": 1}
+        # The second save is the one to die in: after the first there is something to resume from.
+        saves = {"save_every": max(1, kill_at // 2), "evaluate_every": steps}
+        train = recipe["train"] | saves | {"steps": steps, "threads": 1}
         values = dict(recipe) | {"output": str(folder / name), "train": train}
         files[name] = folder / f"{name}.yaml"
         files[name].write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -59,10 +64,11 @@ def prove_resume(recipe: Mapping[str, Any], folder: Path, *, steps: int = 24, ki
     if not (folder / "killed" / "checkpoints").exists():
         killed = _start("groundup.tour.kill_in_save", str(files["killed"]), str(kill_at))
         _expect(killed, -signal.SIGKILL)
+    resumed_from = max(Store(folder / "killed" / "checkpoints").steps(), default=0)
     _expect(_start("groundup", "train", str(files["killed"]), "--quiet"), 0)
     _expect(whole, 0)
     hashes = [summarise(fingerprint(folder / name)) for name in ("uninterrupted", "killed")]
-    found = Resume(steps, kill_at, *hashes)
+    found = Resume(steps, kill_at, resumed_from, *hashes)
     write_json(kept, asdict(found))
     return found
 
