@@ -24,7 +24,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quickstart, "_steps", lambda *_: 24)
     monkeypatch.setattr(quickstart, "_count_threads", lambda: 1)
     make = recipes.make_sentiment
-    monkeypatch.setattr(recipes, "make_sentiment", lambda data, output, epochs, threads: make(data, output, 1.0, threads))
+    monkeypatch.setattr(
+        recipes, "make_sentiment", lambda data, output, epochs, threads: make(data, output, 1.0, threads)
+    )
 
 
 def write_own_data(folder: Path) -> tuple[Path, Path]:
@@ -64,6 +66,21 @@ def test_the_quickstart_runs_proves_and_goes_on(
     assert capsys.readouterr().out == ""
     with pytest.raises(CheckpointError, match="is a quickstart with other minutes"):
         groundup.quickstart(output=str(folder), minutes=5.0)
+
+
+def test_with_more_minutes_it_tries_whether_reading_helps(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from groundup.tour import python_texts
+
+    monkeypatch.setattr(python_texts, "_MOST_FILES", 12)
+    folder = tmp_path / "long"
+    results = groundup.quickstart(output=str(folder), minutes=20.0, quiet=True).results
+    text = (folder / "python.txt").read_text(encoding="utf-8")
+    assert len(text) > 100_000 and "assert" in text
+    gain = results["pretrained_labels"]["all"]["value"] - results["fresh_labels"]["all"]["value"]
+    assert results["gain"]["value"] == pytest.approx(gain) and results["gain"]["count"] == 300
+    assert results["sentiment"]["all"]["count"] == 300
 
 
 def test_it_runs_on_ones_own_text_and_labels(small: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

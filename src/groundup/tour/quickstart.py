@@ -23,6 +23,7 @@ from groundup.readers.lines import find_files
 from groundup.tour import labels as tables
 from groundup.tour import recipes, written
 from groundup.tour.proofs import compare_with_transformers, prove_resume
+from groundup.tour.python_texts import write_python_texts
 from groundup.tour.tell import Teller
 from groundup.training.log import format_seconds
 from groundup.verbs.check import check
@@ -31,6 +32,8 @@ from groundup.verbs.show import show
 from groundup.verbs.train import train
 
 PLAN_FILE = "quickstart.json"
+LONG_MINUTES = 15.0
+"""From so many minutes on, the small task is also tried from an encoder that has read something first."""
 SENTIMENT = files("groundup.tour") / "sentiment"
 
 
@@ -170,7 +173,7 @@ def _default(folder: Path, plan: dict[str, Any], tell: Teller) -> dict[str, Any]
     tell.masked(shown, plan["segmenter"])
 
     tell.stage("sentiment")
-    epochs = 8.0 * max(1.0, minutes / 4)
+    epochs = 8.0 if minutes < LONG_MINUTES else 16.0
     report = train(recipes.make_sentiment(sentiment, folder / "sentiment", epochs, threads), quiet=tell.quiet)
     judged = tables.judge(report.folder, sentiment / "train.csv", sentiment / "test.csv", "language")
     results["sentiment"] = asdict(judged) | {"run": str(report.folder), "seconds": report.seconds}
@@ -179,7 +182,45 @@ def _default(folder: Path, plan: dict[str, Any], tell: Teller) -> dict[str, Any]
     same = compare_with_transformers(report.folder, tables.read_texts(sentiment / "test.csv")[:40])
     results["transformers"] = asdict(same)
     tell.transformers(same)
+    if minutes >= LONG_MINUTES:
+        results |= _read_first(folder, plan, sentiment, tell)
     return results
+
+
+def _read_first(folder: Path, plan: dict[str, Any], sentiment: Path, tell: Teller) -> dict[str, Any]:
+    """Does it help the small task to have read what every machine has? The same design from fresh weights beside it."""
+    threads = plan["threads"]
+    texts = [folder / "python.txt", _write_texts(folder, sentiment)]
+    if not texts[0].is_file():
+        write_python_texts(texts[0])
+
+    def make(steps: int) -> recipes.Values:
+        return recipes.make_pretraining(
+            [str(each) for each in texts], folder / "pretrained", steps, threads, plan["segmenter"]
+        )
+
+    steps = _steps(folder, plan, "pretrained", make, 60.0 * plan["asked"]["minutes"] * 0.3)
+    tell.stage("read", steps=steps)
+    pretrained = train(make(steps), quiet=tell.quiet)
+    return {"pretrained": pretrained.to_json()} | _compare_starts(folder, pretrained.folder, sentiment, threads, tell)
+
+
+def _compare_starts(folder: Path, pretrained: Path, data: Path, threads: int, tell: Teller) -> dict[str, Any]:
+    """The same labels from the encoder that has read and from fresh weights, on the same test rows."""
+    results: dict[str, Any] = {}
+    judged = {}
+    for name, is_fresh in (("pretrained_labels", False), ("fresh_labels", True)):
+        tell.stage(name)
+        values = recipes.make_classifier(
+            data, folder / name, pretrained, is_fresh=is_fresh, epochs=4.0, threads=threads
+        )
+        report = train(values, quiet=tell.quiet)
+        judged[name] = tables.judge(report.folder, data / "train.csv", data / "test.csv")
+        results[name] = asdict(judged[name]) | {"run": str(report.folder), "seconds": report.seconds}
+        tell.judged(judged[name], report.folder)
+    gain = tables.compare(judged["pretrained_labels"], judged["fresh_labels"])
+    tell.gain(gain)
+    return results | {"gain": asdict(gain)}
 
 
 def _own(folder: Path, plan: dict[str, Any], tell: Teller) -> dict[str, Any]:
@@ -206,19 +247,7 @@ def _own(folder: Path, plan: dict[str, Any], tell: Teller) -> dict[str, Any]:
     if data is None:
         tell.pretrained(pretrained.folder)
         return results
-    judged = {}
-    for name, is_fresh in (("pretrained_labels", False), ("fresh_labels", True)):
-        tell.stage(name)
-        values = recipes.make_classifier(
-            data, folder / name, pretrained.folder, is_fresh=is_fresh, epochs=4.0, threads=threads
-        )
-        report = train(values, quiet=tell.quiet)
-        judged[name] = tables.judge(report.folder, data / "train.csv", data / "test.csv")
-        results[name] = asdict(judged[name]) | {"run": str(report.folder), "seconds": report.seconds}
-        tell.judged(judged[name], report.folder)
-    gain = tables.compare(judged["pretrained_labels"], judged["fresh_labels"])
-    results["gain"] = asdict(gain)
-    tell.gain(gain)
+    results |= _compare_starts(folder, pretrained.folder, data, threads, tell)
     same = compare_with_transformers(folder / "pretrained_labels", tables.read_texts(data / "test.csv")[:40])
     results["transformers"] = asdict(same)
     tell.transformers(same)

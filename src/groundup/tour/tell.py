@@ -19,7 +19,8 @@ _TITLES = {
     "masks": "Proof 2: what a masked model is asked, whole words at a time",
     "sentiment": "The hard, small one: positive, neutral or negative, 901 sentences to learn from",
     "pretrain": "An encoder reads your text: {steps} steps",
-    "pretrained_labels": "Your labels, from the encoder that read your text",
+    "read": "An encoder reads the documentation of this Python and our own sentences: {steps} steps",
+    "pretrained_labels": "The labels, from the encoder that has read",
     "fresh_labels": "The same from fresh weights: did reading help?",
 }
 _DIRECTIONS = {"to_written": "said to written", "to_spoken": "written to said"}
