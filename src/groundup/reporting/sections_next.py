@@ -28,7 +28,7 @@ def find_next(tour: Tour) -> Iterator[tuple[str, ...]]:
     if "sentiment" in results:
         run = results["sentiment"]["run"]
         yield "sentiment", *_predict(run, "the coffee was not bad at all", "说是新款，其实和旧的一样")
-    if "pretrained_labels" in results:
+    if "pretrained_labels" in results and results["kind"] == "own":
         is_hurt = results.get("gain") is not None and results["gain"]["high"] < 0
         best = results["fresh_labels" if is_hurt else "pretrained_labels"]["run"]
         yield "labels", *_predict(best, "TEXT")

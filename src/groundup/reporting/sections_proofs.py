@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from groundup.reporting.content_tour import Tour
 from groundup.reporting.language import say
 from groundup.reporting.markup import Html, data, join, tag
-from groundup.reporting.parts import code, find_language, note, prose, section, verdict
+from groundup.reporting.parts import code, find_language, note, section, verdict
 
 SAME_LOGITS: Final = 1e-5
 """Logits that are no further apart are the same: float32 sums in another order differ by less."""
@@ -163,5 +163,5 @@ def draw_transformers(tour: Tour) -> Html | None:
         verdict("right", say("transformers.same", **figures))
         if is_same
         else verdict("wrong", say("transformers.apart", **figures)),
-        note(say("transformers.bound", bound=tag("span", f"{SAME_LOGITS:.0e}")), " ", prose(same["model"], "code")),
+        note(say("transformers.bound", bound=tag("span", f"{SAME_LOGITS:.0e}".replace("e-0", "e-")))),
     )

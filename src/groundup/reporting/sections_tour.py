@@ -34,9 +34,9 @@ def draw_tour_header(tour: Tour) -> Html:
     if "written" in results:
         best = _find(results["written"]["groups"], {"split": "test_values"})
         facts += [] if best is None else [("tour.exact", data(format_share(best["exact"])))]
-    for name, key in (("sentiment", "tour.sentiment"), ("pretrained_labels", "tour.labels")):
-        if name in results:
-            facts.append((key, data(format_share(results[name]["all"]["value"]))))
+    which = ("sentiment", "tour.sentiment") if results["kind"] == "default" else ("pretrained_labels", "tour.labels")
+    if which[0] in results:
+        facts.append((which[1], data(format_share(results[which[0]]["all"]["value"]))))
     difference = (results.get("transformers") or {}).get("largest_difference")
     if difference is not None:
         facts.append(("tour.logits", data(f"{difference:.1e}")))
@@ -192,7 +192,7 @@ def draw_sentiment(tour: Tour) -> Html | None:
 
 
 def draw_labels(tour: Tour) -> Html | None:
-    """Both classifiers on the user's labels, and what reading first was worth."""
+    """Both classifiers on the same labels, and what reading first was worth."""
     results = tour["results"]
     found = [(name, results[name]) for name in _CLASSIFIERS if name in results]
     if not found:
@@ -200,12 +200,12 @@ def draw_labels(tour: Tour) -> Html | None:
     gain = results.get("gain")
     return section(
         "labels",
-        "labels.title",
-        note(say("labels.what")),
+        f"labels.title.{results['kind']}",
+        note(say(f"labels.what.{results['kind']}")),
         None if gain is None else _draw_gain(gain),
         _draw_judged(found),
         note(say("judged.tick")),
-        _judge(found[0][1], join(say("labels.judged"), " ")),
+        _judge(found[0][1], say("labels.judged")),
     )
 
 
@@ -251,15 +251,15 @@ def _draw_gain(gain: Mapping[str, Any]) -> Html:
 
 
 def draw_pretrained(tour: Tour) -> Html | None:
-    """Figures of the encoder that read the user's text."""
-    run = tour["results"].get("pretrained")
+    """Figures of the encoder that reads before labels are learnt."""
+    run, kind = tour["results"].get("pretrained"), tour["results"]["kind"]
     if run is None:
         return None
     figures = {"steps": data(f"{run['step']:,}"), "seconds": data(format_seconds(run["seconds"]))}
     model = data("–" if run["step_of_model"] is None else f"{run['step_of_model']:,}")
     cards = [draw_card(metric, None) for metric in run["metrics"].values()]
     body = tag("div", *cards, class_="cards") if cards else note(say("pretrained.none"))
-    return section("pretrained", "pretrained.title", note(say("pretrained.what", **figures, model=model)), body)
+    return section("pretrained", f"pretrained.title.{kind}", note(say("pretrained.what", **figures, model=model)), body)
 
 
 def _find(groups: Iterable[Mapping[str, Any]], name: Mapping[str, str]) -> Mapping[str, Any] | None:

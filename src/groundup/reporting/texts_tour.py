@@ -173,8 +173,18 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     ),
     "judged.which": ("classifier", "分类器"),
     "judged.part": ("part", "部分"),
-    "labels.title": ("Your labels: did reading your text first help?", "您的标签：先在您的文本上预训练有帮助吗？"),
-    "labels.what": (
+    "labels.title.default": (
+        "The same task: did reading first help?",
+        "同一任务：先预训练有帮助吗？",
+    ),
+    "labels.title.own": ("Your labels: did reading your text first help?", "您的标签：先在您的文本上预训练有帮助吗？"),
+    "labels.what.default": (
+        "Two classifiers of one design, on the same rows that played no part in training: one from the encoder that "
+        "read first, one from fresh weights. Brackets: 95% interval.",
+        "结构相同的两个分类器，在同样未参与训练的数据上比较：一个从预训练的编码器开始，一个从随机权重开始。"
+        "方括号内为 95% 置信区间。",
+    ),
+    "labels.what.own": (
         "Two classifiers of one design, on the same rows that played no part in training: one from the encoder that "
         "read your text, one from fresh weights. Brackets: 95% interval.",
         "结构相同的两个分类器，在同样未参与训练的数据上比较：一个从在您的文本上预训练的编码器开始，一个从随机权重开始。"
@@ -182,7 +192,7 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     ),
     "labels.pretrained_labels": ("read first", "先预训练"),
     "labels.fresh_labels": ("fresh weights", "随机权重"),
-    "labels.judged": ("Read first:", "先预训练："),
+    "labels.judged": ("Read first: ", "先预训练："),
     "labels.gain": ("Read first minus fresh, row by row", "先预训练减去随机权重（逐行配对）"),
     "labels.gain_note": (
         "In percentage points, paired over {count} rows; upright tick: no difference.",
@@ -198,7 +208,11 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
         "看不出差别：区间包含零。更多测试行才能分辨更小的差别。",
     ),
     # Pretraining.
-    "pretrained.title": ("An encoder that read your text", "在您的文本上预训练的编码器"),
+    "pretrained.title.default": (
+        "An encoder that read the documentation of this Python, and the sentences to learn from",
+        "读过本机 Python 文档与训练句子的编码器",
+    ),
+    "pretrained.title.own": ("An encoder that read your text", "在您的文本上预训练的编码器"),
     "pretrained.what": (
         "{steps} steps in {seconds}; the weights are those of step {model}. Brackets: 95% interval.",
         "训练 {steps} 步，用时 {seconds}；权重取自第 {model} 步。方括号内为 95% 置信区间。",
@@ -248,9 +262,9 @@ TOUR: Final[dict[str, tuple[str, str]]] = {
     "files.holds": ("holds", "内容"),
     "report_of.written": ("the model that writes", "会书写的模型"),
     "report_of.sentiment": ("sentiment", "情感分类"),
-    "report_of.pretrained": ("the encoder that read your text", "在您的文本上预训练的编码器"),
-    "report_of.pretrained_labels": ("your labels, read first", "您的标签，先预训练"),
-    "report_of.fresh_labels": ("your labels, fresh weights", "您的标签，随机权重"),
+    "report_of.pretrained": ("the encoder that reads first", "预训练的编码器"),
+    "report_of.pretrained_labels": ("labels, read first", "标签分类，先预训练"),
+    "report_of.fresh_labels": ("labels, fresh weights", "标签分类，随机权重"),
     "report_of.proof/uninterrupted": ("proof 1, not interrupted", "证明一，未中断"),
     "report_of.proof/killed": ("proof 1, killed and resumed", "证明一，终止后继续"),
     "file.results": ("every figure of this page", "本页的所有数字"),

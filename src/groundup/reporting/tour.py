@@ -18,22 +18,31 @@ from groundup.reporting.sections_tour import (
     draw_tour_header,
 )
 
-_PARTS: Final = (
-    ("resume", draw_resume),
-    ("exact", draw_exact),
-    ("samples", draw_samples),
-    ("pretrained", draw_pretrained),
-    ("shown", draw_shown),
-    ("sentiment", draw_sentiment),
-    ("labels", draw_labels),
-    ("transformers", draw_transformers),
-    ("next", draw_next),
-    ("files", draw_files),
-)
-"""In the order of the page, which is that of the quickstart; None where a quickstart has no such part."""
+_PARTS: Final = {
+    "default": (
+        ("resume", draw_resume),
+        ("exact", draw_exact),
+        ("samples", draw_samples),
+        ("shown", draw_shown),
+        ("sentiment", draw_sentiment),
+        ("transformers", draw_transformers),
+        ("pretrained", draw_pretrained),
+        ("labels", draw_labels),
+    ),
+    "own": (
+        ("resume", draw_resume),
+        ("pretrained", draw_pretrained),
+        ("shown", draw_shown),
+        ("labels", draw_labels),
+        ("transformers", draw_transformers),
+    ),
+}
+"""Of each kind of quickstart, in the order in which it goes; None where one stopped short of a part."""
+_END: Final = (("next", draw_next), ("files", draw_files))
 
 
 def render_tour(tour: Tour) -> str:
     """The page, as it is to be written to a file."""
-    drawn = [(name, section) for name, draw in _PARTS if (section := draw(tour)) is not None]
+    parts = (*_PARTS[tour["results"]["kind"]], *_END)
+    drawn = [(name, section) for name, draw in parts if (section := draw(tour)) is not None]
     return frame("quickstart", draw_tour_header(tour), drawn, say("tour.made"))

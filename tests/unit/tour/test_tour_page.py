@@ -334,6 +334,19 @@ def test_an_encoder_alone_has_a_page(tmp_path: Path) -> None:
     assert "Nothing was validated" in root.text("en") and untranslated(root) == []
 
 
+def test_a_long_quickstart_compares_starts_too(tmp_path: Path) -> None:
+    more = {name: make_own()[name] for name in ("pretrained", "pretrained_labels", "fresh_labels", "gain")}
+    results = make_default(minutes=30.0, **more)
+    root = draw(tmp_path, results)
+    names = [each.attributes["id"] for each in root.find("section")]
+    assert names == [*PARTS["default"][:-2], "pretrained", "labels", "next", "files"]
+    assert untranslated(root) == [] and shown_numbers(figures_of(root)) - known_numbers(results) == set()
+    for name, language, own in (("labels", "en", "Your"), ("pretrained", "en", "your"), ("labels", "zh", "您的")):
+        assert own not in part(read_page((tmp_path / "report.html").read_text(encoding="utf-8")), name).text(language)
+    pieces = [name for name, *_ in find_next(gather(tmp_path, results))]
+    assert pieces == ["write", "sentiment", "masks", "own", "longer"]
+
+
 def test_few_groups_are_enough(tmp_path: Path) -> None:
     results = make_default()
     results["written"] |= {"groups": [group(0.5, 8)], "examples": []}
