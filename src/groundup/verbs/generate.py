@@ -12,7 +12,7 @@ from groundup.decoding.config import Decoding
 from groundup.decoding.generate import Piece, Writer, Written
 from groundup.errors import ConfigError
 from groundup.objectives.causal import CausalObjective
-from groundup.verbs.trained import Trained, load_trained
+from groundup.verbs.trained import Trained, check_utf8, load_trained
 
 
 def generate(
@@ -64,6 +64,7 @@ def encode_prompt(trained: Trained, prompt: str) -> np.ndarray:
     """The ids that the model goes on from. A prompt that fills all its positions loses its beginning."""
     objective = trained.objective
     assert isinstance(objective, CausalObjective)
+    check_utf8(prompt, "prompt")
     ids = objective.encode_prompt(prompt) if trained.has_completions else objective.encode_start(prompt)
     room = min(objective.config.max_length, trained.model.config.max_length)
     return ids if len(ids) < room or not trained.has_completions else np.concatenate([ids[:1], ids[-room // 2 :]])

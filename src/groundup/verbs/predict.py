@@ -18,7 +18,7 @@ from groundup.readers.table import Example, TableConfig, iterate_table
 from groundup.tasks.classification import ClassificationTask
 from groundup.training.evaluate import measure_all
 from groundup.verbs.generate import generate
-from groundup.verbs.trained import Trained, load_trained
+from groundup.verbs.trained import Trained, check_utf8, load_trained
 
 FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -98,10 +98,7 @@ def _check_row(trained: Trained, text: str, pair: str | None) -> None:
         cure = "give the second text with --pair" if has_pair else "leave the second text out"
         raise ConfigError("pair", what, got=pair, cure=cure)
     for each in (text, pair or ""):
-        try:
-            each.encode()
-        except UnicodeEncodeError:
-            raise DataError("text", "is no UTF-8 text", got=each, cure="convert it to UTF-8") from None
+        check_utf8(each, "text")
 
 
 def _read(trained: Trained, source: str, pair: str | None) -> Iterator[Example]:

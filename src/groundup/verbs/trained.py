@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.checkpoint import pretrained
-from groundup.errors import CheckpointError
+from groundup.errors import CheckpointError, DataError
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
@@ -69,6 +69,14 @@ def load_trained(target: str | Path) -> Trained:
     labels = loaded.labels or ()
     objective = config.build(tokenizer, labels)
     return Trained(Path(target), loaded.model.eval(), tokenizer, objective, recipe)
+
+
+def check_utf8(text: str, where: str) -> None:
+    """DataError for what a terminal or a file in another encoding hands in as half characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(where, "is no UTF-8 text", got=text, cure="convert it to UTF-8") from None
 
 
 def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Classification:
