@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,17 @@ TIME_KEY: Final = "time"
 """The one key of a line that differs between two identical runs."""
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Written beside and renamed, so that a reader never sees half of it; on a full disk nothing of it stays."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
 class MetricsFile:
     """`metrics.jsonl`: one JSON object a line. After a resume it continues as if nothing had happened."""
 
@@ -30,9 +42,7 @@ class MetricsFile:
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         kept = [line for line, values in zip(lines, read_lines(path), strict=False) if values["step"] <= step]
         if kept != lines:
-            beside = path.with_name(f".{path.name}.new")
-            beside.write_bytes(b"".join(kept))
-            os.replace(beside, path)
+            write_whole(path, b"".join(kept))
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, line: Mapping[str, object]) -> None:
@@ -104,25 +114,45 @@ class Terminal:
 
 
 class TensorBoard:
-    """Scalars as TensorBoard events, where the extra `tensorboard` is installed; nothing where it is not."""
+    """Scalars as TensorBoard events, where the extra `tensorboard` is installed; nothing where it is not.
+
+    Its usual writer works in a thread, which answers a full disk with a traceback of its own.
+    """
 
     def __init__(self, folder: Path, *, step: int) -> None:
-        self._writer = None
-        if importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
+        """Start a file of events, before which every point past `step` does not count."""
+        self._file = None
+        if importlib.util.find_spec("tensorboard") is None:
+            return
+        from tensorboard.compat.proto.event_pb2 import SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        folder.mkdir(exist_ok=True)
+        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}"
+        self._file = (folder / name).open("wb")
+        self._records = RecordWriter(self._file)
+        self._add(file_version="brain.Event:2")
+        self._add(step=step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, values: Mapping[str, float | int]) -> None:
         """One point of each curve."""
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step)
+        if self._file is None:
+            return
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        points = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
+        self._add(step=step, summary=Summary(value=points))
 
     def close(self) -> None:
-        """Write what is pending."""
-        if self._writer is not None:
-            self._writer.close()
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _add(self, **content: object) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._records.write(Event(wall_time=time.time(), **content).SerializeToString())
+        self._records.flush()
 
 
 class Log:
