@@ -135,6 +135,10 @@ class Recipe(Config):
                 f"objective.max_length: is more than the model's {self.model.max_length} positions, got "
                 f"{self.objective.max_length}; lower it, or raise model.max_length"
             )
+        if not self.data.has_validation:
+            for name in ("evaluate_every", "patience"):
+                if (value := getattr(self.train, name)) is not None:
+                    raise ValueError(f"train.{name}: there is no validation data, got {value}; name data.validation")
         if self.train.steps is not None:
             self.schedule.factor(0, self.train.steps)  # a schedule longer than the run is an error at every step
         if self.tokenizer is None and self.model.kind != "pretrained":

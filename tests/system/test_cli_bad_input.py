@@ -118,6 +118,24 @@ SETTINGS = {
         r"model\.vocab_size: is smaller than the tokenizer's vocabulary of \d+, got 20; leave it out",
     ),
     "endless warm-up": ({"schedule": {"kind": "linear", "warmup": 12}}, r"schedule\.warmup: lasts as long as"),
+    "validations of nothing": (
+        {"data": {"validation": []}},
+        r"train\.evaluate_every: there is no validation data, got 4; name data\.validation",
+    ),
+    "patience for nothing": (
+        {"data": {"validation": []}, "train": {"evaluate_every": None, "patience": 2}},
+        r"train\.patience: there is no validation data, got 2; name data\.validation",
+    ),
+    "threads without end": ({"train": {"threads": 10**6}}, r"train\.threads: must be at most 1024, got 1000000"),
+    "vocabulary without end": (
+        {"tokenizer": {"vocab_size": 10**10}},
+        r"tokenizer\.vocab_size: must be at most 1048576",
+    ),
+    "layers without end": ({"model": {"num_layers": 10**9}}, r"model\.num_layers: must be at most 10000"),
+    "weights without room": (
+        {"model": {"hidden_size": 10**7}},
+        r"model: \d+T weights take .* TB, and .* of memory are free; lower",
+    ),
     "no such device": ({"train": {"device": "tpu"}}, r"train\.device: is no known choice, got 'tpu'"),
     "file that is not there": ({"data": {"train": ["/nowhere/text.txt"]}}, r"data\.train\.0: does not exist, got"),
     "glob that matches nothing": ({"data": {"train": ["/tmp/*.nothing"]}}, r"data\.train\.0: matches no file, got"),
@@ -251,6 +269,19 @@ def test_texts(run: Run, make_recipe: Make, small_data: Path, verb: str, case: s
     (small_data / "text.txt").write_bytes(content)
     assert_refused(run(*verb.split(), write(make_recipe("masked"), small_data)), pattern)
     assert not (small_data / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind"), [("train", "masked"), ("data prepare", "masked"), ("train", "classification")]
+)
+def test_a_missing_file_is_told_of_before_anything_is_prepared(
+    run: Run, make_recipe: Make, small_data: Path, verb: str, kind: str
+) -> None:
+    nowhere = str(small_data / "nowhere.tsv")
+    path = write(make_recipe(kind, data={"validation": [nowhere] if kind == "masked" else nowhere}), small_data)
+    before = list_files(small_data)
+    assert_refused(run(*verb.split(), path), r"does not exist", where="data.validation")
+    assert list_files(small_data) == before
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
@@ -424,6 +455,10 @@ def test_predict_from_files_that_do_not_fit(run: Run, trained: Path, tmp_path: P
 
 def test_masked_models_want_a_mask(run: Run, trained: Path) -> None:
     assert_refused(run("predict", trained.parent / "run", "a cat"), r"holds no mask token.*write \[MASK\]")
+
+
+def test_writing_wants_a_decoder(run: Run, trained: Path) -> None:
+    assert_refused(run("generate", trained.parent / "run", "a cat"), "cannot write: it is no decoder, got 'masked'")
 
 
 def test_show_of_a_step_that_is_never_taken(run: Run, make_recipe: Make, small_data: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +19,7 @@ from groundup.errors import CheckpointError, TrainingError
 from groundup.training import trainer
 from groundup.training.log import MetricsFile, read_lines
 from groundup.training.trainer import Trainer
+from groundup.verbs.check import check
 from groundup.verbs.train import train
 
 Make = Callable[..., dict]
@@ -138,3 +141,40 @@ def test_checkpoints_without_their_recipe_are_not_taken_over(make_recipe: Make) 
 def test_a_step_without_a_target_is_numbered_as_all_steps_are(make_recipe: Make) -> None:
     with pytest.raises(TrainingError, match="step 1: none of its tokens or rows is a target"):
         train(make_recipe("masked", objective={"rate": 1e-6}, train={"batch_size": 1}), quiet=True)
+
+
+def damage_a_byte(folder: Path) -> None:
+    path = folder / "tensors.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+
+
+@pytest.mark.parametrize("lose", [shutil.rmtree, damage_a_byte])
+def test_lost_best_weights_are_noticed_before_more_work_is_done(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch, lose: Callable[[Path], None]
+) -> None:
+    recipe = make_recipe("masked")
+    spoil_validation(monkeypatch, 1, 0.5)  # so that the best weights are not the newest
+    train(recipe, quiet=True)
+    assert steps_of(recipe) == [4, 12]
+    lose(Path(recipe["output"]) / "checkpoints" / "step-4")
+    for verb in (check, train):
+        with pytest.raises(CheckpointError, match=r"step-4: holds the best weights no more.*restore it, or start"):
+            verb(recipe)
+
+
+def test_a_disk_that_fills_up_between_saves_is_told_of_and_the_run_goes_on(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, write = make_recipe("masked"), MetricsFile.write
+
+    def fill(self: MetricsFile, line: dict) -> None:
+        if line["step"] == 6:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsFile, "write", fill)
+        with pytest.raises(TrainingError, match=r"run: cannot be read or written \(No space left.*start the same comm"):
+            train(recipe, quiet=True)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert train(recipe, quiet=True).is_finished

@@ -163,7 +163,7 @@ class Design(Config):
 
     hidden_size: PositiveInt = 256
     """The width of the residual stream."""
-    num_layers: PositiveInt = 4
+    num_layers: int = Field(4, gt=0, le=10_000)
     """Blocks, each attention then feed-forward."""
     num_heads: PositiveInt = 4
     """Query heads; `hidden_size` must divide by it unless `head_dim` is given."""

@@ -50,6 +50,11 @@ class TableConfig(Config):
         return Layout(self.header, self.delimiter, self.quoting, self.num_columns, self.encoding)
 
     @property
+    def has_validation(self) -> bool:
+        """Whether there is something to validate on."""
+        return self.validation is not None
+
+    @property
     def label_column(self) -> Column:
         """Where labels stand, where there are any."""
         return "label" if self.label is None else self.label

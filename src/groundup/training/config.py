@@ -29,7 +29,7 @@ class TrainConfig(Config):
     """`bf16` computes matrix products in bfloat16 and keeps weights and optimizer in fp32."""
     device: DeviceChoice = "auto"
     """`auto` takes a GPU where there is one."""
-    threads: PositiveInt | None = None
+    threads: int | None = Field(None, gt=0, le=1024)
     """CPU threads; null leaves the default. Exact resume holds for an equal number of threads."""
     log_every: PositiveInt = 10
     """Steps between two lines of `metrics.jsonl`."""

@@ -6,8 +6,9 @@ import json
 import math
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,13 +20,13 @@ from groundup.checkpoint.store import Store, Tree
 from groundup.errors import CheckpointError, ConfigError, TrainingError
 from groundup.metrics.metric import Metric
 from groundup.model.transformer import Transformer
-from groundup.objectives.protocol import Batch, Objective
+from groundup.objectives.protocol import Batch, Objective, Sourced
 from groundup.optim.schedule import ScheduleConfig
 from groundup.text.pack import Planner, StepPlan
 from groundup.text.sample import Samples
 from groundup.training.config import TrainConfig
 from groundup.training.evaluate import evaluate
-from groundup.training.log import Log
+from groundup.training.log import Log, write_whole
 from groundup.training.state import Progress, State, check_domain, exactness_domain
 from groundup.training.step import StepOutcome, compute_gradient, prepare_step
 
@@ -93,6 +94,16 @@ class Trainer:
     def run(self, *, accept_inexact: bool = False) -> Outcome:
         """Train to the end, from the newest checkpoint where the folder has one."""
         different = self._resume(accept_inexact)
+        try:
+            return self._run(different)
+        except BrokenPipeError:
+            raise  # nobody reads what is printed any more
+        except OSError as error:
+            where = str(error.filename or self.folder)
+            cure = "start the same command again, and it continues from its last checkpoint"
+            raise TrainingError(where, f"cannot be read or written ({error.strerror or error})", cure=cure) from error
+
+    def _run(self, different: list[str]) -> Outcome:
         progress = self.state.progress
         log = Log(self.folder, step=progress.step, total_steps=self.total_steps, quiet=self.quiet)
         previous = _catch_signals(self._ask_to_stop)
@@ -106,8 +117,8 @@ class Trainer:
         finally:
             if ahead is not None:
                 ahead.shutdown(cancel_futures=True)
-            log.close()
             _restore_signals(previous)
+            log.close()
         finished = progress.step >= self.total_steps or progress.stopped_early
         return Outcome(progress, self.total_steps, finished, None if finished else self._stop_signal)
 
@@ -181,10 +192,8 @@ class Trainer:
             for number in outcome.bad_batches
         ]
         figures = {"loss": str(outcome.loss / outcome.count), "grad_norm": str(outcome.grad_norm)}
-        path.write_text(
-            json.dumps({"step": plan.step + 1, **figures, "micro_batches": description}, ensure_ascii=False, indent=1),
-            encoding="utf-8",
-        )
+        content = {"step": plan.step + 1, **figures, "micro_batches": description}
+        write_whole(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
         progress.skipped += 1
         progress.skipped_in_a_row += 1
         log.event(plan.step + 1, "bad_step", {**figures, "batch": str(path.relative_to(self.folder))})
@@ -287,12 +296,15 @@ class Trainer:
         return {
             **self.state.to_tree(),
             "recipe": self.recipe,
-            "data": {
-                "train": self.samples.digest,
-                "validation": None if self.validation is None else self.validation.digest,
-            },
+            "data": self._digests(),
             "domain": exactness_domain(self.device, self.settings.precision),
         }
+
+    def _digests(self) -> dict[str, str | None]:
+        """Of all that decides what a step sees, beside the recipe."""
+        sources = self.objective.sources if isinstance(self.objective, Sourced) else {}
+        validation = None if self.validation is None else self.validation.digest
+        return {"train": self.samples.digest, "validation": validation, **sources}
 
     def _resume(self, accept_inexact: bool) -> list[str]:
         """Take over the newest checkpoint after checking that it is of this run; what differs of the machine."""
@@ -302,14 +314,14 @@ class Trainer:
         tree = self.store.load()
         domain = exactness_domain(self.device, self.settings.precision)
         different = check_domain(tree["domain"], domain, accept_inexact=accept_inexact)
-        for name, samples in (("train", self.samples), ("validation", self.validation)):
-            digest = None if samples is None else samples.digest
-            if tree["data"][name] != digest:
+        for name, digest in self._digests().items():
+            if tree["data"].get(name) != digest:
                 raise CheckpointError(
-                    f"data.{name}",
+                    f"data.{name}" if name in ("train", "validation") else f"objective.{name}",
                     "has changed since the checkpoint was written, so a resume would not be exact",
                     cure="restore the data, or choose another output folder",
                 )
+        check_best(self.store, tree)
         self.state.load_tree(tree)
         self._prune()  # a kill between a save and its pruning left one too many
         return different
@@ -333,6 +345,14 @@ class _Prepared:
         return prepare_step(*self.arguments) if self.future is None else self.future.result()
 
 
+def check_best(store: Store, tree: Tree) -> None:
+    """CheckpointError where the best weights of a run are gone, of which it would make its model in the end."""
+    best = tree["progress"]["best_step"]
+    if best is not None and (problems := store.verify(best)):
+        cure = "restore it, or start again with another output=FOLDER"
+        raise CheckpointError(str(store.path(best)), f"holds the best weights no more ({problems[0]})", cure=cure)
+
+
 def count_steps(settings: TrainConfig, planner: Planner) -> int:
     """Steps of the whole run."""
     if settings.steps is not None:
@@ -348,6 +368,16 @@ def choose_device(settings: TrainConfig) -> torch.device:
         torch.set_num_threads(settings.threads)
     wants_gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if wants_gpu else "cpu")
+
+
+@contextmanager
+def keep_threads() -> Iterator[None]:
+    """Give a process its number of CPU threads back, so that one run in it does not decide over the next."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _catch_signals(handler: object) -> dict[int, object]:

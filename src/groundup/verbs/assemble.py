@@ -18,7 +18,7 @@ from groundup.families.values import default_labels
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
-from groundup.objectives.masked import MaskedObjective
+from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.readers.table import TableConfig, iterate_table, read_table
 from groundup.recipe import Recipe, check_direction
 from groundup.tasks.classification import ClassificationTask
@@ -29,6 +29,8 @@ from groundup.text.prepare import Progress, prepare
 from groundup.text.sample import EncodingReport, Samples
 from groundup.text.tokenizer import Tokenizer, train_tokenizer
 from groundup.training.log import format_seconds
+from groundup.verbs.check_data import check_files
+from groundup.verbs.memory import check_weights
 
 AnyObjective = MaskedObjective | CausalObjective | ClassificationTask
 
@@ -57,6 +59,7 @@ def as_recipe(recipe: str | Path | Recipe | Mapping[str, object], overrides: Seq
 
 def assemble(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Parts:
     """Tokenizer, objective and samples; a corpus is prepared and a tokenizer trained in `folder` where needed."""
+    check_files(recipe)  # a file that is missing is told of before minutes of preparing
     if isinstance(recipe.data, TableConfig):
         return _assemble_table(recipe, recipe.data, folder, quiet=quiet)
     return _assemble_corpus(recipe, recipe.data, folder, quiet=quiet)
@@ -67,6 +70,7 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
     head, choice = parts.objective.head, recipe.model
     if choice.kind == "transformer":
         config = choice.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, head)
+        check_weights(config)
         model = Transformer(config)
         initialize(model, recipe.seed)
         notes: tuple[str, ...] = ()
@@ -172,6 +176,8 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
+    if isinstance(recipe.objective, Masked):
+        recipe.objective.load_segmenter()  # one that is missing is told of before minutes of preparing
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())
     train = open_corpus(recipe, data, tokenizer, folder, "train", quiet=quiet)
@@ -235,6 +241,15 @@ class _ProgressLine:
             f"{format_seconds(left)} left",
             file=sys.stderr,
         )
+
+
+def open_test(recipe: Recipe, objective: AnyObjective) -> Samples | None:
+    """What is looked at once, in the end: a table's rows of `data.test`; None where there are none."""
+    data = recipe.data
+    if not isinstance(data, TableConfig) or data.test is None:
+        return None
+    rows = read_table(data.test, data, "data.test", needs_label=recipe.objective.needs_label)
+    return objective.encode(rows, "data.test")
 
 
 def open_validation(recipe: Recipe, tokenizer: Tokenizer, objective: AnyObjective) -> tuple[Samples, str]:

@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 
 from groundup.checkpoint.store import Store
-from groundup.errors import CheckpointError, ConfigError
+from groundup.errors import ConfigError
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.step import prepare_step
-from groundup.training.trainer import choose_device
+from groundup.training.trainer import check_best, choose_device, keep_threads
 from groundup.verbs.assemble import Parts, as_recipe, build_model, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,
@@ -32,6 +32,7 @@ from groundup.verbs.check_data import (
 from groundup.verbs.check_report import Baseline, CheckReport, Plan, TokenizerFigures
 from groundup.verbs.check_step import DesignReport, StepReport, describe_design, take_step
 from groundup.verbs.check_warnings import find_warnings
+from groundup.verbs.memory import check_weights
 from groundup.verbs.run_folder import check_recipe
 from groundup.verbs.show import make_planner
 
@@ -54,6 +55,7 @@ class _Found:
     is_estimate: bool
 
 
+@keep_threads()
 def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequence[str] = ()) -> CheckReport:
     """Read the recipe and its data, and take one step in memory. No file is written.
 
@@ -109,10 +111,7 @@ def _check_output(recipe: Recipe) -> str:
     steps = store.steps()
     if not steps:
         return "exists" if folder.exists() else "new"
-    if problems := store.verify(steps[-1]):
-        good = store.latest_good()
-        cure = "choose another output" if good is None else f"step {good} is good: remove the other to go on there"
-        raise CheckpointError(str(store.path(steps[-1])), f"is damaged ({problems[0]})", cure=cure)
+    check_best(store, store.load())
     return "finished" if (folder / "model").exists() else f"would continue after step {steps[-1]}"
 
 
@@ -245,6 +244,7 @@ def _try_step(recipe: Recipe, found: _Found) -> tuple[DesignReport, StepReport |
     batches = prepare_step(parts.objective, parts.train, chosen.micro_batches, recipe.seed, chosen.epoch)
     if recipe.model.kind == "transformer":
         config = recipe.model.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, parts.objective.head)
+        check_weights(config)
         design = describe_design(config, recipe, batches, device)
         if design.available_memory is not None and design.total_memory > design.available_memory:
             return design, None, ()

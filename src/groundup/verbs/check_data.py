@@ -129,7 +129,7 @@ class SampledWindows:
         return self._windows.take(index, lambda start, end: self._ids[start:end])
 
 
-def check_files(recipe: Recipe, where: str) -> None:
+def check_files(recipe: Recipe, where: str = "recipe") -> None:
     """Open every file of the data and read its first row. One error names all that fail."""
     data = recipe.data
     problems: list[GroundupError] = []

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -20,6 +19,7 @@ from groundup.objectives.protocol import Batch
 from groundup.recipe import Recipe
 from groundup.training.step import StepOutcome, compute_gradient
 from groundup.verbs.assemble import Parts
+from groundup.verbs.memory import available_memory
 
 MEASURED_TOKENS: Final = 16_384
 """Tokens of the timed step at most: of a larger one some micro-batches are computed."""
@@ -102,18 +102,6 @@ def describe_design(
         available_memory=available_memory(device),
         training_flops_per_token=costs.training_flops_per_token,
     )
-
-
-def available_memory(device: torch.device) -> int | None:
-    """Bytes that a process may still take on the device; None where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return free[0] if free else None
 
 
 def take_step(

@@ -12,6 +12,7 @@ from groundup.recipe import Recipe
 from groundup.text.corpus import Corpus
 from groundup.text.corpus_config import CorpusConfig
 from groundup.verbs.assemble import as_recipe, corpus_folder, get_tokenizer, open_corpus
+from groundup.verbs.check_data import check_files
 from groundup.verbs.fit import tokenizer
 from groundup.verbs.layout import columns, fold, format_bytes, format_share
 from groundup.verbs.run_folder import enter_run
@@ -95,6 +96,7 @@ def prepare(
         raise ConfigError("data.kind", "only a corpus is prepared", got=data.kind, cure="train reads a table directly")
     started = time.perf_counter()
     with enter_run(recipe) as folder:
+        check_files(recipe)
         found = get_tokenizer(recipe, folder)
         names = ["train", "validation"] if data.has_validation else ["train"]
         splits = tuple(

@@ -15,7 +15,7 @@ from groundup.metrics.metric import Metric, format_metrics
 from groundup.recipe import Recipe
 from groundup.tasks.classification import ClassificationTask
 from groundup.training.evaluate import measure_all
-from groundup.training.trainer import choose_device
+from groundup.training.trainer import choose_device, keep_threads
 from groundup.verbs.assemble import as_recipe, open_validation
 from groundup.verbs.run_folder import differing_keys
 from groundup.verbs.trained import load_trained
@@ -50,6 +50,7 @@ class EvaluationReport:
         return "\n".join(lines)
 
 
+@keep_threads()
 def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationReport:
     """Score the model of a recipe, run folder or model folder.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Final
 
 from groundup.errors import CheckpointError, ConfigError
 from groundup.recipe import Recipe
+from groundup.training.log import write_whole
 
 RECIPE_FILE: Final = "recipe.json"
 FREE_KEYS: Final = frozenset({"output"}) | {
@@ -41,7 +41,7 @@ def open_run(recipe: Recipe) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
     except OSError as error:
-        raise ConfigError("output", f"cannot be written ({error.strerror})", got=str(folder)) from error
+        raise _unwritable(folder, error) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,9 +49,12 @@ def open_run(recipe: Recipe) -> Iterator[Path]:
             raise CheckpointError(str(folder), "another process is training here", cure="wait for it") from error
         check_recipe(folder, recipe)
         path = folder / RECIPE_FILE
-        if not path.exists() or not _has_started(folder):
-            write_json(path, recipe.to_json())
         try:
+            if not path.exists() or not _has_started(folder):
+                try:
+                    write_json(path, recipe.to_json())
+                except OSError as error:
+                    raise _unwritable(folder, error) from error
             yield folder
         except BaseException:
             if is_new and {path.name for path in folder.iterdir()} <= {".lock", RECIPE_FILE}:
@@ -93,7 +96,7 @@ def check_recipe(folder: Path, recipe: Recipe) -> None:
             cure = "restore it, or choose another output=FOLDER"
             raise CheckpointError(str(folder), f"holds a run, but no {RECIPE_FILE} that says which", cure=cure)
         return
-    different = [key for key in differing_keys(saved, recipe.to_json()) if key not in FREE_KEYS]
+    different = [key for key in differing_keys(_complete(saved), recipe.to_json()) if key not in FREE_KEYS]
     if not _has_started(folder):
         has_tokenizer = (folder / "tokenizer").exists()
         different = [key for key in different if has_tokenizer and _decides_tokenizer(key)]
@@ -121,9 +124,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Written beside and renamed, so that a reader never sees half of it."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, text.encode())
 
 
 def differing_keys(one: object, other: object, path: str = "") -> list[str]:
@@ -137,9 +138,21 @@ def differing_keys(one: object, other: object, path: str = "") -> list[str]:
     return [] if one == other else [path]
 
 
+def _unwritable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError("output", f"cannot be written ({error.strerror})", got=str(folder), cure="output=FOLDER")
+
+
 def _has_started(folder: Path) -> bool:
     """Whether there is something that depends on the whole recipe."""
     return (folder / "checkpoints").exists() or (folder / "model").exists()
+
+
+def _complete(saved: object) -> object:
+    """A recipe of an earlier version lacks the keys that came later, whose defaults are what it did."""
+    try:
+        return Recipe.from_values(saved).to_json() if isinstance(saved, Mapping) else saved
+    except ConfigError:
+        return saved
 
 
 def _decides_tokenizer(key: str) -> bool:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from groundup.checkpoint import pretrained
-from groundup.checkpoint.store import Store
+from groundup.checkpoint.store import Tree
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.recipe import Recipe
+from groundup.text.sample import Samples
+from groundup.training.evaluate import evaluate
 from groundup.training.log import format_seconds, read_lines
 from groundup.training.state import exactness_domain, load_weights
-from groundup.training.trainer import Outcome, Trainer, choose_device
-from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model
+from groundup.training.trainer import Outcome, Trainer, choose_device, keep_threads
+from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model, open_test
 from groundup.verbs.report import Weights, write_report
 from groundup.verbs.run_folder import open_run
 
@@ -40,6 +44,8 @@ class TrainReport:
     metrics: dict[str, Metric]
     """Validation metrics of that model."""
     seconds: float
+    test_metrics: dict[str, Metric] = field(default_factory=dict)
+    """Of that model on `data.test`, which is looked at here alone."""
 
     def to_json(self) -> dict[str, object]:
         """Plain data."""
@@ -50,12 +56,14 @@ class TrainReport:
             return f"stopped after step {self.step} of {self.total_steps}; run the same command to continue"
         lines = [f"trained {self.step} steps in {format_seconds(self.seconds)}"]
         lines += format_metrics(self.metrics.values())
+        lines += ["on data.test", *format_metrics(self.test_metrics.values())] if self.test_metrics else []
         lines.append(f"model of step {self.step_of_model}: {self.model}")
         if (self.folder / "report.html").exists():
             lines.append(f"report: {self.folder / 'report.html'}")
         return "\n".join(lines)
 
 
+@keep_threads()
 def train(
     recipe: str | Path | Recipe | Mapping[str, object],
     overrides: Sequence[str] = (),
@@ -75,6 +83,7 @@ def train(
     with open_run(recipe) as folder:
         device = choose_device(recipe.train)
         parts = assemble(recipe, folder, quiet=quiet)
+        test = open_test(recipe, parts.objective)
         model, notes = build_model(recipe, parts)
         if not quiet:
             for note in (*parts.notes, *notes):
@@ -108,8 +117,11 @@ def train(
                 progress.seconds,
             )
         step = progress.best_step or progress.step
+        tree = trainer.store.load(step)
+        load_weights(model, tree)
         metrics = read_metrics(folder / "metrics.jsonl", step)
-        export(recipe, parts, model, trainer.store, step, outcome, metrics)
+        test_metrics = {} if test is None else score(recipe, parts, model, test, device)
+        export(recipe, parts, model, tree, outcome, metrics, test_metrics)
         make_report(recipe, parts, model, step)
         return TrainReport(
             folder,
@@ -121,7 +133,22 @@ def train(
             step,
             metrics,
             progress.seconds,
+            test_metrics,
         )
+
+
+def score(
+    recipe: Recipe, parts: Parts, model: Transformer, samples: Samples, device: torch.device
+) -> dict[str, Metric]:
+    """The objective's metrics, computed as those of a validation are."""
+    return evaluate(
+        model,
+        parts.objective,
+        samples,
+        device=device,
+        precision=recipe.train.precision,
+        max_tokens=recipe.train.micro_batch_tokens,
+    )
 
 
 def make_report(recipe: Recipe, parts: Parts, model: Transformer, step: int) -> None:
@@ -138,14 +165,12 @@ def export(
     recipe: Recipe,
     parts: Parts,
     model: Transformer,
-    store: Store,
-    step: int,
+    tree: Tree,
     outcome: Outcome,
     metrics: Mapping[str, Metric],
+    test_metrics: Mapping[str, Metric],
 ) -> None:
-    """Write the model folder with the weights of `step` and everything that serving must not do differently."""
-    tree = store.load(step)
-    load_weights(model, tree)
+    """Write the model folder: the weights of a checkpoint, and everything that serving must not do differently."""
     manifest = {
         "format": MANIFEST_FORMAT,
         "groundup": version("groundup"),
@@ -154,13 +179,14 @@ def export(
         "data": tree["data"],
         "tokenizer": parts.tokenizer.digest,
         "trained": {
-            "step": step,
+            "step": tree["progress"]["step"],
             "steps_run": outcome.progress.step,
             "tokens": outcome.progress.tokens,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "domain": tree["domain"],
         },
         "metrics": {name: metric.to_json() for name, metric in metrics.items()},
+        "test_metrics": {name: metric.to_json() for name, metric in test_metrics.items()},
     }
     tokenizer = parts.tokenizer
     # Whoever else generates with a decoder looks for its ends in config.json.
@@ -170,7 +196,7 @@ def export(
         model.cpu(),
         tokenizer_files=tokenizer.files(),
         manifest=manifest,
-        card=write_card(recipe, manifest, metrics),
+        card=write_card(recipe, manifest, metrics, test_metrics),
         labels=parts.labels,
         extra_config=ends,
     )
@@ -184,15 +210,14 @@ def read_metrics(path: Path, step: int) -> dict[str, Metric]:
     return {}
 
 
-def write_card(recipe: Recipe, manifest: Mapping[str, object], metrics: Mapping[str, Metric]) -> str:
+def write_card(
+    recipe: Recipe,
+    manifest: Mapping[str, object],
+    metrics: Mapping[str, Metric],
+    test_metrics: Mapping[str, Metric],
+) -> str:
     """The model card: what it is, what it learnt from, how good it was on what."""
     trained = manifest["trained"]
-    rows = [
-        f"| {metric.name} | {metric.value:.4f} | "
-        + ("" if metric.low is None else f"{metric.low:.4f} to {metric.high:.4f}")
-        + f" | {metric.count} | `{metric.signature.replace('|', ' · ')}` |"
-        for metric in metrics.values()
-    ]
     return "\n".join(
         [
             "---",
@@ -207,11 +232,18 @@ def write_card(recipe: Recipe, manifest: Mapping[str, object], metrics: Mapping[
             "",
             "The whole recipe, the hashes of its data, the labels and the preprocessing stand in `groundup.json`.",
             "",
-            "## Validation",
-            "",
-            "| metric | value | 95 % interval | items | how |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
+            *_write_figures("Validation", metrics),
+            *(_write_figures("Test", test_metrics) if test_metrics else []),
         ]
     )
+
+
+def _write_figures(title: str, metrics: Mapping[str, Metric]) -> list[str]:
+    rows = [
+        f"| {metric.name} | {metric.value:.4f} | "
+        + ("" if metric.low is None else f"{metric.low:.4f} to {metric.high:.4f}")
+        + f" | {metric.count} | `{metric.signature.replace('|', ' · ')}` |"
+        for metric in metrics.values()
+    ]
+    head = ["| metric | value | 95 % interval | items | how |", "|---|---|---|---|---|"]
+    return [f"## {title}", "", *head, *rows, ""]
