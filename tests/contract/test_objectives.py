@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from groundup.config import parse, to_json
+from groundup.language.segment import Jieba
 from groundup.model.config import Dropout, ModelConfig
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
@@ -48,6 +49,9 @@ MEMBERS = {
     "causal": Member(Causal(max_length=64, separator=" -> "), lambda config, tokenizer: config.build(tokenizer), False),
     "masked": Member(
         Masked(rate=0.3, mask=0.7, random=0.2, keep=0.1), lambda config, tokenizer: config.build(tokenizer), True
+    ),
+    "masked words": Member(
+        Masked(rate=0.3, unit="word", segmenter=Jieba()), lambda config, tokenizer: config.build(tokenizer), True
     ),
     "classification": Member(
         Classification(labels=("a", "b", "c"), dropout=0.2, average="weighted"),
@@ -230,7 +234,9 @@ def test_a_causal_objective_is_blind_to_the_future(tokenizer: Tokenizer, samples
 
 def test_every_member_of_the_union_is_here() -> None:
     union = get_args(ObjectiveChoice)[0]
-    assert {member.model_fields["kind"].default for member in get_args(union)} == set(MEMBERS)
+    assert {member.model_fields["kind"].default for member in get_args(union)} == {
+        member.config.kind for member in MEMBERS.values()
+    }
 
 
 def test_every_sequence_can_be_shown(objective: Objective, samples: list[Sample]) -> None:

@@ -86,7 +86,7 @@ def read(tokenizer: Tokenizer, segmenter: Segmenter, text: str) -> list[str]:
 
 
 SENTENCE = "这部电影的结尾非常好看，苹果！"
-SEGMENTED = "这 部 电影 的 结尾 非常 好看 ， 苹果 ！".split()
+SEGMENTED = ["这", "部", "电影", "的", "结尾", "非常", "好看", "，", "苹果", "！"]
 
 
 @pytest.mark.parametrize("name", ["wordpiece", "characters", "bytes"])
