@@ -99,6 +99,20 @@ def test_what_may_change_depends_on_what_is_there(
         assert read_recipe(folder) == (recipe if has_started else changed)
 
 
+def test_keys_that_came_later_stand_for_their_defaults(recipe: Recipe) -> None:
+    with open_run(recipe) as folder:
+        (folder / "checkpoints").mkdir()
+    path = folder / "recipe.json"
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    assert earlier["objective"].pop("unit") == "token" and earlier["train"].pop("patience", 0) is None
+    assert earlier.pop("schedule")["kind"] == "linear"
+    path.write_text(json.dumps(earlier), encoding="utf-8")
+    check_recipe(folder, recipe)
+    for override in ("objective.unit=word", "train.patience=2", "schedule.kind=cosine"):
+        with pytest.raises(CheckpointError, match=override.partition("=")[0]):
+            check_recipe(folder, change(recipe, override))
+
+
 def test_a_recipe_file_that_is_no_recipe(recipe: Recipe) -> None:
     recipe.folder.mkdir()
     with pytest.raises(CheckpointError, match="is no run folder"):
