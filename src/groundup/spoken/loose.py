@@ -1,49 +1,74 @@
-"""Values among words in no order: sentences that nobody says, so that a model must copy words and cannot know them.
+"""Values among pieces of any text: sentences that nobody says, so that a model must copy words and cannot know them.
 
-The carriers of the grammar are few enough to be learnt by heart. Who has seen these as well reads a new carrier better.
-Values are those that training may show, carriers none that a test has.
+The carriers of the grammar are few enough to be learnt by heart, and so are their words. Who has seen these rows too
+reads a new sentence better. Values are those that training may show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cache
-from itertools import chain, islice
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
+from groundup.errors import DataError
+from groundup.language.scripts import CJK_CLASS
 from groundup.randomness import make_key
 from groundup.spoken.dice import Dice, iterate_dice
-from groundup.spoken.form import LANGUAGES, Language
-from groundup.spoken.grammar import group_carriers, split_slots, words_of
+from groundup.spoken.form import Language
+from groundup.spoken.grammar import words_of
 from groundup.spoken.pairs import Pair, choose_form, draw_value
 from groundup.spoken.rows import Row, make_rows
 from groundup.spoken.slots import slots_of
 
-_NUMERALS: Final = frozenset("零〇一二三四五六七八九十百千万亿两幺第点分元角号年月日时半刻块毛")
-"""Characters that mean something else than themselves beside a value."""
-_NUM_VALUES: Final = (0, 1, 1, 1, 1, 1, 2)
-_MOST_WORDS: Final = {"en": 5, "zh": 7}
+_WORD: Final = {"en": re.compile("[a-z]+(?:'[a-z]+)?"), "zh": re.compile(f"[{CJK_CLASS}]")}
+_NUMERALS: Final = {
+    "en": frozenset(
+        (
+            *("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+            *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+            *("thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million"),
+            *("first", "second", "third", "fourth", "fifth", "half", "quarter", "point", "and", "past", "to", "double"),
+        )
+    ),
+    "zh": frozenset("零〇一二三四五六七八九十百千万亿两幺第点分元角号年月日时半刻块毛早晚上下午凌晨中"),
+}
+"""Words that mean something else than themselves beside a value."""
+_NUM_VALUES: Final = (0, 0, 1, 1, 1, 1, 1, 2)
+_MOST_WORDS: Final = {"en": 6, "zh": 9}
 
 
-def draw_loose_rows(count: int, seed: int = 0, languages: Sequence[Language] = LANGUAGES) -> list[Row]:
-    """The first `count` rows of such sentences, both directions of each, no prompt twice."""
-    return list(islice(make_rows(_iterate(seed, tuple(languages)), "train"), count))
+def draw_loose_rows(count: int, texts: Mapping[Language, Sequence[str]], seed: int = 0) -> list[Row]:
+    """The first `count` rows of such sentences over the words of some texts, both directions of each, no prompt twice.
+
+    Raises DataError where a language has too few words.
+    """
+    return list(islice(make_rows(_iterate(texts, seed), "train"), count))
 
 
-def _iterate(seed: int, languages: tuple[Language, ...]) -> Iterator[Pair]:
+def _iterate(texts: Mapping[Language, Sequence[str]], seed: int) -> Iterator[Pair]:
+    words = {language: _read_words(language, texts[language]) for language in texts}
     for dice in iterate_dice(make_key(seed, "spoken", "loose")):
-        pair = _draw_pair(dice, dice.pick(languages))
+        language = dice.pick(tuple(words))
+        pair = _draw_pair(dice, language, words[language])
         if pair is not None:
             yield pair
 
 
-def _draw_pair(dice: Dice, language: Language) -> Pair | None:
-    slots, words, blank = slots_of(language), _words_of(language), words_of(language).blank
-    most, num_values = _MOST_WORDS[language], dice.pick(_NUM_VALUES)
+def _read_words(language: Language, texts: Sequence[str]) -> tuple[str, ...]:
+    """The words of all texts in their order (in Chinese: characters), numerals left out."""
+    found = (word for text in texts for word in _WORD[language].findall(text.lower()))
+    words = tuple(word for word in found if word not in _NUMERALS[language])
+    if len(words) < 100:
+        raise DataError("spoken.texts", f"hold too few words of {language!r}", got=len(words), cure="give more text")
+    return words
+
+
+def _draw_pair(dice: Dice, language: Language, words: Sequence[str]) -> Pair | None:
+    slots, blank, num_values = slots_of(language), words_of(language).blank, dice.pick(_NUM_VALUES)
     spoken, written, canonical = list[str](), list[str](), list[str]()
     for number in range(num_values + 1):
-        least = 2 if num_values == 0 else 0
-        around = [dice.pick(words) for _ in range(dice.between(least, most))]
+        around = _draw_words(dice, words, 2 if num_values == 0 else 0, _MOST_WORDS[language])
         for side in (spoken, written, canonical):
             side += around
         if number < num_values:
@@ -54,25 +79,14 @@ def _draw_pair(dice: Dice, language: Language) -> Pair | None:
             written.append(value.written)
             spoken.append(choose_form(forms, dice).spoken)
             canonical.append(forms[0].spoken)
-    sides = [blank.join(side) for side in (spoken, written, canonical)]
-    return Pair(
-        spoken=sides[0],
-        written=sides[1],
-        language=language,
-        kind="mixed" if num_values else "plain",
-        pattern="loose",
-        canonical=sides[2],
-        canonical_pattern="loose",
-        is_canonical_held_out=False,
-    )
+    said, wrote, read = (blank.join(side) for side in (spoken, written, canonical))
+    return Pair(said, wrote, language, "mixed" if num_values else "plain", "loose", read, "loose", False)
 
 
-@cache
-def _words_of(language: Language) -> tuple[str, ...]:
-    """All words (in Chinese: characters) of the carriers that training may show, numerals left out."""
-    source = words_of(language)
-    texts = [carrier.text for group in group_carriers(language, held_out=False).values() for carrier in group]
-    texts += chain.from_iterable(chain(*(part.values() for part in (source.fillers, source.before, source.after))))
-    texts = [piece for text in texts for piece in split_slots(text)[::2]]
-    words = {word for text in texts for word in (text.split() if language == "en" else "".join(text.split()))}
-    return tuple(sorted(word for word in words if not _NUMERALS & set(word)))
+def _draw_words(dice: Dice, words: Sequence[str], least: int, most: int) -> list[str]:
+    """Some words as they follow each other, or, as often, from all over."""
+    count = dice.between(least, most)
+    if dice.chance(50):
+        return [dice.pick(words) for _ in range(count)]
+    start = dice.below(len(words) - count)
+    return list(words[start : start + count])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,9 +62,11 @@ def prove_resume(recipe: Mapping[str, Any], folder: Path, *, steps: int = 24, ki
         files[name].write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
     # Both wait for nothing but their own core, so the proof costs the time of one of them.
     whole = _start("groundup", "train", str(files["uninterrupted"]), "--quiet")
-    if not (folder / "killed" / "checkpoints").exists():
-        killed = _start("groundup.tour.kill_in_save", str(files["killed"]), str(kill_at))
-        _expect(killed, -signal.SIGKILL)
+    was_killed = folder / "killed.txt"
+    if not was_killed.is_file():
+        shutil.rmtree(folder / "killed", ignore_errors=True)  # of a proof that was itself stopped before the kill
+        _expect(_start("groundup.tour.kill_in_save", str(files["killed"]), str(kill_at)), -signal.SIGKILL)
+        was_killed.write_text(f"in the save of step {kill_at}\n", encoding="utf-8")
     resumed_from = max(Store(folder / "killed" / "checkpoints").steps(), default=0)
     _expect(_start("groundup", "train", str(files["killed"]), "--quiet"), 0)
     _expect(whole, 0)

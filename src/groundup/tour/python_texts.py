@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import sysconfig
 from collections.abc import Iterator
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-
-import groundup
 
 _MOST_FILES = 6000
 _LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "__pycache__"}
@@ -31,7 +30,7 @@ def _iterate_texts() -> Iterator[str]:
     from pydoc_data.topics import topics
 
     yield from (topics[name] for name in sorted(topics))
-    roots = [Path(sysconfig.get_path("stdlib")), Path(groundup.__file__).parent]
+    roots = [Path(sysconfig.get_path("stdlib")), Path(str(files("groundup")))]
     for root in roots:
         for path in islice(sorted(root.rglob("*.py")), _MOST_FILES):
             if not _LEFT_OUT & set(path.relative_to(root).parts):

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ from groundup.verbs.train import train
 PLAN_FILE = "quickstart.json"
 LONG_MINUTES = 15.0
 """From so many minutes on, the small task is also tried from an encoder that has read something first."""
-SENTIMENT = files("groundup.tour") / "sentiment"
 
 
 @dataclass(frozen=True)
@@ -262,7 +260,7 @@ def _copy_sentiment(folder: Path) -> Path:
         def write(hidden: Path) -> None:
             hidden.mkdir(parents=True, exist_ok=True)
             for name in ("train.csv", "validation.csv", "test.csv"):
-                (hidden / name).write_bytes((SENTIMENT / name).read_bytes())
+                (hidden / name).write_bytes((written.SENTENCES / name).read_bytes())
 
         write_folder(home, write)
     return home

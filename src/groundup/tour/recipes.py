@@ -15,7 +15,7 @@ def make_written(data: Path, output: Path, steps: int, threads: int) -> Values:
     """Spoken to written text and back: a decoder whose first heads copy, trained with Muon."""
     return {
         "output": str(output),
-        "tokenizer": {"kind": "byte_bpe", "vocab_size": 2400, "split_digits": True, "split_chinese": True},
+        "tokenizer": {"kind": "byte_bpe", "vocab_size": 3600, "split_digits": True, "split_chinese": True},
         "data": {
             "kind": "table",
             "train": str(data / "train.jsonl"),

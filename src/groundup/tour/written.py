@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -14,17 +16,19 @@ from groundup.checkpoint.tensors import write_folder
 from groundup.decoding.config import Decoding
 from groundup.metrics.interval import bootstrap_mean
 from groundup.spoken.baselines import NearestNeighbour
+from groundup.spoken.form import Language
 from groundup.spoken.loose import draw_loose_rows
 from groundup.spoken.rows import Row, write_corpus, write_rows
 from groundup.spoken.score import is_exact
 from groundup.verbs.generate import generate
 from groundup.verbs.run_folder import write_json
 
-TRAIN_ROWS: Final = 48_000
-LOOSE_ROWS: Final = 12_000
-"""Values among words in no order, so that copying is learnt and not the carriers."""
+TRAIN_ROWS: Final = 45_000
+LOOSE_ROWS: Final = 25_000
+"""Values among pieces of other sentences, so that any word is copied, not those of the grammar alone."""
 TEST_ROWS: Final = 400
 """Of each of the two test splits."""
+SENTENCES = files("groundup.tour") / "sentiment"
 _GROUPS: Final = (("split", "language", "direction"), ("kind",), ("split",), ())
 
 
@@ -64,7 +68,18 @@ def make_data(folder: Path) -> Path:
 
 def _write_data(folder: Path) -> None:
     write_corpus(folder, train=TRAIN_ROWS, validation=400, test=TEST_ROWS)
-    write_rows(read_rows(folder / "train.jsonl") + draw_loose_rows(LOOSE_ROWS), folder / "train.jsonl")
+    write_rows(
+        read_rows(folder / "train.jsonl") + draw_loose_rows(LOOSE_ROWS, read_sentences()), folder / "train.jsonl"
+    )
+
+
+def read_sentences(name: str = "train.csv") -> dict[Language, list[str]]:
+    """The sentences that come with the toolkit, by language."""
+    rows = csv.DictReader((SENTENCES / name).read_text(encoding="utf-8").splitlines())
+    texts: dict[Language, list[str]] = {"en": [], "zh": []}
+    for row in rows:
+        texts[row["language"]].append(row["text"])  # type: ignore[index]
+    return texts
 
 
 def read_rows(path: Path) -> list[Row]:
