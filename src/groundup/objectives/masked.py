@@ -173,7 +173,7 @@ class MaskedObjective:
         }
 
     def show(self, batch: Batch) -> list[str]:
-        """Each sequence in words: `[MASK→word]` hidden, `[word→other]` replaced, `[=word]` kept but to be predicted.
+        """Each sequence in words: `[MASK→word]` hidden, `[other→word]` replaced, `[=word]` kept but to be predicted.
 
         With `unit: word`, one pair of brackets holds a word: all that is seen in its place, and the word itself.
         """
@@ -186,7 +186,7 @@ class MaskedObjective:
             if ids[row] == self.mask_id:
                 words[row] = f"[MASK→{word}]"
             else:
-                words[row] = f"[={word}]" if ids[row] == label else f"[{word}→{words[row]}]"
+                words[row] = f"[={word}]" if ids[row] == label else f"[{words[row]}→{word}]"
         ends = np.cumsum(batch.packed.lengths)
         return [" ".join(words[end - length : end]) for end, length in zip(ends, batch.packed.lengths, strict=True)]
 

@@ -76,15 +76,15 @@ def draw_shown(tour: Tour) -> Html | None:
         f"shown.title.{unit}",
         note(say(f"shown.what.{unit}")),
         tag("ul", *legend, class_="legend marks"),
-        *(_draw_sequence(each, is_word=is_word) for each in sequences),
+        *(_draw_sequence(each) for each in sequences),
         missing,
     )
 
 
-def _draw_sequence(sequence: dict[str, Any], *, is_word: bool) -> Html:
+def _draw_sequence(sequence: dict[str, Any]) -> Html:
     parts: list[Html | str] = []
     before: Piece | None = None
-    for piece in read_pieces(sequence["text"], is_word=is_word):
+    for piece in read_pieces(sequence["text"]):
         if before is not None and has_space(before, piece):
             parts.append(" ")
         if piece.seen is None:
@@ -107,22 +107,17 @@ def _draw_chip(piece: Piece) -> Html:
     return tag("span", above, tag("b", piece.text.removeprefix("##")), class_=f"chip asked {kind}", translate="no")
 
 
-def read_pieces(text: str, *, is_word: bool) -> Iterator[Piece]:
-    """Take apart what `groundup show` writes: `[MASK MASK→word]`, `[seen→word]`, `[=word]`, and tokens between them.
-
-    Args:
-        text: one sequence.
-        is_word: marks are over words, which name what is seen first; those over tokens name it last.
-    """
+def read_pieces(text: str) -> Iterator[Piece]:
+    """Take apart what `groundup show` writes: `[MASK MASK→word]`, `[seen→word]`, `[=word]`, and tokens between them."""
     tokens = text.split(" ")
     place = 0
     while place < len(tokens):
-        size, piece = _read_mark(tokens[place:], is_word=is_word)
+        size, piece = _read_mark(tokens[place:])
         yield piece
         place += size
 
 
-def _read_mark(tokens: list[str], *, is_word: bool) -> tuple[int, Piece]:
+def _read_mark(tokens: list[str]) -> tuple[int, Piece]:
     first = tokens[0]
     if not first.startswith("[") or len(first) < 3 or _SPECIAL.fullmatch(first):
         return 1, Piece(first)
@@ -131,8 +126,7 @@ def _read_mark(tokens: list[str], *, is_word: bool) -> tuple[int, Piece]:
     for size, token in enumerate(tokens, start=1):
         if "→" in token and token.endswith("]"):
             left, _, right = " ".join(tokens[:size])[1:-1].rpartition("→")
-            is_seen_first = is_word or left == "MASK"
-            return size, Piece(right, left) if is_seen_first else Piece(left, right)
+            return size, Piece(right, left)
     return 1, Piece(first)
 
 

@@ -50,5 +50,5 @@ def test_numbers_are_those_that_training_may_show() -> None:
 
 
 def test_too_few_words_are_an_error() -> None:
-    with pytest.raises(DataError, match="spoken.texts: hold too few words of 'zh', got 2"):
+    with pytest.raises(DataError, match=r"spoken\.texts: hold too few words of 'zh', got 2"):
         draw_loose_rows(5, {"en": TEXTS["en"], "zh": ["你好"]})

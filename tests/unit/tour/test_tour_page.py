@@ -235,7 +235,7 @@ def test_a_word_is_one_mark(tmp_path: Path) -> None:
 
 def test_marks_are_read_as_they_were_written() -> None:
     words = "[CLS] [MASK ##ed→did] a [ b [x→y] [= [=c] [SEP]"
-    assert list(read_pieces(words, is_word=True)) == [
+    assert list(read_pieces(words)) == [
         Piece("[CLS]"),
         Piece("did", "MASK ##ed"),
         Piece("a"),
@@ -246,9 +246,8 @@ def test_marks_are_read_as_they_were_written() -> None:
         Piece("c", "c"),
         Piece("[SEP]"),
     ]
-    # Over single tokens what stands there is named first, except under a mask.
-    assert list(read_pieces("[x→y] [MASK→z] [broken", is_word=False)) == [
-        Piece("x", "y"),
+    assert list(read_pieces("[x→y] [MASK→z] [broken")) == [
+        Piece("y", "x"),
         Piece("z", "MASK"),
         Piece("[broken"),
     ]
@@ -275,7 +274,7 @@ def test_a_missing_segmenter_is_named(tmp_path: Path) -> None:
     without = part(draw(tmp_path, own, segmenter="none"), "shown")
     assert "whole words" in with_it.text("en") and not with_it.find("pre")
     assert "whole words" not in without.text("en") and "groundup[chinese]" in without.text()
-    assert [each.find("b")[0].text() for each in without.find("article")[0].find(class_="chip")] == ["x", "课"]
+    assert [each.find("b")[0].text() for each in without.find("article")[0].find(class_="chip")] == ["y", "课"]
 
 
 def test_a_classifier_that_knows_nothing_is_not_praised(tmp_path: Path) -> None:
