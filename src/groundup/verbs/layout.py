@@ -21,8 +21,10 @@ WIDTH: Final = 80
 
 _STEPS: Final = (1, 2, 5)
 _CLOSING = "，。、；：？！）》」』”’…"
-_WORD: Final = re.compile(rf"\s*(?:\[[^\s\[\]]*\]|[{CJK_CLASS}]|(?:(?![{CJK_CLASS}])[^\s])+)[{_CLOSING}]*")
-"""What is not broken: `[...]`, a Chinese character or a word, with the punctuation that may not start a line."""
+_MARKED: Final = r"\[[^\s\[\]]*\]|[^\s\[\]→]+→[^\s\[\]]+\]"
+_WORD: Final = re.compile(rf"\s*(?:{_MARKED}|[{CJK_CLASS}]|(?:(?![{CJK_CLASS}])[^\s])+)[{_CLOSING}]*")
+"""What is not broken: `[...]`, its end `...→...]` where it holds spaces, a Chinese character or a word, each with the
+punctuation that may not start a line."""
 
 
 def display_width(text: str) -> int:

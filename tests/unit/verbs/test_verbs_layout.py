@@ -41,6 +41,7 @@ def test_folding_loses_nothing_but_space(text: str, width: int) -> None:
 
 def test_folding_keeps_marked_tokens_whole_and_punctuation_behind_its_character() -> None:
     assert fold("看 [MASK→书] 见", indent=0, width=11) == ["看", "[MASK→书]", "见"]
+    assert fold("看 [MASK 店→书店] 见", indent=0, width=11) == ["看 [MASK", "店→书店] 见"]
     assert fold("一二三四五。", indent=0, width=10) == ["一二三四", "五。"]
 
 
