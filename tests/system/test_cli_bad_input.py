@@ -422,6 +422,13 @@ def test_a_damaged_recipe_of_a_run(run: Run, trained: Path) -> None:
         assert_refused(run(*arguments), r"recipe\.json: is damaged")
 
 
+def test_a_recipe_of_a_run_that_may_not_be_read_is_not_called_damaged(run: Run, trained: Path) -> None:
+    path = trained.parent / "run" / "recipe.json"
+    path.unlink()
+    path.mkdir()  # what even the administrator cannot read as a file
+    assert_refused(run("check", trained), r"recipe\.json: cannot be read: Is a directory; check its permissions")
+
+
 @pytest.mark.parametrize("verb", ["inspect", "evaluate", "predict"])
 def test_targets_that_are_nothing(run: Run, tmp_path: Path, verb: str) -> None:
     more = ["text"] if verb == "predict" else []

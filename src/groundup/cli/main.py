@@ -250,7 +250,8 @@ def main() -> None:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        sys.stderr.write("error: memory: is full; lower train.micro_batch_tokens, which changes no result\n")
+        cure = "lower train.micro_batch_tokens, which changes no result, or choose a smaller model"
+        sys.stderr.write(f"error: memory: is full; {cure}\n")
         sys.exit(2)
 
 

@@ -165,5 +165,8 @@ def _read_json(path: Path) -> object:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        cure = "check its permissions, or choose another output=FOLDER"
+        raise CheckpointError(str(path), f"cannot be read: {error.strerror}", cure=cure) from error
+    except ValueError as error:
         raise CheckpointError(str(path), f"is damaged: {error}", cure="delete that run, or restore the file") from error
