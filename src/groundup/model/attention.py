@@ -18,6 +18,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from groundup.model.attention_dropout import DroppedAttention
 from groundup.model.cache import LayerCache
 from groundup.model.config import ModelConfig
+from groundup.model.linear import Linear
 from groundup.model.packed import Group, Packed
 from groundup.model.position import Rotation
 
@@ -31,6 +32,8 @@ def attend_grouped(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: 
     """One call per group of equal lengths, on views of the flat run: no padding, no mask, no gather."""
     if dropout and q.device.type == "cpu" and not torch.compiler.is_compiling():
         return DroppedAttention.apply(q, k, v, packed.groups, causal, dropout)
+    if len(packed.groups) == 1 and packed.num_tokens == len(q):
+        return _attend_group(packed.groups[0], q, k, v, causal=causal, dropout=dropout)
     # The gradient of a split is one concatenation; that of a slice would be a whole run of zeros for every group.
     sizes = [count * length for _, count, length in packed.groups]
     sizes.append(len(q) - sum(sizes))
@@ -41,6 +44,10 @@ def attend_grouped(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: 
 
 def _attend_group(group: Group, q: Heads, k: KvHeads, v: KvHeads, *, causal: bool, dropout: float) -> Heads:
     """Fused attention over `count` sequences of `length` tokens that are all of `q`."""
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and not torch.compiler.is_compiling():
+        # torch's kernel for CPUs took 4 times as long in bfloat16, most of it on the way back.
+        with torch.autocast("cpu", enabled=False):
+            return _attend_group(group, q.float(), k.float(), v.float(), causal=causal, dropout=dropout).to(q.dtype)
     query, key, value = (each.view(group.count, group.length, *each.shape[1:]).transpose(1, 2) for each in (q, k, v))
     out = scaled_dot_product_attention(
         query, key, value, is_causal=causal, dropout_p=dropout, enable_gqa=q.shape[1] != k.shape[1]
@@ -135,10 +142,10 @@ class Attention(nn.Module):
         self.shifted_heads = config.shifted_kv_heads
         width = config.num_heads * self.head_dim
         kv_width = config.resolved_num_kv_heads * self.head_dim
-        self.q = nn.Linear(config.hidden_size, width, config.attention_bias)
-        self.k = nn.Linear(config.hidden_size, kv_width, config.attention_bias)
-        self.v = nn.Linear(config.hidden_size, kv_width, config.attention_bias)
-        self.o = nn.Linear(width, config.hidden_size, config.attention_bias)
+        self.q = Linear(config.hidden_size, width, config.attention_bias)
+        self.k = Linear(config.hidden_size, kv_width, config.attention_bias)
+        self.v = Linear(config.hidden_size, kv_width, config.attention_bias)
+        self.o = Linear(width, config.hidden_size, config.attention_bias)
 
     def forward(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from groundup.model.config import Activation, ModelConfig
+from groundup.model.linear import Linear
 
 ACTIVATIONS: Final[dict[Activation, Callable[[Tensor], Tensor]]] = {
     "gelu": functional.gelu,
@@ -27,8 +28,8 @@ class PlainFeedForward(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[config.feed_forward.activation]
-        self.up = nn.Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
-        self.down = nn.Linear(config.intermediate_size, config.hidden_size, config.feed_forward_bias)
+        self.up = Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
+        self.down = Linear(config.intermediate_size, config.hidden_size, config.feed_forward_bias)
 
     def forward(self, hidden: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
         """Each token alone."""
@@ -41,9 +42,9 @@ class GatedFeedForward(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[config.feed_forward.activation]
-        self.gate = nn.Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
-        self.up = nn.Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
-        self.down = nn.Linear(config.intermediate_size, config.hidden_size, config.feed_forward_bias)
+        self.gate = Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
+        self.up = Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
+        self.down = Linear(config.intermediate_size, config.hidden_size, config.feed_forward_bias)
 
     def forward(self, hidden: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
         """Each token alone."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from groundup.model.config import Activation, Head, ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import ACTIVATIONS
+from groundup.model.linear import Linear, linear
 from groundup.model.norm import build_norm
 
 
@@ -26,10 +26,10 @@ class LanguageModelHead(nn.Module):
         super().__init__()
         self.activation = None if activation is None else ACTIVATIONS[activation]
         if self.activation is not None:
-            self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+            self.dense = Linear(config.hidden_size, config.hidden_size)
             self.norm = build_norm(config.norm, config.hidden_size)
         if not config.tie_embeddings:
-            self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+            self.decoder = Linear(config.hidden_size, config.vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if bias else None
         # In a tuple the module is not registered a second time: the shared weight is saved once, under its own name.
         self._source = (embedding if config.tie_embeddings else self.decoder,)
@@ -43,7 +43,7 @@ class LanguageModelHead(nn.Module):
         """Logits over the vocabulary."""
         if self.activation is not None:
             hidden = self.norm(self.activation(self.dense(hidden)))
-        return functional.linear(hidden, self.weight, self.bias)
+        return linear(hidden, self.weight, self.bias)
 
 
 class LinearHead(nn.Module):
@@ -52,7 +52,7 @@ class LinearHead(nn.Module):
     def __init__(self, hidden_size: int, num_logits: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.dropout = Dropout(dropout)
-        self.linear = nn.Linear(hidden_size, num_logits)
+        self.linear = Linear(hidden_size, num_logits)
 
     def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows logits"]:
         """Logits of each row."""

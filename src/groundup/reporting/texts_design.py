@@ -151,6 +151,7 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "machine.torch": ("torch", "torch"),
     "machine.threads": ("threads", "线程数"),
     "machine.instructions": ("CPU instructions", "CPU 指令集"),
+    "machine.products": ("large matrix products by", "大矩阵乘法所用的库"),
     "machine.machine": ("architecture", "架构"),
     "machine.gpu": ("GPU", "GPU"),
 }

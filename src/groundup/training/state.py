@@ -11,6 +11,7 @@ from torch import nn
 
 from groundup.checkpoint.store import Tree
 from groundup.errors import CheckpointError
+from groundup.model.linear import product_library
 from groundup.optim.state import load_optimizer_state, optimizer_state
 
 
@@ -90,6 +91,7 @@ def exactness_domain(device: torch.device, precision: str) -> dict[str, str | in
     return domain | {
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "products": product_library(),
         "machine": platform.machine(),
     }
 

@@ -62,6 +62,26 @@ def test_attention_is_the_formula(backend: AttentionBackend, num_kv_heads: int, 
         assert np.abs(out.numpy() - wrong).max() > 1e-4
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_one_group_alone_has_the_bits_of_one_that_is_cut_out(causal: bool) -> None:
+    results = []
+    for filler in (0, 2):
+        heads = [each[: 18 + filler].clone().requires_grad_() for each in draw_heads(20)]
+        out = BACKENDS["grouped"](*heads, pack((6, 6, 6), filler), causal=causal)[:18]
+        gradients = torch.autograd.grad(out, heads, torch.linspace(-1, 2, out.numel()).view(out.shape))
+        results.append([out, *(each[:18] for each in gradients)])
+    assert all(torch.equal(alone, cut) and alone.any() for alone, cut in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_bfloat16_on_a_cpu_is_attended_to_in_fp32(autocast: bool) -> None:
+    packed = pack()
+    heads = [each.bfloat16() for each in draw_heads(packed.num_tokens)]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        out = BACKENDS["grouped"](*heads, packed, causal=True)
+    assert torch.equal(out, BACKENDS["grouped"](*(each.float() for each in heads), packed, causal=True).bfloat16())
+
+
 @pytest.mark.parametrize("backend", CPU_BACKENDS)
 def test_filler_gets_zeros_and_changes_nothing(backend: AttentionBackend) -> None:
     q, k, v = draw_heads(sum(LENGTHS) + 4)

@@ -10,6 +10,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from groundup.model import linear
 from groundup.model.config import (
     CausalLMHead,
     ClassificationHead,
@@ -109,12 +110,13 @@ def build(**values: object) -> Transformer:
         {"norm_places": ("input", "final"), "norm": RMSNormConfig()},
     ],
 )
-def test_flops_are_those_that_torch_counts(values: dict) -> None:
+def test_flops_are_those_that_torch_counts(values: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     model = build(**values, dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0)).eval()
     lengths = (60, 30, 30, 8)
     packed = Packed.from_sequences([np.arange(n) for n in lengths])
     rows = torch.arange(0, 128, 4)
-    # The counter knows attention only where it is made of plain products.
+    # The counter knows no products of oneDNN, and attention only where it is made of plain products.
+    monkeypatch.setattr(linear, "product_library", lambda: "torch")
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         model.heads["masked_lm"](model(packed, rows=rows))
     found = estimate(model.config, batch_tokens=128, lengths=lengths, target_fraction=0.25)
