@@ -262,7 +262,7 @@ def _resume(folder: Path, origin: Origin) -> Manifest:
         dtype = "<u2" if origin.vocab_size <= 1 << 16 else "<u4"
         found = Manifest(origin, dtype)
     check_origin(folder, found.origin, origin)
-    check_shards(folder, found)
+    check_shards(folder, found, verify=True)  # the sources are read anew too, to know that they are the same
     owned = {name for shard in found.shards for name in (shard.tokens_file, shard.ends_file)}
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and path.name not in owned:

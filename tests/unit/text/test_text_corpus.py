@@ -184,6 +184,8 @@ def test_damage_is_found_and_named(tmp_path: Path) -> None:
     Corpus.open(tmp_path, TOKENIZER, max_length=32)
     with pytest.raises(DataError, match=r"tokens-00001\.bin: is damaged: its sha256"):
         Corpus.open(tmp_path, TOKENIZER, max_length=32, verify=True)
+    with pytest.raises(DataError, match=r"tokens-00001\.bin: is damaged: its sha256.*and prepare it anew"):
+        make(tmp_path)  # as every run does at its start
     shard.write_bytes(sound[:-2])
     with pytest.raises(DataError, match=rf"should hold {len(sound)} bytes, got {len(sound) - 2}; remove"):
         Corpus.open(tmp_path, TOKENIZER, max_length=32)
