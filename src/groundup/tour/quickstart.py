@@ -156,7 +156,7 @@ def _default(folder: Path, plan: dict[str, Any], tell: Teller) -> dict[str, Any]
     results["resume"] = asdict(resume) | {"is_exact": resume.is_exact}
     tell.resume(resume)
 
-    steps = _steps(folder, plan, "written", make, 60.0 * minutes * 0.6)
+    steps = _steps(folder, plan, "written", make, 60.0 * minutes * 0.45)
     tell.stage("written", steps=steps)
     report = train(make(steps), quiet=tell.quiet)
     scored = written.score(report.folder, data)
