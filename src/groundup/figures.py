@@ -14,6 +14,11 @@ def format_count(number: Number, gap: str = "") -> str:
     return f"{number:.3g}" if number != int(number) else str(int(number))
 
 
+def format_figure(number: Number) -> str:
+    """A metric: `0.8123`, `58.5852`; one that is beyond all bounds by its power of ten, `1.014e+304`."""
+    return f"{number:.4f}" if abs(number) < 1e6 else f"{number:.3e}"
+
+
 def format_bytes(number: Number) -> str:
     """`12 kB`, `3.4 MB`, `1.2 GB`: powers of 1000, as disks and drivers count."""
     for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

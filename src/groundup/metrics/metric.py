@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from groundup.figures import format_figure
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -24,8 +26,8 @@ class Metric:
         return asdict(self)
 
     def __str__(self) -> str:
-        interval = "" if self.low is None or self.high is None else f" [{self.low:.4f}, {self.high:.4f}]"
-        return f"{self.name} {self.value:.4f}{interval} (n={self.count}; {self.signature})"
+        interval = "" if self.low is None or self.high is None else f" {_bounds(self)}"
+        return f"{self.name} {format_figure(self.value)}{interval} (n={self.count}; {self.signature})"
 
 
 def format_metrics(metrics: Iterable[Metric]) -> list[str]:
@@ -38,7 +40,14 @@ def format_metrics(metrics: Iterable[Metric]) -> list[str]:
     width = max(len(metric.name) for metric in metrics)
     lines = []
     for metric, own in zip(metrics, fields, strict=True):
-        interval = "" if metric.low is None or metric.high is None else f"[{metric.low:.4f}, {metric.high:.4f}]"
+        interval = "" if metric.low is None or metric.high is None else _bounds(metric)
         rest = ", ".join(field for field in own if field not in shared)
-        lines.append(f"  {metric.name.ljust(width)}  {metric.value:.4f}  {interval.ljust(18)}  {rest}".rstrip())
+        lines.append(
+            f"  {metric.name.ljust(width)}  {format_figure(metric.value)}  {interval.ljust(18)}  {rest}".rstrip()
+        )
     return [*lines, *([f"  {', '.join(shared)}"] if shared else [])]
+
+
+def _bounds(metric: Metric) -> str:
+    assert metric.low is not None and metric.high is not None
+    return f"[{format_figure(metric.low)}, {format_figure(metric.high)}]"

@@ -18,6 +18,7 @@ import torch
 
 from groundup.checkpoint.store import Store, Tree
 from groundup.errors import CheckpointError, ConfigError, TrainingError
+from groundup.figures import format_figure
 from groundup.metrics.metric import Metric
 from groundup.model.transformer import Transformer
 from groundup.objectives.protocol import Batch, Objective, Sourced
@@ -224,7 +225,7 @@ class Trainer:
         if outcome.is_finite:
             values["grad_norm"] = outcome.grad_norm
         log.train(progress.step, values, {"seconds": progress.seconds, "tokens_per_second": rate})
-        text = f"loss {loss:.4f}  lr {learning_rate:.2e}  {rate:,.0f} tokens/s"
+        text = f"loss {format_figure(loss)}  lr {learning_rate:.2e}  {rate:,.0f} tokens/s"
         log.terminal.progress(progress.step, text, left)
         progress.window_loss, progress.window_count = 0.0, 0
 
@@ -258,7 +259,7 @@ class Trainer:
             progress.evaluations_without_gain += 1
             patience = self.settings.patience
             progress.stopped_early = patience is not None and progress.evaluations_without_gain >= patience
-        figures = "  ".join(f"{each} {metric.value:.4f}" for each, metric in metrics.items())
+        figures = "  ".join(f"{each} {format_figure(metric.value)}" for each, metric in metrics.items())
         log.say(f"step {progress.step}: validation {figures}{'  (best so far)' if is_better else ''}")
         if progress.stopped_early:
             log.say(f"no better {name} in {progress.evaluations_without_gain} validations: stopping early")

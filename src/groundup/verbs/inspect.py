@@ -9,6 +9,7 @@ from typing import Any
 
 from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, ConfigError, GroundupError
+from groundup.figures import format_figure
 from groundup.metrics.metric import Metric
 from groundup.model.config import CausalLMHead, ClassificationHead, Head, MaskedLMHead, ModelConfig
 from groundup.model.estimate import Estimate, estimate
@@ -98,8 +99,8 @@ class ModelReport:
         if self.manifest is not None:
             yield from self._show_manifest(self.manifest)
         for metric in self.metrics.values():
-            bounds = "" if metric.low is None else f" [{metric.low:.4f}, {metric.high:.4f}]"
-            yield from _entry(metric.name, f"{metric.value:.4f}{bounds} over {metric.count:,}")
+            bounds = "" if metric.low is None else f" [{format_figure(metric.low)}, {format_figure(metric.high)}]"
+            yield from _entry(metric.name, f"{format_figure(metric.value)}{bounds} over {metric.count:,}")
         for signature in dict.fromkeys(metric.signature for metric in self.metrics.values()):
             names = ", ".join(name for name, metric in self.metrics.items() if metric.signature == signature)
             yield from fold(f"{names}: {signature.replace('|', ' | ')}")

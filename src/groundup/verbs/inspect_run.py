@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.checkpoint.store import Store
+from groundup.figures import format_figure
 from groundup.metrics.metric import Metric
 from groundup.recipe import Recipe
 from groundup.training.log import format_seconds, read_lines
@@ -59,7 +60,9 @@ class RunReport:
         yield from entry("recipe", _summarise(self.recipe))
         if self.last_step is not None:
             last = self.last_step
-            yield from entry("last line", f"step {last['step']}: loss {last['loss']:.4f}, {_say_speed(last)}")
+            yield from entry(
+                "last line", f"step {last['step']}: loss {format_figure(last['loss'])}, {_say_speed(last)}"
+            )
         if self.progress is not None:
             yield from entry("trained on", f"{self.progress['tokens']:,} tokens, {self.progress['targets']:,} targets")
         if self.progress is not None and self.progress["skipped"]:
@@ -96,7 +99,7 @@ class RunReport:
         names = list(self.validations[-1][1])
         rows = [("step", *names)]
         for step, metrics in self.validations[-10:]:
-            rows.append((str(step), *(f"{metrics[name].value:.4f}" if name in metrics else "" for name in names)))
+            rows.append((str(step), *(format_figure(metrics[name].value) if name in metrics else "" for name in names)))
         if len(self.validations) > 10:
             yield f"  the last 10 of {len(self.validations)}"
         yield from columns(rows, "r" * len(rows[0]))

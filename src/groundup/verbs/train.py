@@ -12,6 +12,7 @@ import torch
 
 from groundup.checkpoint import pretrained
 from groundup.checkpoint.store import Tree
+from groundup.figures import format_figure
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
@@ -240,8 +241,8 @@ def write_card(
 
 def _write_figures(title: str, metrics: Mapping[str, Metric]) -> list[str]:
     rows = [
-        f"| {metric.name} | {metric.value:.4f} | "
-        + ("" if metric.low is None else f"{metric.low:.4f} to {metric.high:.4f}")
+        f"| {metric.name} | {format_figure(metric.value)} | "
+        + ("" if metric.low is None else f"{format_figure(metric.low)} to {format_figure(metric.high)}")
         + f" | {metric.count} | `{metric.signature.replace('|', ' · ')}` |"
         for metric in metrics.values()
     ]

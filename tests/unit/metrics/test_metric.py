@@ -21,3 +21,9 @@ def test_what_metrics_share_is_said_once() -> None:
 def test_a_metric_is_plain_data_and_back() -> None:
     metric = Metric("loss", 1.5, 3, "v1", 1.0, 2.0)
     assert Metric(**metric.to_json()) == metric
+
+
+def test_a_figure_beyond_all_bounds_is_a_power_of_ten() -> None:
+    metric = Metric("perplexity", 1.0142320547350045e304, 73, "pseudo", 2.5, 1.0142320547350045e304)
+    assert format_metrics([metric]) == ["  perplexity  1.014e+304  [2.5000, 1.014e+304]", "  pseudo"]
+    assert str(metric) == "perplexity 1.014e+304 [2.5000, 1.014e+304] (n=73; pseudo)"
