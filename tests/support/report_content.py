@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -279,7 +280,7 @@ def change(report: Report, path: str, value: object) -> None:
     *first, last = path.split(".")
     for key in first:
         inner = inner[int(key)] if isinstance(inner, list) else inner[key]
-    inner[int(last) if isinstance(inner, list) else last] = value
+    inner[int(last) if isinstance(inner, list) else last] = copy.deepcopy(value)
 
 
 RULES: list[tuple[str, dict[str, object], list[str] | None]] = [
