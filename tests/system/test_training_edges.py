@@ -162,6 +162,20 @@ def test_lost_best_weights_are_noticed_before_more_work_is_done(
             verb(recipe)
 
 
+@pytest.mark.parametrize("kept", [None, 0, 1])
+def test_lost_figures_are_noticed(make_recipe: Make, kept: int | None) -> None:
+    recipe = make_recipe("masked")
+    train(recipe, quiet=True)
+    log = Path(recipe["output"]) / "metrics.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.unlink() if kept is None else log.write_bytes(b"".join(lines[:kept]))
+    for verb in (check, train):
+        with pytest.raises(CheckpointError, match=r"metrics\.jsonl: tells nothing of .* step 12, the best one"):
+            verb(recipe)
+    log.write_bytes(b"".join(lines))
+    assert train(recipe, quiet=True).metrics
+
+
 def test_a_disk_that_fills_up_between_saves_is_told_of_and_the_run_goes_on(
     make_recipe: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ from groundup.text.pack import Planner, StepPlan
 from groundup.text.sample import Samples
 from groundup.training.config import TrainConfig
 from groundup.training.evaluate import evaluate
-from groundup.training.log import Log, write_whole
+from groundup.training.log import Log, read_lines, write_whole
 from groundup.training.state import Progress, State, check_domain, exactness_domain
 from groundup.training.step import StepOutcome, compute_gradient, prepare_step
 
@@ -322,7 +322,7 @@ class Trainer:
                     "has changed since the checkpoint was written, so a resume would not be exact",
                     cure="restore the data, or choose another output folder",
                 )
-        check_best(self.store, tree)
+        check_best(self.folder, tree)
         self.state.load_tree(tree)
         self._prune()  # a kill between a save and its pruning left one too many
         return different
@@ -346,12 +346,17 @@ class _Prepared:
         return prepare_step(*self.arguments) if self.future is None else self.future.result()
 
 
-def check_best(store: Store, tree: Tree) -> None:
-    """CheckpointError where the best weights of a run are gone, of which it would make its model in the end."""
+def check_best(folder: Path, tree: Tree) -> None:
+    """CheckpointError where the best weights of a run or their figures are gone, of which it makes its model."""
     best = tree["progress"]["best_step"]
-    if best is not None and (problems := store.verify(best)):
-        cure = "restore it, or start again with another output=FOLDER"
+    if best is None:
+        return
+    store, log = Store(folder / "checkpoints"), folder / "metrics.jsonl"
+    cure = "restore it, or start again with another output=FOLDER"
+    if problems := store.verify(best):
         raise CheckpointError(str(store.path(best)), f"holds the best weights no more ({problems[0]})", cure=cure)
+    if not any((line["kind"], line["step"]) == ("evaluation", best) for line in read_lines(log)):
+        raise CheckpointError(str(log), f"tells nothing of the validation after step {best}, the best one", cure=cure)
 
 
 def count_steps(settings: TrainConfig, planner: Planner) -> int:

@@ -111,7 +111,7 @@ def _check_output(recipe: Recipe) -> str:
     steps = store.steps()
     if not steps:
         return "exists" if folder.exists() else "new"
-    check_best(store, store.load())
+    check_best(folder, store.load())
     return "finished" if (folder / "model").exists() else f"would continue after step {steps[-1]}"
 
 
