@@ -104,6 +104,10 @@ def _check_tensor(keymap: KeyMap, renamed: Renamed, name: str, shape: tuple[int,
         raise CheckpointError(where, what, got=keymap.shape_of(name, tensor.shape))
     if tensor.dtype not in _DTYPES:
         raise CheckpointError(where, f"the tensor {theirs!r} is not of float32, float16 or bfloat16", got=tensor.dtype)
+    if not torch.isfinite(tensor).all():
+        count = int((~torch.isfinite(tensor)).sum())
+        cure = "copy or download it again, or go back to a checkpoint before its loss went wrong"
+        raise CheckpointError(where, f"the tensor {theirs!r} holds NaN or infinity in {count} places", cure=cure)
 
 
 def _shape(renamed: Renamed, name: str) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from groundup.checkpoint.fit import fit
@@ -18,6 +19,7 @@ from groundup.checkpoint.hub import find_folder
 from groundup.checkpoint.manifest import decode_json, encode_json, find_damage, read_bytes
 from groundup.checkpoint.tensors import write_folder, write_tensors
 from groundup.checkpoint.weights import WEIGHTS, read_weights
+from groundup.config_problems import list_problems
 from groundup.errors import CheckpointError, ConfigError
 from groundup.families.family import Family
 from groundup.families.registry import FAMILIES
@@ -80,7 +82,7 @@ def load(
     family = _find_family(content, folder / CONFIG)
     manifest = _read_manifest(folder)
     tensors, file = read_weights(folder)
-    config = family.to_config(content, tensors.keys(), heads, str(folder / CONFIG))
+    config = _read_design(family, content, tensors.keys(), heads, str(folder / CONFIG))
     if dropout is not None:
         config = config.model_copy(update={"dropout": dropout})
     model = build_skeleton(config)
@@ -174,6 +176,17 @@ def _find_family(content: Mapping[str, Any], path: Path) -> Family:
     nearest = f"did you mean {near[0]!r}? " if near else ""
     what = "is missing" if model_type is None else "is not supported"
     raise CheckpointError(f"{path}: model_type", what, got=model_type, cure=f"{nearest}known are {', '.join(known)}")
+
+
+def _read_design(
+    family: Family, content: Mapping[str, Any], names: Collection[str], heads: Sequence[Head] | None, where: str
+) -> ModelConfig:
+    """What the family makes of config.json, where our own bounds hold too: of layers, of dropout."""
+    try:
+        return family.to_config(content, names, heads, where)
+    except ValidationError as error:
+        found = {str(each["loc"][0]): each["input"] for each in error.errors() if each["loc"]}
+        raise ConfigError(where, list_problems(ModelConfig, found, error)[0]) from None
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:

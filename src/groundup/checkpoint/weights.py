@@ -78,8 +78,9 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # Whatever a damaged or hostile file makes the unpickler raise, it means one thing to the user.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # Whatever a damaged or hostile file makes the unpickler raise, it means one thing to the user. Its further
+        # sentences advise to load the file with all that is in it, which is the one thing not to do.
+        reason = str(error).strip().splitlines()[0].split(". ")[0] if str(error).strip() else type(error).__name__
         cure = "copy or download it again, or convert it to safetensors where you trust it"
         raise CheckpointError(str(path), f"is damaged, or holds more than tensors ({reason})", cure=cure) from None
     if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -340,6 +341,10 @@ FAULTS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], Any], str]] = {
         lambda tensors: tensors.update({"bert.embeddings.position_ids": torch.arange(1, 21)}),
         r"'bert\.embeddings\.position_ids' holds other values",
     ),
+    "not a number": (
+        lambda tensors: tensors["bert.encoder.layer.1.output.dense.weight"][0].fill_(math.nan),
+        r"'bert\.encoder\.layer\.1\.output\.dense\.weight' holds NaN or infinity in \d+ places; copy",
+    ),
     "two spellings of one": (
         lambda tensors: tensors.update({"bert.embeddings.LayerNorm.gamma": torch.zeros(16)}),
         "are the same one",
@@ -379,6 +384,7 @@ def test_half_a_head_is_no_head_to_start_afresh(tmp_path: Path) -> None:
         ({"model_type": ["bert"]}, "model_type: is not supported"),
         ({"auto_map": {"AutoModel": "modeling.Bert"}}, "code of its own"),
         ({"vocab_size": "40"}, "vocab_size: must be a whole number"),
+        ({"num_hidden_layers": 10**9}, r"config\.json: num_layers: must be at most 10000, got 1000000000"),
     ],
     ids=str,
 )
