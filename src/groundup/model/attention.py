@@ -24,14 +24,19 @@ from groundup.model.position import Rotation
 
 AttentionBackend = Literal["grouped", "varlen", "padded"]
 
+LONGEST_STORED: Final = 512
+"""Tokens of a sequence up to which probabilities are kept for the way back where that is faster than not to."""
+
 Heads = Float[Tensor, "tokens heads head_dim"]
 KvHeads = Float[Tensor, "tokens kv_heads head_dim"]
 
 
 def attend_grouped(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
     """One call per group of equal lengths, on views of the flat run: no padding, no mask, no gather."""
-    if dropout and q.device.type == "cpu" and not torch.compiler.is_compiling():
-        return DroppedAttention.apply(q, k, v, packed.groups, causal, dropout)
+    if q.device.type == "cpu" and not torch.compiler.is_compiling():
+        is_short = max(packed.lengths, default=0) <= LONGEST_STORED
+        if dropout or (q.dtype == torch.bfloat16 and is_short):
+            return DroppedAttention.apply(q, k, v, packed.groups, causal, dropout)
     if len(packed.groups) == 1 and packed.num_tokens == len(q):
         return _attend_group(packed.groups[0], q, k, v, causal=causal, dropout=dropout)
     # The gradient of a split is one concatenation; that of a slice would be a whole run of zeros for every group.
@@ -45,7 +50,7 @@ def attend_grouped(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: 
 def _attend_group(group: Group, q: Heads, k: KvHeads, v: KvHeads, *, causal: bool, dropout: float) -> Heads:
     """Fused attention over `count` sequences of `length` tokens that are all of `q`."""
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and not torch.compiler.is_compiling():
-        # torch's kernel for CPUs took 4 times as long in bfloat16, most of it on the way back.
+        # Of torch's kernel for CPUs the way back took 4 times as long in bfloat16.
         with torch.autocast("cpu", enabled=False):
             return _attend_group(group, q.float(), k.float(), v.float(), causal=causal, dropout=dropout).to(q.dtype)
     query, key, value = (each.view(group.count, group.length, *each.shape[1:]).transpose(1, 2) for each in (q, k, v))

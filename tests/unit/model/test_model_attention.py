@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from groundup.model import attention_dropout
+from groundup.model import attention, attention_dropout
 from groundup.model.attention import BACKENDS, Attention, AttentionBackend, attention_backend
 from groundup.model.attention_dropout import DroppedAttention
 from groundup.model.config import Dropout, ModelConfig
@@ -73,13 +73,28 @@ def test_one_group_alone_has_the_bits_of_one_that_is_cut_out(causal: bool) -> No
     assert all(torch.equal(alone, cut) and alone.any() for alone, cut in zip(*results, strict=True))
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("num_kv_heads", [4, 2])
+@pytest.mark.parametrize("longest", [2, 512])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_bfloat16_on_a_cpu_is_attended_to_in_fp32(autocast: bool) -> None:
-    packed = pack()
-    heads = [each.bfloat16() for each in draw_heads(packed.num_tokens)]
+def test_bfloat16_on_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, autocast: bool, longest: int, num_kv_heads: int, causal: bool
+) -> None:
+    """Stored probabilities for short sequences, torch's kernel in fp32 for long ones: forward and backward."""
+    monkeypatch.setattr(attention, "LONGEST_STORED", longest)
+    packed = pack(filler=2)
+    heads = [each.bfloat16().requires_grad_() for each in draw_heads(packed.num_tokens + 2, num_kv_heads=num_kv_heads)]
+    wide = [each.detach().double().requires_grad_() for each in heads]
+    gradient = torch.linspace(-1, 2, heads[0].numel()).view(heads[0].shape).cos()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        out = BACKENDS["grouped"](*heads, packed, causal=True)
-    assert torch.equal(out, BACKENDS["grouped"](*(each.float() for each in heads), packed, causal=True).bfloat16())
+        out = BACKENDS["grouped"](*heads, packed, causal=causal)
+    exact = BACKENDS["padded"](*wide, packed, causal=causal)
+    assert out.dtype == torch.bfloat16
+    assert np.abs(out[:-2].float().detach().numpy() - reference_attention(*wide, LENGTHS, causal)[:-2]).max() < 0.03
+    found = torch.autograd.grad(out, heads, gradient.bfloat16())
+    for one, other in zip(found, torch.autograd.grad(exact, wide, gradient.double()), strict=True):
+        assert (one - other).norm() < 0.02 * other.norm()
+        assert (one.roll(1, 0) - other).norm() > 0.2 * other.norm()
 
 
 @pytest.mark.parametrize("backend", CPU_BACKENDS)
