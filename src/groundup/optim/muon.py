@@ -161,8 +161,9 @@ def orthogonalize(
     `fp32` computes in float32, or in float64 for float64. Rows should be no more than columns: it costs less.
     """
     a, b, c = COEFFICIENTS
-    values = stack / (torch.linalg.matrix_norm(stack, keepdim=True) + _TINY)  # all singular values are at most 1 now
-    values = values.bfloat16() if precision == "bf16" else values.to(torch.promote_types(stack.dtype, torch.float32))
+    dtype = torch.bfloat16 if precision == "bf16" else torch.promote_types(stack.dtype, torch.float32)
+    values = torch.empty(stack.shape, dtype=dtype, device=stack.device)
+    torch.div(stack, torch.linalg.matrix_norm(stack, keepdim=True) + _TINY, out=values)  # singular values are at most 1
     for _ in range(iterations):
         gram = values @ values.mT
         gram = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
