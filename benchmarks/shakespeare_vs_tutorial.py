@@ -176,6 +176,7 @@ def read_text() -> tuple[np.ndarray, list[np.ndarray], int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="one seed each")
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--only", nargs="+", default=[], help="some contenders; the tutorial is always there")
     parser.add_argument("--set", nargs="+", default=[], dest="overrides", help="overrides of every recipe, for trials")
@@ -196,7 +197,7 @@ def main() -> None:
     rounds: list[dict[str, Outcome]] = []
     for number in range(options.rounds):
         order = names[number % len(names) :] + names[: number % len(names)]
-        found = {name: contenders[name](number + 1) for name in order}
+        found = {name: contenders[name](options.first_seed + number) for name in order}
         rounds.append({name: found[name] for name in names})
         for name, outcome in rounds[-1].items():
             print(f"round {number + 1}: {name} loss {outcome.loss:.4f} in {outcome.seconds:.1f} s", file=sys.stderr)
@@ -204,6 +205,7 @@ def main() -> None:
         "command": "python " + " ".join(sys.argv),
         "device": f"{describe_processor()}, {options.threads} threads",
         "torch": torch.__version__,
+        "seeds": [options.first_seed + number for number in range(options.rounds)],
         "validation": {"windows": len(validation), "targets": sum(len(ids) - 1 for ids in validation)},
         "contenders": {name: summarise(name, rounds) for name in names},
     }
