@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from groundup.checkpoint.store import Store
-from groundup.errors import CheckpointError, TrainingError
+from groundup.errors import CheckpointError, GroundupError, TrainingError
 from groundup.training import trainer
 from groundup.training.log import MetricsFile, read_lines
 from groundup.training.trainer import Trainer
@@ -192,3 +192,22 @@ def test_a_disk_that_fills_up_between_saves_is_told_of_and_the_run_goes_on(
             train(recipe, quiet=True)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert train(recipe, quiet=True).is_finished
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("kind", ["masked", "classification"])
+def test_check_refuses_changed_data_as_train_does(make_recipe: Make, kind: str, split: str) -> None:
+    recipe = make_recipe(kind, train={"steps": 4})
+    train(recipe, quiet=True)
+    assert check(recipe).output_state == "finished"
+    named = recipe["data"][split]
+    path = Path(named if isinstance(named, str) else named[0])
+    content = path.read_text(encoding="utf-8")
+    path.write_text(content.replace("cat", "dog", 1), encoding="utf-8")
+    with pytest.raises(GroundupError) as of_train:
+        train(recipe, quiet=True)
+    with pytest.raises(GroundupError) as of_check:
+        check(recipe)
+    assert str(of_check.value) == str(of_train.value) and split in str(of_check.value)
+    path.write_text(content, encoding="utf-8")
+    assert check(recipe).output_state == "finished"

@@ -87,6 +87,15 @@ def prepare(
     return manifest
 
 
+def check_prepared(
+    files: Sequence[str], tokenizer: Tokenizer, folder: str | Path, config: CorpusConfig, *, where: str = "data.train"
+) -> None:
+    """DataError where `folder` holds tokens of other text, or other tokens of it, so that `prepare` would refuse."""
+    found = read_manifest(Path(folder))
+    if found is not None:
+        check_origin(Path(folder), found.origin, _describe(find_files(files, where), tokenizer, config, SHARD_TOKENS))
+
+
 class _Preparation:
     """One run over the files, from where the manifest stops."""
 

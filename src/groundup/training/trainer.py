@@ -315,13 +315,7 @@ class Trainer:
         tree = self.store.load()
         domain = exactness_domain(self.device, self.settings.precision)
         different = check_domain(tree["domain"], domain, accept_inexact=accept_inexact)
-        for name, digest in self._digests().items():
-            if tree["data"].get(name) != digest:
-                raise CheckpointError(
-                    f"data.{name}" if name in ("train", "validation") else f"objective.{name}",
-                    "has changed since the checkpoint was written, so a resume would not be exact",
-                    cure="restore the data, or choose another output folder",
-                )
+        check_data(tree, self._digests())
         check_best(self.folder, tree)
         self.state.load_tree(tree)
         self._prune()  # a kill between a save and its pruning left one too many
@@ -344,6 +338,17 @@ class _Prepared:
 
     def __call__(self) -> list[Batch]:
         return prepare_step(*self.arguments) if self.future is None else self.future.result()
+
+
+def check_data(tree: Tree, digests: Mapping[str, str | None]) -> None:
+    """CheckpointError where something that decides what a step sees is not what it was."""
+    for name, digest in digests.items():
+        if tree["data"].get(name) != digest:
+            raise CheckpointError(
+                f"data.{name}" if name in ("train", "validation") else f"objective.{name}",
+                "has changed since the checkpoint was written, so a resume would not be exact",
+                cure="restore the data, or choose another output folder",
+            )
 
 
 def check_best(folder: Path, tree: Tree) -> None:

@@ -194,13 +194,18 @@ def open_corpus(
     recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, folder: Path, split: str, *, quiet: bool = False
 ) -> Corpus:
     """The prepared tokens of `train` or `validation`, prepared first where they are not."""
-    files, settings = data.train, data
-    if split == "validation" and data.validation_share is None:
-        files, settings = data.validation, data.model_copy(update={"max_tokens": data.max_validation_tokens})
+    files, settings = corpus_source(data, split)
     report = None if quiet else _ProgressLine(f"preparing {split}")
     home = corpus_folder(data, folder, split)
     prepare(files, tokenizer, home, settings, where=f"data.{split}", progress=report)
     return open_prepared(recipe, data, tokenizer, folder, split)
+
+
+def corpus_source(data: CorpusConfig, split: str) -> tuple[tuple[str, ...], CorpusConfig]:
+    """The files that `train` or `validation` is prepared from, and how."""
+    if split == "validation" and data.validation_share is None:
+        return data.validation, data.model_copy(update={"max_tokens": data.max_validation_tokens})
+    return data.train, data
 
 
 def open_prepared(recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, folder: Path, split: str) -> Corpus:

@@ -15,10 +15,11 @@ from groundup.errors import ConfigError
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.text.corpus_config import CorpusConfig
+from groundup.text.prepare import check_prepared
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.step import prepare_step
-from groundup.training.trainer import check_best, choose_device, keep_threads
-from groundup.verbs.assemble import Parts, as_recipe, build_model, get_tokenizer
+from groundup.training.trainer import check_best, check_data, choose_device, keep_threads
+from groundup.verbs.assemble import Parts, as_recipe, build_model, corpus_folder, corpus_source, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,
     SampledWindows,
@@ -74,6 +75,7 @@ def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequenc
         found = _read_table(recipe, recipe.data)
     else:
         found = _read_corpus(recipe, recipe.data)
+    _check_unchanged(recipe, found)
     plan = _plan(recipe, found)
     recipe.schedule.factor(0, plan.steps)  # a warm-up that never ends is an error of its own
     design, step, weights = _try_step(recipe, found)
@@ -113,6 +115,22 @@ def _check_output(recipe: Recipe) -> str:
         return "exists" if folder.exists() else "new"
     check_best(folder, store.load())
     return "finished" if (folder / "model").exists() else f"would continue after step {steps[-1]}"
+
+
+def _check_unchanged(recipe: Recipe, found: _Found) -> None:
+    """CheckpointError or DataError where a run that has begun learns from other data than what is there now."""
+    parts, data = found.parts, recipe.data
+    is_trained = recipe.tokenizer is not None and recipe.tokenizer.kind != "pretrained"
+    if is_trained and not (recipe.folder / "tokenizer").is_dir():
+        return
+    if isinstance(data, CorpusConfig):
+        for split in ("train", "validation") if data.has_validation else ("train",):
+            files, settings = corpus_source(data, split)
+            home = corpus_folder(data, recipe.folder, split)
+            check_prepared(files, parts.tokenizer, home, settings, where=f"data.{split}")
+    elif (store := Store(recipe.folder / "checkpoints")).steps():
+        digests = {"train": parts.train, "validation": parts.validation}
+        check_data(store.load(), {name: each and each.digest for name, each in digests.items()})
 
 
 def _read_table(recipe: Recipe, data: TableConfig) -> _Found:
