@@ -11,7 +11,7 @@ from inspect import signature
 from typing import Final, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
@@ -20,7 +20,8 @@ from groundup.model.cache import LayerCache
 from groundup.model.config import ModelConfig
 from groundup.model.linear import Linear
 from groundup.model.packed import Group, Packed
-from groundup.model.position import Rotation
+from groundup.model.position import NOWHERE, Placement
+from groundup.model.scores import Bias, Mask, dense_mask
 
 AttentionBackend = Literal["grouped", "varlen", "padded"]
 
@@ -31,65 +32,119 @@ Heads = Float[Tensor, "tokens heads head_dim"]
 KvHeads = Float[Tensor, "tokens kv_heads head_dim"]
 
 
-def attend_grouped(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
-    """One call per group of equal lengths, on views of the flat run: no padding, no mask, no gather."""
+def attend_grouped(
+    q: Heads,
+    k: KvHeads,
+    v: KvHeads,
+    packed: Packed,
+    *,
+    causal: bool,
+    dropout: float = 0.0,
+    window: int | None = None,
+    scale: float | None = None,
+    bias: Bias | None = None,
+) -> Heads:
+    """One call per group of equal lengths, on views of the flat run: no padding, no gather, a mask only where asked."""
+    masks = [_group_mask(group, packed, causal=causal, window=window, bias=bias) for group in packed.groups]
     if q.device.type == "cpu" and not torch.compiler.is_compiling():
         is_short = max(packed.lengths, default=0) <= LONGEST_STORED
-        if dropout or (q.dtype == torch.bfloat16 and is_short):
-            return DroppedAttention.apply(q, k, v, packed.groups, causal, dropout)
+        # torch's kernel has no gradient for what is added to the scores; what it falls back to stores all as well.
+        is_trained = any(mask is not None and mask.requires_grad for mask in masks)
+        if dropout or is_trained or (q.dtype == torch.bfloat16 and is_short):
+            return DroppedAttention.apply(q, k, v, packed.groups, causal, dropout, scale, *masks)
+    options = {"causal": causal, "dropout": dropout, "scale": scale}
     if len(packed.groups) == 1 and packed.num_tokens == len(q):
-        return _attend_group(packed.groups[0], q, k, v, causal=causal, dropout=dropout)
+        return _attend_group(packed.groups[0], q, k, v, masks[0], **options)
     # The gradient of a split is one concatenation; that of a slice would be a whole run of zeros for every group.
     sizes = [count * length for _, count, length in packed.groups]
     sizes.append(len(q) - sum(sizes))
-    cut = zip(packed.groups, q.split(sizes), k.split(sizes), v.split(sizes), strict=False)
-    parts = [_attend_group(group, *heads, causal=causal, dropout=dropout) for group, *heads in cut]
+    cut = zip(packed.groups, q.split(sizes), k.split(sizes), v.split(sizes), masks, strict=False)
+    parts = [_attend_group(group, *heads, mask, **options) for group, *heads, mask in cut]
     return torch.cat([*parts, q.new_zeros(sizes[-1], *q.shape[1:])])
 
 
-def _attend_group(group: Group, q: Heads, k: KvHeads, v: KvHeads, *, causal: bool, dropout: float) -> Heads:
+def _group_mask(group: Group, packed: Packed, *, causal: bool, window: int | None, bias: Bias | None) -> Mask | None:
+    """None where every token sees its whole sequence, or what stands before it and `causal` says so to the kernel."""
+    order = packed.order
+    if order is not None:
+        order = order[group.start : group.start + group.count * group.length].view(group.count, group.length)
+    is_narrow = window is not None and window < group.length - 1
+    if order is None and bias is None and not is_narrow:
+        return None
+    positions = torch.arange(group.length, device=packed.input_ids.device)[None]
+    return dense_mask(positions, positions, causal=causal, window=window, order=order, bias=bias)
+
+
+def _attend_group(
+    group: Group, q: Heads, k: KvHeads, v: KvHeads, mask: Mask | None, *, causal: bool, **options: float | None
+) -> Heads:
     """Fused attention over `count` sequences of `length` tokens that are all of `q`."""
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and not torch.compiler.is_compiling():
         # Of torch's kernel for CPUs the way back took 4 times as long in bfloat16.
         with torch.autocast("cpu", enabled=False):
-            return _attend_group(group, q.float(), k.float(), v.float(), causal=causal, dropout=dropout).to(q.dtype)
+            heads = (each.float() for each in (q, k, v))
+            return _attend_group(group, *heads, mask, causal=causal, **options).to(q.dtype)
     query, key, value = (each.view(group.count, group.length, *each.shape[1:]).transpose(1, 2) for each in (q, k, v))
-    out = scaled_dot_product_attention(
-        query, key, value, is_causal=causal, dropout_p=dropout, enable_gqa=q.shape[1] != k.shape[1]
-    )
-    return out.transpose(1, 2).reshape(q.shape)
+    return _attend(query, key, value, mask, causal=causal and mask is None, **options).transpose(1, 2).reshape(q.shape)
 
 
-def attend_padded(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
-    """One call on a padded copy under a mask: the backend for what no variable-length kernel covers."""
-    length = max(packed.lengths)
-    offsets = torch.arange(length, device=q.device)
-    lengths = packed.boundaries.diff().long()
-    is_token = offsets < lengths[:, None]
-    rows = torch.where(is_token, packed.starts[:, None] + offsets, 0)
-    query, key, value = (each[rows].transpose(1, 2) for each in (q, k, v))
-    out = scaled_dot_product_attention(
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Mask | None, *, causal: bool, dropout: float, scale: float | None
+) -> Float[Tensor, "sequences _query_heads queries head_dim"]:
+    """torch's attention on `[sequences, heads, length, head_dim]`."""
+    if mask is not None and mask.dtype != torch.bool:
+        mask = mask.to(query.dtype)
+    return scaled_dot_product_attention(
         query,
         key,
         value,
-        attn_mask=_may_attend(is_token, causal),
+        attn_mask=mask,
+        is_causal=causal,
         dropout_p=dropout,
-        enable_gqa=q.shape[1] != k.shape[1],
+        scale=scale,
+        enable_gqa=query.shape[1] != key.shape[1],
     )
-    flat = out.transpose(1, 2)[is_token]
+
+
+def attend_padded(
+    q: Heads,
+    k: KvHeads,
+    v: KvHeads,
+    packed: Packed,
+    *,
+    causal: bool,
+    dropout: float = 0.0,
+    window: int | None = None,
+    scale: float | None = None,
+    bias: Bias | None = None,
+) -> Heads:
+    """One call on a padded copy under a mask: the backend for what no variable-length kernel covers."""
+    positions = torch.arange(max(packed.lengths), device=q.device)[None]
+    is_token = positions < packed.boundaries.diff().long()[:, None]
+    rows = torch.where(is_token, packed.starts[:, None] + positions, 0)
+    order = None if packed.order is None else packed.order[rows].masked_fill(~is_token, 0)
+    query, key, value = (each[rows].transpose(1, 2) for each in (q, k, v))
+    mask = dense_mask(positions, positions, causal=causal, window=window, order=order, bias=bias)
+    # A padded query sees the same as others, its own padded key aside: a row without any key would give NaN.
+    is_key = is_token[:, None, None, :] | torch.eye(len(positions[0]), dtype=torch.bool, device=q.device)
+    mask = mask & is_key if mask.dtype == torch.bool else mask.masked_fill(~is_key, -torch.inf)
+    flat = _attend(query, key, value, mask, causal=False, dropout=dropout, scale=scale).transpose(1, 2)[is_token]
     return pad(flat, (0, 0, 0, 0, 0, len(q) - packed.num_tokens))
 
 
-def _may_attend(is_token: Bool[Tensor, "sequences length"], causal: bool) -> Bool[Tensor, "sequences 1 rows length"]:
-    """Which keys a query may see. A padded query sees the keys of its sequence: a row without any would give NaN."""
-    may_attend = is_token[:, None, None, :]
-    if not causal:
-        return may_attend.expand(-1, 1, is_token.shape[1], -1)
-    return may_attend & torch.ones(2 * (is_token.shape[1],), dtype=torch.bool, device=is_token.device).tril()
-
-
-def attend_varlen(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: bool, dropout: float = 0.0) -> Heads:
-    """Flash attention over sequence boundaries (Dao 2023): CUDA, fp16 or bf16, without dropout."""
+def attend_varlen(
+    q: Heads,
+    k: KvHeads,
+    v: KvHeads,
+    packed: Packed,
+    *,
+    causal: bool,
+    dropout: float = 0.0,
+    window: int | None = None,
+    scale: float | None = None,
+    bias: Bias | None = None,
+) -> Heads:
+    """Flash attention over sequence boundaries (Dao 2023): CUDA, fp16 or bf16, without dropout, bias or order."""
     # Only where it is used: the import registers CUDA operators and costs every start otherwise.
     from torch.nn.attention.varlen import varlen_attn
 
@@ -100,6 +155,7 @@ def attend_varlen(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: b
             options["enable_gqa"] = True
         else:  # torch 2.11
             k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
+    reach = -1 if window is None else window
     out = varlen_attn(
         q[:total],
         k[:total],
@@ -108,7 +164,8 @@ def attend_varlen(q: Heads, k: KvHeads, v: KvHeads, packed: Packed, *, causal: b
         packed.boundaries,
         length,
         length,
-        window_size=(-1, 0) if causal else (-1, -1),
+        scale=scale,
+        window_size=(reach, 0 if causal else reach),
         **options,
     )
     return pad(out, (0, 0, 0, 0, 0, len(q) - total))
@@ -121,11 +178,13 @@ BACKENDS: Final[dict[AttentionBackend, Callable[..., Heads]]] = {
 }
 
 
-def attention_backend(device: torch.device, dtype: torch.dtype, dropout: float) -> AttentionBackend:
-    """The fastest backend that is correct for tensors like these."""
+def attention_backend(
+    device: torch.device, dtype: torch.dtype, dropout: float, *, is_dense: bool = False
+) -> AttentionBackend:
+    """The fastest backend that is correct for tensors like these; `is_dense`: under an order of tokens or a bias."""
     if device.type != "cuda":
         return "grouped"
-    if dtype in (torch.float16, torch.bfloat16) and not dropout:
+    if dtype in (torch.float16, torch.bfloat16) and not dropout and not is_dense:
         return "varlen"
     return "padded"
 
@@ -141,9 +200,11 @@ class Attention(nn.Module):
     backend: AttentionBackend | None = None
     """Set to force a backend; None takes the fastest one."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int = 0) -> None:
+        """The attention of block `layer`, counted from 0."""
         super().__init__()
         self.head_dim, self.causal, self.dropout = config.resolved_head_dim, config.causal, config.dropout.attention
+        self.scale, self.window = config.attention_scale, config.window_of(layer)
         self.shifted_heads = config.shifted_kv_heads
         width = config.num_heads * self.head_dim
         kv_width = config.resolved_num_kv_heads * self.head_dim
@@ -156,21 +217,23 @@ class Attention(nn.Module):
         self,
         hidden: Float[Tensor, "tokens hidden"],
         packed: Packed,
-        rotation: Rotation | None = None,
+        placement: Placement = NOWHERE,
         cache: LayerCache | None = None,
         rows: Int[Tensor, " rows"] | None = None,
     ) -> Float[Tensor, "rows hidden"]:
         """Each token attends within its sequence, what `cache` holds of it included; `rows` of the run alone go on."""
         q, k, v = (linear(hidden).unflatten(-1, (-1, self.head_dim)) for linear in (self.q, self.k, self.v))
-        if rotation is not None:
-            q, k = rotation.apply(q), rotation.apply(k)
+        if placement.rotation is not None:
+            q, k = placement.rotation.apply(q), placement.rotation.apply(k)
+        options = {"window": self.window, "scale": self.scale, "bias": placement.bias}
         if cache is not None:
-            attended = cache.attend(q, k, v, packed)
+            attended = cache.attend(q, k, v, packed, **options)
         else:
             if self.shifted_heads:
                 before = k[:, : self.shifted_heads].index_select(0, packed.previous)
                 k = torch.cat([before, k[:, self.shifted_heads :]], dim=1)
             dropout = self.dropout if self.training else 0.0
-            backend = self.backend or attention_backend(q.device, q.dtype, dropout)
-            attended = BACKENDS[backend](q, k, v, packed, causal=self.causal, dropout=dropout)
+            is_dense = placement.bias is not None or packed.order is not None
+            backend = self.backend or attention_backend(q.device, q.dtype, dropout, is_dense=is_dense)
+            attended = BACKENDS[backend](q, k, v, packed, causal=self.causal, dropout=dropout, **options)
         return self.o(take_rows(attended.flatten(1), rows))

@@ -9,6 +9,7 @@ is neither cut up nor put together again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -17,29 +18,45 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from groundup.model.dropout import draw_signs, keep_rate
 from groundup.model.packed import Group
 
+_NUM_ARGUMENTS: Final = 7
+"""Arguments of `DroppedAttention` before the masks."""
+
 
 class DroppedAttention(torch.autograd.Function):
-    """dropout(softmax(Q K^T / sqrt(d))) V for every group of sequences of equal length; zeros for filler.
+    """dropout(softmax(scale Q K^T + mask)) V for every group of sequences of equal length; zeros for filler.
 
     Query heads that share a key head are stacked as more rows of it, so keys and values are never repeated. All that
-    is kept for the way back is the probabilities, with a minus sign on those that were dropped.
+    is kept for the way back is the probabilities, with a minus sign on those that were dropped. A mask that adds to the
+    scores may have a gradient.
     """
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor, groups: tuple[Group, ...], causal: bool, p: float
+        ctx: FunctionCtx,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        groups: tuple[Group, ...],
+        causal: bool,
+        p: float,
+        scale: float | None,
+        *masks: Tensor | None,
     ) -> Tensor:
-        """Attend; `p` is the probability of dropping a probability, 0 for never."""
-        ctx.groups, ctx.scale, ctx.kept = groups, q.shape[-1] ** -0.5, keep_rate(p)
+        """Attend; `p` is the probability of dropping a probability, 0 for never. A group's mask replaces `causal`."""
+        ctx.groups, ctx.kept = groups, keep_rate(p)
+        ctx.scale = q.shape[-1] ** -0.5 if scale is None else scale
+        ctx.mask_shapes = [None if mask is None else mask.shape for mask in masks]
         share = q.shape[1] // k.shape[1]
         out = _empty_run(q, groups)
         sizes = [group.count * group.length**2 * q.shape[1] for group in groups]
         drawn = draw_signs(sum(sizes), p).split(sizes) if p else [None] * len(groups)
         saved = []
-        for group, signs in zip(groups, drawn, strict=True):
+        for group, signs, mask in zip(groups, drawn, masks, strict=True):
             query, key, value = _rows(q, group, share), _rows(k, group, 1), _rows(v, group, 1)
             scores = _product(query, key.mT, ctx.scale)
-            if causal:
+            if mask is not None:
+                _apply_mask(scores, mask, group)
+            elif causal:
                 _hide_future(scores, group.length)
             signed = torch.softmax(scores, -1, dtype=torch.promote_types(scores.dtype, torch.float32))
             if signs is not None:
@@ -51,12 +68,13 @@ class DroppedAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
-        """The gradients of q, k and v."""
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of q, k and v, and of masks that have one."""
         q, k, v, *saved = ctx.saved_tensors
         share = q.shape[1] // k.shape[1]
         to_q, to_k, to_v = (_empty_run(each, ctx.groups) for each in (q, k, v))
-        for group, signed in zip(ctx.groups, saved, strict=True):
+        to_masks: list[Tensor | None] = [None] * len(ctx.groups)
+        for number, (group, signed) in enumerate(zip(ctx.groups, saved, strict=True)):
             query, key, value = _rows(q, group, share), _rows(k, group, 1), _rows(v, group, 1)
             rows = _rows(gradient, group, share)
             _write(to_v, group, 1, _product(_kept(signed, ctx.kept).to(rows.dtype).mT, rows, 1.0 / ctx.kept))
@@ -64,10 +82,13 @@ class DroppedAttention(torch.autograd.Function):
             if ctx.kept < 1.0:
                 to_probabilities = torch.ops.aten.threshold_backward(to_probabilities, signed, 0)
                 signed = signed.abs()
-            to_scores = torch._softmax_backward_data(to_probabilities, signed, -1, signed.dtype).to(q.dtype)
+            to_scores = torch._softmax_backward_data(to_probabilities, signed, -1, signed.dtype)
+            if ctx.needs_input_grad[_NUM_ARGUMENTS + number]:
+                to_masks[number] = _by_head(to_scores, group).sum_to_size(ctx.mask_shapes[number])
+            to_scores = to_scores.to(q.dtype)
             _write(to_q, group, share, _product(to_scores, key, ctx.scale))
             _write(to_k, group, 1, _product(to_scores.mT, query, ctx.scale))
-        return to_q, to_k, to_v, None, None, None
+        return to_q, to_k, to_v, None, None, None, None, *to_masks
 
 
 def _kept(signed: Tensor, keep_rate: float) -> Tensor:
@@ -106,6 +127,19 @@ def _product(left: Tensor, right: Tensor, scale: float) -> Tensor:
     if scale == 1.0:
         return torch.bmm(left, right)
     return torch.baddbmm(left.new_empty(()), left, right, beta=0, alpha=scale)
+
+
+def _by_head(scores: Tensor, group: Group) -> Tensor:
+    """Scores as [count, heads, length, length], a view."""
+    return scores.view(group.count, -1, group.length, group.length)
+
+
+def _apply_mask(scores: Tensor, mask: Tensor, group: Group) -> None:
+    """Add the mask, or put minus infinity where it is False, in place."""
+    if mask.dtype == torch.bool:
+        _by_head(scores, group).masked_fill_(~mask, -torch.inf)
+    else:
+        _by_head(scores, group).add_(mask)
 
 
 def _hide_future(scores: Tensor, length: int) -> None:

@@ -14,7 +14,7 @@ from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import build_feed_forward
 from groundup.model.norm import build_norm
 from groundup.model.packed import Packed
-from groundup.model.position import Rotation
+from groundup.model.position import NOWHERE, Placement
 
 BranchPlace = Literal["input", "output", "residual"]
 BRANCH_PLACES: Final[tuple[BranchPlace, ...]] = ("input", "output", "residual")
@@ -40,19 +40,25 @@ class BranchNorms(nn.ModuleDict):
 class Block(nn.Module):
     """Attention and feed-forward, each within its residual branch."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int = 0) -> None:
+        """Block `layer` of the stack, counted from 0."""
         super().__init__()
-        self.attention = Attention(config)
+        self.attention = Attention(config, layer)
         self.attention_norms = BranchNorms(config)
         self.feed_forward = build_feed_forward(config)
         self.feed_forward_norms = BranchNorms(config)
         self.dropout = Dropout(config.dropout.residual)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its tokens see a window alone."""
+        return self.attention.window is not None
+
     def forward(
         self,
         hidden: Float[Tensor, "tokens hidden"],
         packed: Packed,
-        rotation: Rotation | None = None,
+        placement: Placement = NOWHERE,
         cache: LayerCache | None = None,
         rows: Int[Tensor, " rows"] | None = None,
     ) -> Float[Tensor, "rows hidden"]:
@@ -61,7 +67,7 @@ class Block(nn.Module):
         All tokens are attended to, but whatever comes after attention is computed on the rows that are asked for.
         """
         norms = self.attention_norms
-        branch = self.attention(norms.at("input", hidden), packed, rotation, cache, rows)
+        branch = self.attention(norms.at("input", hidden), packed, placement, cache, rows)
         hidden = norms.at("residual", take_rows(hidden, rows) + self.dropout(norms.at("output", branch)))
         norms = self.feed_forward_norms
         branch = self.feed_forward(norms.at("input", hidden))

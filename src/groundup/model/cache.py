@@ -17,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from groundup.errors import ConfigError
 from groundup.model.config import ModelConfig
 from groundup.model.packed import Packed
+from groundup.model.scores import Bias, dense_mask
 
 
 @dataclass
@@ -34,22 +35,28 @@ class LayerCache:
         k: Float[Tensor, "tokens kv_heads head_dim"],
         v: Float[Tensor, "tokens kv_heads head_dim"],
         packed: Packed,
+        *,
+        window: int | None = None,
+        scale: float | None = None,
+        bias: Bias | None = None,
     ) -> Float[Tensor, "tokens heads head_dim"]:
-        """Store the new keys and values, and let each new token see all of its sequence up to itself."""
+        """Store the new keys and values, and let each new token see its sequence up to itself, or a window of it."""
         places = _places(packed)
         self.keys[places.sequences, packed.position_ids] = k
         self.values[places.sequences, packed.position_ids] = v
         longest = int(packed.position_ids.max()) + 1
         query = q.new_zeros(len(packed.lengths), max(packed.lengths), *q.shape[1:])
         query[places.sequences, places.offsets] = q
-        last = packed.position_ids.new_full(query.shape[:2], longest)  # a padded query may see anything
+        last = packed.position_ids.new_zeros(query.shape[:2])  # a padded query sees the first key: no row is empty
         last[places.sequences, places.offsets] = packed.position_ids
-        may_attend = torch.arange(longest, device=q.device) <= last[:, None, :, None]
+        keys = torch.arange(longest, device=q.device)[None]
+        mask = dense_mask(last, keys, causal=True, window=window, bias=bias)
         out = scaled_dot_product_attention(
             query.transpose(1, 2),
             self._searched(longest).transpose(1, 2),
             self.values[:, :longest].transpose(1, 2),
-            attn_mask=may_attend,
+            attn_mask=mask if mask.dtype == torch.bool else mask.to(q.dtype),
+            scale=scale,
             enable_gqa=q.shape[1] != k.shape[1],
         )
         return out.transpose(1, 2)[places.sequences, places.offsets]

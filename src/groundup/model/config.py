@@ -48,6 +48,17 @@ Position = Annotated[
 ]
 
 
+class Window(Config):
+    """Attention to the neighbourhood alone, in all layers or in some (Beltagy et al. 2020)."""
+
+    size: int = Field(ge=0)
+    """The furthest distance that a token sees, to either side; itself aside."""
+    layers: tuple[int, ...] | None = None
+    """The layers that see no further, counted from 0; null for all."""
+    base: float | None = Field(None, gt=1.0)
+    """The base of rotary positions in these layers; null for that of the others."""
+
+
 class LayerNormConfig(Config):
     """(x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016)."""
 
@@ -182,6 +193,10 @@ class Design(Config):
     """Rows of the token-type embedding; 0 for none."""
     causal: bool = False
     """True: a decoder stack, where a token attends to itself and what came before. False: an encoder stack."""
+    window: Window | None = None
+    """A bound on how far a token sees; null for none."""
+    attention_scale: float | None = Field(None, gt=0.0)
+    """What scores are multiplied by before the softmax; null for 1 / sqrt(head_dim)."""
     position: Position = LearnedPositions()
     """How the model knows where a token stands."""
     norm: Norm = LayerNormConfig()
@@ -220,6 +235,12 @@ class Design(Config):
         """Key and value heads."""
         return self.num_kv_heads or self.num_heads
 
+    def window_of(self, layer: int) -> int | None:
+        """The furthest distance that a token of this layer sees, counted from 0; None for any."""
+        if self.window is None or (self.window.layers is not None and layer not in self.window.layers):
+            return None
+        return self.window.size
+
     @property
     def has_pooler(self) -> bool:
         """Whether the first token is pooled: because a head needs it, or because the design says so."""
@@ -238,6 +259,8 @@ class Design(Config):
             )
         if self.position.kind == "rotary" and self.resolved_head_dim % 2:
             raise ValueError(f"position: rotary needs an even head width, got {self.resolved_head_dim}")
+        if self.window is not None:
+            _check_window(self.window, self.num_layers, self.position.kind)
         if self.position.kind == "none" and not self.causal:
             raise ValueError(
                 "position: an encoder without positions is blind to word order, got 'none'; choose learned"
@@ -248,6 +271,16 @@ class Design(Config):
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"heads: at most one of a kind, got {kinds}")
         return self
+
+
+def _check_window(window: Window, num_layers: int, position: str) -> None:
+    layers = window.layers
+    if layers is not None and (
+        list(layers) != sorted(set(layers)) or not layers or not 0 <= layers[0] <= layers[-1] < num_layers
+    ):
+        raise ValueError(f"window.layers: must be different layers of 0 to {num_layers - 1} in order, got {layers}")
+    if window.base is not None and position != "rotary":
+        raise ValueError(f"window.base: is for rotary positions, got {window.base:g} with {position!r}; leave it out")
 
 
 class ModelConfig(Design):

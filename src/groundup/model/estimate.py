@@ -135,11 +135,11 @@ def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction:
     width, kv_width = _attention_widths(config)
     num_up = 2 if config.feed_forward.kind == "gated" else 1
     sequences_per_token = len(lengths) / sum(lengths)
-    keys = (_mean_keys(lengths) + 1) / 2 if config.causal else _mean_keys(lengths)
-    attention = 2 * config.hidden_size * (width + 2 * kv_width) + 4 * keys * width
+    projections = 2 * config.hidden_size * (width + 2 * kv_width)
+    keys = sum(_mean_seen(lengths, config.window_of(layer), config.causal) for layer in range(config.num_layers))
     after = 2 * config.hidden_size * (width + (num_up + 1) * config.intermediate_size)
     asked = _asked_share(config, sequences_per_token, target_fraction)
-    blocks = config.num_layers * attention + (config.num_layers - 1 + asked) * after
+    blocks = config.num_layers * projections + 4 * keys * width + (config.num_layers - 1 + asked) * after
     pooler = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
     heads = sum(_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads)
     return blocks + pooler + heads
@@ -171,6 +171,16 @@ def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, tar
             return sequences_per_token * 2 * hidden * head.num_labels
         case "next_sentence":
             return sequences_per_token * 2 * hidden * 2
+
+
+def _mean_seen(lengths: Sequence[int], window: int | None, is_causal: bool) -> float:
+    """The tokens that a token may see, averaged over tokens; itself among them."""
+    pairs = 0
+    for length in lengths:
+        reach = length - 1 if window is None else min(window, length - 1)
+        before = length * reach - reach * (reach + 1) // 2  # pairs of a token and an earlier one that it sees
+        pairs += length + (before if is_causal else 2 * before)
+    return pairs / sum(lengths)
 
 
 def _mean_keys(lengths: Sequence[int]) -> float:

@@ -34,6 +34,9 @@ class Packed:
     position_ids: Int[Tensor, " tokens"]
     lengths: tuple[int, ...]
     """Tokens in each sequence, in the order of the run."""
+    order: Int[Tensor, " tokens"] | None = None
+    """A token sees those of its sequence whose order is not above its own, whatever the design says; None: as it says.
+    A prefix that sees itself whole has the order of its last token."""
 
     @classmethod
     def from_sequences(
@@ -102,4 +105,5 @@ class Packed:
             input_ids=self.input_ids.to(device, non_blocking=True),
             token_type_ids=self.token_type_ids.to(device, non_blocking=True),
             position_ids=self.position_ids.to(device, non_blocking=True),
+            order=None if self.order is None else self.order.to(device, non_blocking=True),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup.model.config import ModelConfig
+from groundup.model.scores import Bias
 
 
 class Rotation(NamedTuple):
@@ -31,6 +32,19 @@ class Rotation(NamedTuple):
         return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
+class Placement(NamedTuple):
+    """What the position slot says to the attention of a block."""
+
+    rotation: Rotation | None = None
+    """How queries and keys are rotated."""
+    bias: Bias | None = None
+    """What is added to the scores."""
+
+
+NOWHERE: Final = Placement()
+"""A block that knows nothing of positions."""
+
+
 class Position(Protocol):
     """How a stack knows where its tokens stand. A hook that answers None changes nothing."""
 
@@ -41,8 +55,8 @@ class Position(Protocol):
         """What is added to the embedding."""
         ...
 
-    def rotation(self, position_ids: Int[Tensor, " tokens"]) -> Rotation | None:
-        """How queries and keys are rotated, the same in every block."""
+    def place(self, position_ids: Int[Tensor, " tokens"], *, is_local: bool = False) -> Placement:
+        """What attention is told, the same in every block that sees all (or, `is_local`, a window alone)."""
         ...
 
 
@@ -55,9 +69,9 @@ class NoPosition(nn.Module):
         """Nothing."""
         return None
 
-    def rotation(self, position_ids: Int[Tensor, " tokens"]) -> Rotation | None:
+    def place(self, position_ids: Int[Tensor, " tokens"], *, is_local: bool = False) -> Placement:
         """Nothing."""
-        return None
+        return NOWHERE
 
 
 class LearnedPosition(NoPosition):
@@ -88,14 +102,17 @@ class SinusoidalPosition(NoPosition):
 class RotaryPosition(NoPosition):
     """Angles position * base^(-2i/head_dim) on queries and keys (Su et al. 2021)."""
 
-    def __init__(self, length: int, head_dim: int, base: float) -> None:
+    def __init__(self, length: int, head_dim: int, base: float, local_base: float | None = None) -> None:
+        """`local_base` is the base in blocks that see a window alone; None for the same."""
         super().__init__()
         self.length, self.head_dim, self.base = length, head_dim, base
+        self.local_base = base if local_base is None else local_base
 
-    def rotation(self, position_ids: Int[Tensor, " tokens"]) -> Rotation:
+    def place(self, position_ids: Int[Tensor, " tokens"], *, is_local: bool = False) -> Placement:
         """The angles of each token, looked up once for all blocks."""
-        cos, sin = rotations(self.length, self.head_dim, self.base, position_ids.device)
-        return Rotation(cos[position_ids].unsqueeze(1), sin[position_ids].unsqueeze(1))
+        base = self.local_base if is_local else self.base
+        cos, sin = rotations(self.length, self.head_dim, base, position_ids.device)
+        return Placement(Rotation(cos[position_ids].unsqueeze(1), sin[position_ids].unsqueeze(1)))
 
 
 def build_position(config: ModelConfig) -> LearnedPosition | SinusoidalPosition | RotaryPosition | NoPosition:
@@ -109,7 +126,8 @@ def build_position(config: ModelConfig) -> LearnedPosition | SinusoidalPosition 
                 config.max_length, config.hidden_size, position.base, scale_embedding=position.scale_embedding
             )
         case "rotary":
-            return RotaryPosition(config.max_length, config.resolved_head_dim, position.base)
+            local_base = config.window.base if config.window else None
+            return RotaryPosition(config.max_length, config.resolved_head_dim, position.base, local_base)
         case "none":
             return NoPosition()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -52,7 +54,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = Embedding(config)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.final_norm = (
             build_norm(config.norm, config.hidden_size) if "final" in config.norm_places else nn.Identity()
         )
@@ -72,11 +74,13 @@ class Transformer(nn.Module):
             cache: what is known of the sequences already; the run then holds new tokens only (`Cache.pack`).
         """
         hidden = self.embedding(packed)
-        rotation = self.embedding.position.rotation(packed.position_ids)
+        place = partial(self.embedding.position.place, packed.position_ids)
+        placements = {is_local: place(is_local=is_local) for is_local in {block.is_local for block in self.blocks}}
         layers = [None] * len(self.blocks) if cache is None else cache.layers
         last = len(self.blocks) - 1
         for number, (block, layer) in enumerate(zip(self.blocks, layers, strict=True)):
-            hidden = block(hidden, packed, rotation, layer, rows if number == last else None)
+            placement = placements[block.is_local]
+            hidden = block(hidden, packed, placement, layer, rows if number == last else None)
         if cache is not None:
             cache.advance(packed)
         return self.final_norm(hidden)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from groundup.model import attention, attention_dropout
 from groundup.model.attention import BACKENDS, Attention, AttentionBackend, attention_backend
 from groundup.model.attention_dropout import DroppedAttention
-from groundup.model.config import Dropout, ModelConfig
+from groundup.model.config import Dropout, ModelConfig, Window
 from groundup.model.dropout import keep_rate
 from groundup.model.packed import Packed
 
@@ -119,7 +121,7 @@ def test_backends_have_equal_gradients(num_kv_heads: int, causal: bool) -> None:
 
 
 def apply_dropped(heads: list[torch.Tensor], packed: Packed, causal: bool, p: float) -> torch.Tensor:
-    return DroppedAttention.apply(*heads, packed.groups, causal, p)
+    return DroppedAttention.apply(*heads, packed.groups, causal, p, None, *[None] * len(packed.groups))
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -223,6 +225,7 @@ def test_the_fastest_correct_backend_is_chosen() -> None:
     assert attention_backend(cuda, torch.bfloat16, 0.0) == "varlen"
     assert attention_backend(cuda, torch.bfloat16, 0.1) == "padded"
     assert attention_backend(cuda, torch.float32, 0.0) == "padded"
+    assert attention_backend(cuda, torch.bfloat16, 0.0, is_dense=True) == "padded"
 
 
 @pytest.mark.gpu
@@ -265,3 +268,106 @@ def test_shifted_heads_are_searched_by_the_token_before(shifted: int, causal: bo
         )
     assert (out - expected).abs().max() < 1e-6
     assert (out - plain).abs().max() > 1e-3
+
+
+class Slope:
+    """A trained bias: one number per head times the distance, one more on the token itself."""
+
+    def __init__(self, num_heads: int = 4) -> None:
+        self.weight = torch.linspace(-0.3, 0.4, num_heads).requires_grad_()
+
+    def __call__(self, query_positions: torch.Tensor, key_positions: torch.Tensor) -> torch.Tensor:
+        distances = (key_positions[:, None, :] - query_positions[:, :, None])[:, None]
+        return self.weight[:, None, None] * (distances + 2.0 * (distances == 0))
+
+
+def reference_under_all(
+    heads: list[torch.Tensor], order: torch.Tensor | None, bias: Slope | None, **values: object
+) -> torch.Tensor:
+    """softmax(scale Q K^T + bias) V pair by pair, with torch's gradients in float64."""
+    q, k, v = heads
+    out, start = [], 0
+    for length in LENGTHS:
+        for row in range(length):
+            scores, seen = [], []
+            for key in range(length):
+                if order is None:
+                    is_seen = key <= row or not values["causal"]
+                else:
+                    is_seen = bool(order[start + key] <= order[start + row])
+                if not is_seen or abs(key - row) > values.get("window", 99):
+                    continue
+                score = (q[start + row] * k[start + key]).sum(-1) * values.get("scale", q.shape[-1] ** -0.5)
+                if bias is not None:
+                    score = score + bias.weight.double() * ((key - row) + 2.0 * (key == row))
+                scores.append(score)
+                seen.append(v[start + key])
+            weights = torch.stack(scores).softmax(0)
+            out.append((weights[:, :, None] * torch.stack(seen)).sum(0))
+        start += length
+    return torch.stack(out)
+
+
+CONDITIONS = [
+    {"causal": False, "window": 2},
+    {"causal": True, "window": 2},
+    {"causal": True, "window": 0},
+    {"causal": False, "window": 2, "has_order": True},
+    {"causal": True, "has_order": True, "scale": 1.0},
+    {"causal": True, "scale": 0.7},
+    {"causal": False, "has_bias": True},
+    {"causal": True, "has_bias": True, "window": 3, "scale": 1.0},
+    {"causal": False, "has_bias": True, "has_order": True},
+]
+
+
+@pytest.mark.parametrize("values", CONDITIONS, ids=str)
+@pytest.mark.parametrize("way", ["grouped", "padded", "stored"])
+def test_who_is_seen_and_what_is_added_is_the_formula(way: str, values: dict) -> None:
+    values = dict(values)
+    packed = pack(filler=2)
+    order = (
+        torch.tensor([4, 1, 3, 3, 2] + [0, 1, 2] * 3 + [7] + [5, 5, 5, 3, 1, 6, 0])
+        if values.pop("has_order", 0)
+        else None
+    )
+    bias = Slope() if values.pop("has_bias", 0) else None
+    packed = replace(packed, order=None if order is None else torch.cat([order, torch.zeros(2, dtype=torch.int64)]))
+    heads = [each.requires_grad_() for each in draw_heads(packed.num_tokens + 2)]
+    if way == "stored":
+        masks = [
+            attention._group_mask(group, packed, causal=values["causal"], window=values.get("window"), bias=bias)
+            for group in packed.groups
+        ]
+        out = DroppedAttention.apply(*heads, packed.groups, values["causal"], 0.0, values.get("scale"), *masks)
+    else:
+        out = BACKENDS[way](*heads, packed, bias=bias, **values)
+    assert not out[packed.num_tokens :].any()
+    weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(5))
+    inputs = heads + ([] if bias is None else [bias.weight])
+    found = torch.autograd.grad((out * weight).sum(), inputs)
+
+    def expect(**changed: object) -> list[torch.Tensor]:
+        wide = [each.detach().double()[: packed.num_tokens].requires_grad_() for each in heads]
+        expected = reference_under_all(wide, order, bias, **{**values, **changed})
+        loss = (expected * weight[: packed.num_tokens]).sum()
+        inner = torch.autograd.grad(loss, wide + ([] if bias is None else [bias.weight]))
+        return [expected.detach(), *inner]
+
+    expected = expect()
+    assert (out[: packed.num_tokens] - expected[0]).abs().max() < 1e-5
+    for ours, theirs in zip(found, expected[1:], strict=True):
+        assert (ours[: len(theirs)] - theirs).norm() < 1e-5 * max(1.0, float(theirs.norm()))
+    wrong = [{"window": values["window"] + 1}] if "window" in values else [{"scale": 0.5}]
+    for changed in wrong:
+        assert (out[: packed.num_tokens] - expect(**changed)[0]).abs().max() > 1e-3
+
+
+def test_only_the_layers_that_are_named_have_a_window() -> None:
+    config = ModelConfig(vocab_size=9, hidden_size=32, num_layers=3, window=Window(size=5, layers=(0, 2)))
+    assert [Attention(config, layer).window for layer in range(3)] == [5, None, 5]
+    for layers in [(2, 0), (0, 0), (), (3,), (-1,)]:
+        with pytest.raises(ValueError, match=r"window\.layers: must be different layers of 0 to 2 in order"):
+            ModelConfig(vocab_size=9, hidden_size=32, num_layers=3, window=Window(size=5, layers=layers))
+    with pytest.raises(ValueError, match=r"window\.base: is for rotary positions"):
+        ModelConfig(vocab_size=9, window=Window(size=5, base=100.0))

@@ -8,7 +8,7 @@ import torch
 
 from groundup.errors import ConfigError
 from groundup.model.cache import Cache
-from groundup.model.config import LearnedPositions, ModelConfig, RotaryPositions, SinusoidalPositions
+from groundup.model.config import LearnedPositions, ModelConfig, RotaryPositions, SinusoidalPositions, Window
 from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
@@ -41,10 +41,16 @@ def run_in_parts(model: Transformer, sequences: list[np.ndarray], cuts: list[lis
     return [torch.cat(rows) for rows in found]
 
 
-@pytest.mark.parametrize("shifted", [0, 1, 2])
-@pytest.mark.parametrize("position", POSITIONS, ids=lambda position: position.kind)
-def test_parts_give_what_the_whole_gives(position: object, shifted: int) -> None:
-    model = build(position=position, shifted_kv_heads=shifted)
+VARIANTS = (
+    *({"position": position, "shifted_kv_heads": shifted} for position in POSITIONS for shifted in (0, 1, 2)),
+    {"window": Window(size=3)},
+    {"window": Window(size=3, layers=(1,), base=50.0), "position": RotaryPositions(), "attention_scale": 0.9},
+)
+
+
+@pytest.mark.parametrize("values", VARIANTS, ids=str)
+def test_parts_give_what_the_whole_gives(values: dict) -> None:
+    model = build(**values)
     draw = np.random.default_rng(0)
     sequences = [draw.integers(0, 50, length) for length in (16, 9, 12)]
     with torch.no_grad():

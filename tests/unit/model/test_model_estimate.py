@@ -25,6 +25,7 @@ from groundup.model.config import (
     RotaryPositions,
     SpanHead,
     TokenHead,
+    Window,
 )
 from groundup.model.estimate import count_parameters, estimate
 from groundup.model.initialize import initialize
@@ -130,6 +131,18 @@ def test_causal_attention_is_counted_to_the_diagonal() -> None:
         return estimate(config, batch_tokens=1, lengths=[length]).forward_flops_per_token
 
     assert flops(10, False) - flops(10, True) == 4 * 8 * (10 - 5.5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_window_is_counted_where_it_is(causal: bool) -> None:
+    def flops(window: Window | None) -> float:
+        config = ModelConfig(vocab_size=9, hidden_size=8, num_layers=3, num_heads=2, causal=causal, window=window)
+        return estimate(config, batch_tokens=1, lengths=[10, 2]).forward_flops_per_token
+
+    pairs = [(i, j) for length in (10, 2) for i in range(length) for j in range(length) if j <= i or not causal]
+    unseen = sum(abs(i - j) > 3 for i, j in pairs)
+    assert flops(None) - flops(Window(size=3, layers=(0, 2))) == pytest.approx(2 * 4 * 8 * unseen / 12)
+    assert flops(None) == flops(Window(size=9))
 
 
 @pytest.mark.parametrize("attention_dropout", [0.0, 0.1])

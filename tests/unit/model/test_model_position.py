@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from groundup.model.config import ModelConfig, NoPositions, RotaryPositions, SinusoidalPositions
-from groundup.model.position import build_position, sinusoids
+from groundup.model.position import NOWHERE, build_position, sinusoids
 
 CPU = torch.device("cpu")
 
@@ -37,7 +37,7 @@ def test_sinusoidal_slot_looks_positions_up_and_scales_tokens() -> None:
     assert torch.equal(position.embed(ids), sinusoids(600, 32, 10000.0, CPU)[ids])
     assert position.token_scale == pytest.approx(math.sqrt(32))
     assert build_position(config(position=SinusoidalPositions(scale_embedding=False))).token_scale == 1.0
-    assert position.rotation(ids) is None
+    assert position.place(ids) == NOWHERE
     assert not list(position.parameters())
 
 
@@ -45,7 +45,7 @@ def test_rotary_is_a_complex_rotation() -> None:
     position = build_position(config(position=RotaryPositions(base=500.0)))
     ids = torch.tensor([0, 1, 2, 3, 0, 599])
     heads = torch.randn(6, 4, 8, generator=torch.Generator().manual_seed(0))
-    out = position.rotation(ids).apply(heads).double().numpy()
+    out = position.place(ids).rotation.apply(heads).double().numpy()
 
     def expect(base: float) -> np.ndarray:
         x = heads.double().numpy()
@@ -63,7 +63,7 @@ def test_rotary_products_depend_on_distance_alone() -> None:
     q, k = torch.randn(2, 1, 4, 8, generator=torch.Generator().manual_seed(1))
 
     def product(query_at: int, key_at: int) -> torch.Tensor:
-        query, key = (position.rotation(torch.tensor([at])).apply(x) for at, x in ((query_at, q), (key_at, k)))
+        query, key = (position.place(torch.tensor([at])).rotation.apply(x) for at, x in ((query_at, q), (key_at, k)))
         return (query * key).sum(-1)
 
     assert torch.allclose(product(10, 3), product(507, 500), atol=1e-4)
@@ -73,13 +73,13 @@ def test_rotary_products_depend_on_distance_alone() -> None:
 def test_tables_made_without_gradients_serve_training() -> None:
     position = build_position(config(position=RotaryPositions(base=77.0)))
     with torch.inference_mode():
-        position.rotation(torch.arange(3))
+        position.place(torch.arange(3))
     heads = torch.randn(3, 4, 8, requires_grad=True)
-    position.rotation(torch.arange(3)).apply(heads).sum().backward()
+    position.place(torch.arange(3)).rotation.apply(heads).sum().backward()
     assert heads.grad is not None
 
 
 def test_no_position_does_nothing() -> None:
     position = build_position(config(position=NoPositions(), causal=True))
     assert position.embed(torch.arange(3)) is None
-    assert position.rotation(torch.arange(3)) is None
+    assert position.place(torch.arange(3)) == NOWHERE
