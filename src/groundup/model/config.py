@@ -17,6 +17,10 @@ class LearnedPositions(Config):
     """One trained vector per position, added to the embedding (BERT, GPT-2)."""
 
     kind: Literal["learned"] = "learned"
+    offset: int = Field(0, ge=0)
+    """Rows before that of the first position, which no token uses (RoBERTa, BART: 2)."""
+    scale_embedding: bool = False
+    """Multiply token embeddings by sqrt(hidden_size) before the sum."""
 
 
 class SinusoidalPositions(Config):
@@ -27,6 +31,8 @@ class SinusoidalPositions(Config):
     """The ratio between the longest and the shortest wavelength."""
     scale_embedding: bool = True
     """Multiply token embeddings by sqrt(hidden_size) before the sum, as the paper does."""
+    layout: Literal["interleaved", "halves"] = "interleaved"
+    """sin and cos in turns, as in the paper, or all of sin and then all of cos (Marian)."""
 
 
 class RotaryPositions(Config):
@@ -37,6 +43,28 @@ class RotaryPositions(Config):
     """The ratio between the longest and the shortest wavelength."""
 
 
+class RelativeBias(Config):
+    """A trained number per head and range of distances, added to the scores of every block (Raffel et al. 2020)."""
+
+    kind: Literal["relative_bias"] = "relative_bias"
+    num_buckets: int = Field(32, ge=4)
+    """Ranges of distances: half of them single distances, the others ever wider. An encoder has as many to the left as
+    to the right."""
+    max_distance: PositiveInt = 128
+    """The distance from which all share one range."""
+
+    @model_validator(mode="after")
+    def _check_buckets(self) -> Self:
+        if self.num_buckets % 2:
+            raise ValueError(f"num_buckets: must be even, got {self.num_buckets}")
+        if self.max_distance <= self.num_buckets // 2:
+            raise ValueError(
+                f"max_distance: must be above the {self.num_buckets // 2} distances that have a bucket of their own, "
+                f"got {self.max_distance}"
+            )
+        return self
+
+
 class NoPositions(Config):
     """No position information: only for causal stacks, which can count."""
 
@@ -44,7 +72,7 @@ class NoPositions(Config):
 
 
 Position = Annotated[
-    LearnedPositions | SinusoidalPositions | RotaryPositions | NoPositions, Field(discriminator="kind")
+    LearnedPositions | SinusoidalPositions | RotaryPositions | RelativeBias | NoPositions, Field(discriminator="kind")
 ]
 
 
@@ -111,6 +139,10 @@ class Dropout(Config):
     """On attention probabilities."""
     residual: Probability = 0.1
     """On the output of each branch, before it is added."""
+    feed_forward: Probability = 0.0
+    """Inside the feed-forward, on what its last matrix reads (T5, BART)."""
+    final: Probability = 0.0
+    """After the stack and its norm (T5)."""
 
 
 class MaskedLMHead(Config):
@@ -129,6 +161,8 @@ class CausalLMHead(Config):
     kind: Literal["causal_lm"] = "causal_lm"
     bias: bool = False
     """Whether the decoder adds a bias per vocabulary entry."""
+    scale_hidden: bool = False
+    """Divide hidden states by sqrt(hidden_size) first, as T5 does because its embedding has entries of size 1."""
 
 
 class NextSentenceHead(Config):

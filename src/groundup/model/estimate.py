@@ -77,11 +77,12 @@ def count_parameters(config: ModelConfig) -> dict[str, int]:
     hidden, norm = config.hidden_size, _norm_size(config)
     rows = config.vocab_size + config.num_token_types
     if config.position.kind == "learned":
-        rows += config.max_length
+        rows += config.max_length + config.position.offset
+    biases = config.position.num_buckets * config.num_heads if config.position.kind == "relative_bias" else 0
     branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
     outer_norms = sum(place in ("embedding", "final") for place in config.norm_places)
     return {
-        "embedding": rows * hidden,
+        "embedding": rows * hidden + biases,
         "attention": config.num_layers * _attention_size(config),
         "feed_forward": config.num_layers * _feed_forward_size(config),
         "norms": (2 * branch_norms * config.num_layers + outer_norms) * norm,
@@ -199,6 +200,8 @@ def _values_per_token(config: ModelConfig, lengths: Sequence[int], target_fracti
     after = hidden + num_inner * config.intermediate_size + 2 * branch_norms * hidden
     if config.dropout.residual:
         after += 2 * hidden / 4
+    if config.dropout.feed_forward:
+        after += config.intermediate_size / 4
     asked = _asked_share(config, len(lengths) / sum(lengths), target_fraction)
     values = config.num_layers * attention + (config.num_layers - 1 + asked) * after + 3 * hidden
     for head in config.heads:

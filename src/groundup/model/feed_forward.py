@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from groundup.model.config import Activation, ModelConfig
+from groundup.model.dropout import Dropout
 from groundup.model.linear import Linear
 
 ACTIVATIONS: Final[dict[Activation, Callable[[Tensor], Tensor]]] = {
@@ -30,10 +31,11 @@ class PlainFeedForward(nn.Module):
         self.activation = ACTIVATIONS[config.feed_forward.activation]
         self.up = Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
         self.down = Linear(config.intermediate_size, config.hidden_size, config.feed_forward_bias)
+        self.dropout = Dropout(config.dropout.feed_forward)
 
     def forward(self, hidden: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
         """Each token alone."""
-        return self.down(self.activation(self.up(hidden)))
+        return self.down(self.dropout(self.activation(self.up(hidden))))
 
 
 class GatedFeedForward(nn.Module):
@@ -45,10 +47,11 @@ class GatedFeedForward(nn.Module):
         self.gate = Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
         self.up = Linear(config.hidden_size, config.intermediate_size, config.feed_forward_bias)
         self.down = Linear(config.intermediate_size, config.hidden_size, config.feed_forward_bias)
+        self.dropout = Dropout(config.dropout.feed_forward)
 
     def forward(self, hidden: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
         """Each token alone."""
-        return self.down(self.activation(self.gate(hidden)) * self.up(hidden))
+        return self.down(self.dropout(self.activation(self.gate(hidden)) * self.up(hidden)))
 
 
 def build_feed_forward(config: ModelConfig) -> PlainFeedForward | GatedFeedForward:

@@ -20,10 +20,17 @@ class LanguageModelHead(nn.Module):
     """
 
     def __init__(
-        self, config: ModelConfig, embedding: nn.Embedding, *, bias: bool, activation: Activation | None = None
+        self,
+        config: ModelConfig,
+        embedding: nn.Embedding,
+        *,
+        bias: bool,
+        activation: Activation | None = None,
+        scale: float = 1.0,
     ) -> None:
-        """`activation` is that of the transform in front; None for no transform."""
+        """`activation` is that of the transform in front, None for none; hidden states are multiplied by `scale`."""
         super().__init__()
+        self.scale = scale
         self.activation = None if activation is None else ACTIVATIONS[activation]
         if self.activation is not None:
             self.dense = Linear(config.hidden_size, config.hidden_size)
@@ -43,6 +50,8 @@ class LanguageModelHead(nn.Module):
         """Logits over the vocabulary."""
         if self.activation is not None:
             hidden = self.norm(self.activation(self.dense(hidden)))
+        if self.scale != 1.0:
+            hidden = hidden * self.scale
         return linear(hidden, self.weight, self.bias)
 
 
@@ -65,7 +74,8 @@ def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> Lang
         case "masked_lm":
             return LanguageModelHead(config, embedding, bias=head.bias, activation=head.activation)
         case "causal_lm":
-            return LanguageModelHead(config, embedding, bias=head.bias)
+            scale = config.hidden_size**-0.5 if head.scale_hidden else 1.0
+            return LanguageModelHead(config, embedding, bias=head.bias, scale=scale)
         case "classification" | "token":
             return LinearHead(config.hidden_size, head.num_labels, head.dropout)
         case "next_sentence" | "span":

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from groundup.model.config import ModelConfig
+from groundup.model.config import LearnedPositions, ModelConfig, RelativeBias, SinusoidalPositions
 from groundup.model.scores import Bias
 
 
@@ -77,26 +77,28 @@ class NoPosition(nn.Module):
 class LearnedPosition(NoPosition):
     """One trained vector per position."""
 
-    def __init__(self, length: int, size: int) -> None:
+    def __init__(self, config: LearnedPositions, length: int, size: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(length, size))
+        self.offset = config.offset
+        self.token_scale = math.sqrt(size) if config.scale_embedding else 1.0
+        self.weight = nn.Parameter(torch.empty(length + config.offset, size))
 
     def embed(self, position_ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"]:
         """The vector of each token's position."""
-        return nn.functional.embedding(position_ids, self.weight)
+        return nn.functional.embedding(position_ids + self.offset if self.offset else position_ids, self.weight)
 
 
 class SinusoidalPosition(NoPosition):
-    """sin(p / base^(2i/size)) in dimension 2i, its cosine in 2i + 1 (Vaswani et al. 2017, section 3.5)."""
+    """sin(p / base^(2i/size)) and its cosine for i = 0, 1 ... (Vaswani et al. 2017, section 3.5)."""
 
-    def __init__(self, length: int, size: int, base: float, scale_embedding: bool) -> None:
+    def __init__(self, config: SinusoidalPositions, length: int, size: int) -> None:
         super().__init__()
-        self.length, self.size, self.base = length, size, base
-        self.token_scale = math.sqrt(size) if scale_embedding else 1.0
+        self.length, self.size, self.base, self.layout = length, size, config.base, config.layout
+        self.token_scale = math.sqrt(size) if config.scale_embedding else 1.0
 
     def embed(self, position_ids: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens hidden"]:
         """The waves at each token's position."""
-        return sinusoids(self.length, self.size, self.base, position_ids.device)[position_ids]
+        return sinusoids(self.length, self.size, self.base, position_ids.device, self.layout)[position_ids]
 
 
 class RotaryPosition(NoPosition):
@@ -115,16 +117,39 @@ class RotaryPosition(NoPosition):
         return Placement(Rotation(cos[position_ids].unsqueeze(1), sin[position_ids].unsqueeze(1)))
 
 
-def build_position(config: ModelConfig) -> LearnedPosition | SinusoidalPosition | RotaryPosition | NoPosition:
+class BucketPosition(NoPosition):
+    """A trained number per head and bucket of distances, added to the scores (Raffel et al. 2020, section 2.1)."""
+
+    def __init__(self, config: RelativeBias, num_heads: int, *, is_causal: bool) -> None:
+        super().__init__()
+        self.num_buckets, self.max_distance, self.is_causal = config.num_buckets, config.max_distance, is_causal
+        self.weight = nn.Parameter(torch.empty(config.num_buckets, num_heads))
+
+    def place(self, position_ids: Int[Tensor, " tokens"], *, is_local: bool = False) -> Placement:
+        """The table looked up by distance, one table for all blocks."""
+        return Placement(bias=self._look_up)
+
+    def _look_up(
+        self, query_positions: Int[Tensor, "_sequences queries"], key_positions: Int[Tensor, "_sequences keys"]
+    ) -> Float[Tensor, "_sequences heads queries keys"]:
+        of_distance = buckets(self.num_buckets, self.max_distance, self.is_causal, key_positions.device)
+        distances = key_positions[:, None, :] - query_positions[:, :, None]
+        places = distances.clamp(-self.max_distance, self.max_distance) + self.max_distance
+        return nn.functional.embedding(of_distance[places], self.weight).permute(0, 3, 1, 2)
+
+
+def build_position(
+    config: ModelConfig,
+) -> LearnedPosition | SinusoidalPosition | RotaryPosition | BucketPosition | NoPosition:
     """The position slot of a design."""
     position = config.position
     match position.kind:
         case "learned":
-            return LearnedPosition(config.max_length, config.hidden_size)
+            return LearnedPosition(position, config.max_length, config.hidden_size)
         case "sinusoidal":
-            return SinusoidalPosition(
-                config.max_length, config.hidden_size, position.base, scale_embedding=position.scale_embedding
-            )
+            return SinusoidalPosition(position, config.max_length, config.hidden_size)
+        case "relative_bias":
+            return BucketPosition(position, config.num_heads, is_causal=config.causal)
         case "rotary":
             local_base = config.window.base if config.window else None
             return RotaryPosition(config.max_length, config.resolved_head_dim, position.base, local_base)
@@ -133,13 +158,38 @@ def build_position(config: ModelConfig) -> LearnedPosition | SinusoidalPosition 
 
 
 @lru_cache(maxsize=8)
-def sinusoids(length: int, size: int, base: float, device: torch.device) -> Float[Tensor, "length size"]:
-    """Sines in even dimensions, cosines in odd ones, computed in float64 and rounded to float32 once."""
+def sinusoids(
+    length: int, size: int, base: float, device: torch.device, layout: str = "interleaved"
+) -> Float[Tensor, "length size"]:
+    """Sines in even dimensions or first, cosines in odd ones or last, in float64 and rounded to float32 once."""
     angles = _angles(length, size, base)
+    sines, cosines = np.sin(angles), np.cos(angles[:, : size // 2])
+    if layout == "halves":
+        return _constant(np.concatenate([sines, cosines], axis=1).astype(np.float32), device)
     table = np.empty((length, size), dtype=np.float32)
-    table[:, 0::2] = np.sin(angles)
-    table[:, 1::2] = np.cos(angles[:, : size // 2])
+    table[:, 0::2], table[:, 1::2] = sines, cosines
     return _constant(table, device)
+
+
+@lru_cache(maxsize=8)
+def buckets(num_buckets: int, max_distance: int, is_causal: bool, device: torch.device) -> Int[Tensor, " distances"]:
+    """The bucket of every distance from query to key, from -max_distance to max_distance.
+
+    Keys behind the query have buckets of their own, or, where it is causal, that of the query. In float32, as the
+    published models were trained, so that a distance on the border of two buckets falls on their side of it.
+    """
+    distances = torch.arange(-max_distance, max_distance + 1)
+    first = torch.zeros_like(distances)
+    if is_causal:
+        steps = (-distances).clamp(min=0)
+    else:
+        num_buckets //= 2
+        first[distances > 0] = num_buckets
+        steps = distances.abs()
+    num_single = num_buckets // 2
+    shares = torch.log(steps.clamp(min=1).float() / num_single) / math.log(max_distance / num_single)
+    wide = (num_single + (shares * (num_buckets - num_single)).long()).clamp(max=num_buckets - 1)
+    return _constant((first + torch.where(steps < num_single, steps, wide)).numpy(), device)
 
 
 @lru_cache(maxsize=8)

@@ -58,6 +58,7 @@ class Transformer(nn.Module):
         self.final_norm = (
             build_norm(config.norm, config.hidden_size) if "final" in config.norm_places else nn.Identity()
         )
+        self.final_dropout = Dropout(config.dropout.final)
         if config.has_pooler:
             self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
         self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
@@ -83,7 +84,7 @@ class Transformer(nn.Module):
             hidden = block(hidden, packed, placement, layer, rows if number == last else None)
         if cache is not None:
             cache.advance(packed)
-        return self.final_norm(hidden)
+        return self.final_dropout(self.final_norm(hidden))
 
     def pool(self, first: Float[Tensor, "sequences hidden"]) -> Float[Tensor, "sequences hidden"]:
         """tanh(pooler(first token)) of each sequence; only designs with a head that needs it have a pooler."""

@@ -7,8 +7,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
-from groundup.model.config import ModelConfig, NoPositions, RotaryPositions, SinusoidalPositions
+from groundup.model.config import (
+    LearnedPositions,
+    ModelConfig,
+    NoPositions,
+    RelativeBias,
+    RotaryPositions,
+    SinusoidalPositions,
+)
 from groundup.model.position import NOWHERE, build_position, sinusoids
 
 CPU = torch.device("cpu")
@@ -83,3 +91,62 @@ def test_no_position_does_nothing() -> None:
     position = build_position(config(position=NoPositions(), causal=True))
     assert position.embed(torch.arange(3)) is None
     assert position.place(torch.arange(3)) == NOWHERE
+
+
+def test_sinusoids_in_halves_are_the_interleaved_ones_in_another_order() -> None:
+    for size in (32, 33):
+        halves, turns = (sinusoids(50, size, 10000.0, CPU, layout) for layout in ("halves", "interleaved"))
+        assert torch.equal(halves, torch.cat([turns[:, 0::2], turns[:, 1::2]], dim=1))
+        assert not torch.equal(halves, turns)
+    position = build_position(config(position=SinusoidalPositions(layout="halves")))
+    assert torch.equal(position.embed(torch.tensor([7])), sinusoids(600, 32, 10000.0, CPU, "halves")[7:8])
+
+
+def test_learned_positions_start_behind_their_offset() -> None:
+    position = build_position(config(position=LearnedPositions(offset=2, scale_embedding=True)))
+    assert position.weight.shape == (602, 32)
+    assert position.token_scale == pytest.approx(math.sqrt(32))
+    torch.nn.init.normal_(position.weight)
+    assert torch.equal(position.embed(torch.tensor([0, 599])), position.weight[[2, 601]])
+    plain = build_position(config(position=LearnedPositions()))
+    assert plain.weight.shape == (600, 32)
+    assert plain.token_scale == 1.0
+
+
+def bucket_of(distance: int, num_buckets: int, max_distance: int, is_causal: bool) -> int:
+    """Raffel et al. 2020, section 2.1: half of the buckets for single distances, the others on a logarithmic scale."""
+    first = 0
+    if is_causal:
+        steps = max(0, -distance)
+    else:
+        num_buckets //= 2
+        first, steps = (num_buckets if distance > 0 else 0), abs(distance)
+    single = num_buckets // 2
+    if steps < single:
+        return first + steps
+    share = math.log(steps / single) / math.log(max_distance / single)
+    return first + min(num_buckets - 1, single + int(share * (num_buckets - single) + 1e-6))
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize(("num_buckets", "max_distance"), [(32, 128), (8, 20), (4, 3), (64, 300)])
+def test_relative_bias_is_a_table_of_logarithmic_buckets(num_buckets: int, max_distance: int, is_causal: bool) -> None:
+    slot = RelativeBias(num_buckets=num_buckets, max_distance=max_distance)
+    position = build_position(config(position=slot, causal=is_causal))
+    assert position.weight.shape == (num_buckets, 4)
+    torch.nn.init.normal_(position.weight)
+    queries, keys = torch.tensor([[0, 150, 599]]), torch.arange(600)[None]
+    found = position.place(keys[0]).bias(queries, keys)
+    assert found.shape == (1, 4, 3, 600)
+    for row, query in enumerate(queries[0].tolist()):
+        expected = [bucket_of(key - query, num_buckets, max_distance, is_causal) for key in range(600)]
+        assert torch.equal(found[0, :, row], position.weight[expected].T)
+    other = position.weight[[bucket_of(key - 150, num_buckets, max_distance, not is_causal) for key in range(600)]].T
+    assert not torch.equal(found[0, :, 1], other)
+
+
+def test_impossible_buckets_are_refused() -> None:
+    with pytest.raises(ValidationError, match="must be even, got 7"):
+        RelativeBias(num_buckets=7)
+    with pytest.raises(ValidationError, match="must be above the 16 distances"):
+        RelativeBias(max_distance=16)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from groundup.errors import DataError
+from groundup.model import dropout as dropout_module
 from groundup.model.config import (
     CausalLMHead,
     ClassificationHead,
@@ -20,6 +21,8 @@ from groundup.model.config import (
     MaskedLMHead,
     ModelConfig,
     NextSentenceHead,
+    PlainFeedForward,
+    RelativeBias,
     RMSNormConfig,
     RotaryPositions,
     SinusoidalPositions,
@@ -53,6 +56,13 @@ DESIGNS = {
     },
     "2017": {"position": SinusoidalPositions(), "norm_places": ("residual",), "num_token_types": 0},
     "sandwich": {"norm_places": ("embedding", "input", "output", "final"), "head_dim": 6},
+    "t5 encoder": {
+        "position": RelativeBias(num_buckets=8, max_distance=10),
+        "norm": RMSNormConfig(),
+        "norm_places": ("input", "final"),
+        "attention_scale": 1.0,
+        "num_token_types": 0,
+    },
 }
 
 
@@ -238,3 +248,33 @@ def test_asked_rows_are_those_of_the_whole_run_and_so_are_their_gradients(name: 
     for name, gradient in of_whole.items():
         assert torch.allclose(gradient, of_asked[name], atol=1e-10), name
     assert not torch.allclose(whole, model(packed, rows=rows.flip(0)), atol=1e-3)
+
+
+@pytest.mark.parametrize("place", ["feed_forward", "final"])
+@pytest.mark.parametrize("gate", [PlainFeedForward(), GatedFeedForward()])
+def test_dropout_stands_where_it_is_named(
+    place: str, gate: PlainFeedForward | GatedFeedForward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dropout_module, "dropout", lambda hidden, p: hidden * (1 - p))
+    none = {"embedding": 0.0, "attention": 0.0, "residual": 0.0}
+    model = build(feed_forward=gate, dropout=Dropout(**none, **{place: 0.25}))
+    whole, packed = build(feed_forward=gate, dropout=Dropout(**none)), Packed.from_sequences([np.arange(9)])
+    whole.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        expected = whole.eval()(packed)
+        assert torch.equal(model.eval()(packed), expected)
+        dropped = model.train()(packed)
+        assert not torch.allclose(dropped, expected)
+        if place == "final":
+            assert torch.equal(dropped, expected * 0.75)
+        else:
+            for block in whole.blocks:
+                block.feed_forward.down.weight *= 0.75
+            assert torch.allclose(dropped, whole(packed), atol=1e-6)
+
+
+def test_a_head_may_divide_by_the_root_of_the_width() -> None:
+    plain, scaled = (build(heads=(CausalLMHead(scale_hidden=scale),), causal=True) for scale in (False, True))
+    hidden = torch.randn(3, 32)
+    assert torch.allclose(scaled.heads["causal_lm"](hidden), plain.heads["causal_lm"](hidden / 32**0.5), atol=1e-6)
+    assert not torch.allclose(scaled.heads["causal_lm"](hidden), plain.heads["causal_lm"](hidden), atol=1e-3)
