@@ -18,6 +18,7 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
 from groundup.objectives.protocol import Batch, Objective, Task
+from groundup.objectives.rate import FallingRate
 from groundup.recipe import ObjectiveChoice
 from groundup.tasks.classification import Classification
 from groundup.text.sample import Sample
@@ -52,6 +53,11 @@ MEMBERS = {
     ),
     "masked words": Member(
         Masked(rate=0.3, unit="word", segmenter=Jieba()), lambda config, tokenizer: config.build(tokenizer), True
+    ),
+    "masked spans": Member(
+        Masked(rate=FallingRate(start=0.5, end=0.3), unit="span", segmenter=Jieba()),
+        lambda config, tokenizer: config.build(tokenizer),
+        True,
     ),
     "classification": Member(
         Classification(labels=("a", "b", "c"), dropout=0.2, average="weighted"),

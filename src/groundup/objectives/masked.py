@@ -1,9 +1,11 @@
 """Masked-language modelling (Devlin et al. 2018, section 3.1), with another mask in every pass (Liu et al. 2019).
 
-Either tokens are chosen, or whole words (BERT's release of May 2019), in Chinese too (Cui et al. 2019). What becomes of
-a chosen token is drawn for each alone, in whole words too, as in that release.
+Either tokens are chosen, or whole words (BERT's release of May 2019), in Chinese too (Cui et al. 2019), or spans (Joshi
+et al. 2020). What becomes of a chosen token is drawn for each alone, in whole words too, as in that release; in spans
+for the whole span, as in that paper.
 
-What is masked is a function of (seed, epoch, sample, position) alone: not of the batch, the worker or the step.
+What is masked is a function of (seed, epoch, sample, position) and, where the rate falls, of how far training is: not
+of the batch or the worker.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.loss import cross_entropy_sum, token_losses
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
+from groundup.objectives.rate import Rate, rate_at
+from groundup.objectives.spans import SpanLengths
 from groundup.objectives.words import Places, choose_words, show_words
 from groundup.randomness import draw_uniform, make_key
 from groundup.text.sample import Sample
@@ -48,18 +52,23 @@ class Masked(Config):
     kind: Literal["masked"] = "masked"
     max_length: PositiveInt = 128
     """The most tokens of one sequence, special tokens included."""
-    rate: float = Field(0.15, gt=0.0, le=1.0)
-    """The share of a sequence's tokens to predict, special tokens aside; exact in expectation for every length."""
+    rate: Rate = 0.15
+    """The share of a sequence's tokens to predict, special tokens aside; exact in expectation for every length. With
+    `start` and `end` it falls from the one to the other in the course of training."""
     mask: Share = 0.8
     """Of the tokens to predict, the share shown as the mask token."""
     random: Share = 0.1
     """Of the tokens to predict, the share shown as another token, drawn evenly from the vocabulary."""
     keep: Share = 0.1
     """Of the tokens to predict, the share shown as they are."""
-    unit: Literal["token", "word"] = "token"
-    """What is chosen: single tokens, or words, all of whose tokens are then to be predicted."""
+    unit: Literal["token", "word", "span"] = "token"
+    """What is chosen: single tokens, or words, all of whose tokens are then to be predicted, or spans: runs of words
+    where there is a segmenter, of tokens where there is none."""
     segmenter: SegmenterConfig | None = None
-    """Where Chinese words end, for `unit: word`; null: as jieba says. Words of other scripts need none."""
+    """Where Chinese words end, for `unit: word` (null: as jieba says) and `unit: span` (null: spans of tokens). Kind
+    `none` is for words of other scripts alone."""
+    span: SpanLengths | None = None
+    """How long spans are, for `unit: span`; null: as in SpanBERT."""
 
     @model_validator(mode="after")
     def _check_unit(self) -> Self:
@@ -67,6 +76,8 @@ class Masked(Config):
             raise ValueError(
                 f"segmenter: is for unit: word, got {self.segmenter.kind!r} with unit: token; leave it out"
             )
+        if self.span is not None and self.unit != "span":
+            raise ValueError(f"span: is for unit: span, got it with unit: {self.unit}; leave it out")
         return self
 
     @model_validator(mode="after")
@@ -81,13 +92,13 @@ class Masked(Config):
         return Frame.of_windows(tokenizer)
 
     def load_segmenter(self) -> Segmenter | None:
-        """What finds Chinese words; None where tokens are chosen.
+        """What finds Chinese words; None where tokens are chosen, or spans of tokens.
 
         Raises:
             MissingExtraError: it needs jieba, which is not installed.
             DataError: its dictionary is missing or no list of words.
         """
-        if self.unit == "token":
+        if self.unit == "token" or (self.unit == "span" and self.segmenter is None):
             return None
         return (self.segmenter or Jieba()).build("objective.segmenter")
 
@@ -119,20 +130,27 @@ class MaskedObjective:
         return {} if self._finder is None else {"segmenter": self._finder.segmenter.name}
 
     def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
+        """Pack and mask, at the rate of the end where it falls."""
+        return self.prepare_at(samples, seed, epoch, progress=1.0)
+
+    def prepare_at(self, samples: Sequence[Sample], seed: int, epoch: int, progress: float) -> Batch:
         """Pack and mask. Targets: `rows`, the masked tokens' places in the run, and `labels`, what stood there."""
+        rate = rate_at(self.config.rate, progress)
         packed = pack_samples(samples)
         numbers = np.array([sample.index for sample in samples], dtype=np.int64)
         sequences = np.repeat(np.arange(len(samples)), packed.lengths)
         original = packed.input_ids.numpy()
         places = Places(sequences, numbers[sequences], packed.position_ids.numpy())
-        if self._finder is None:
-            rows = self._choose(original, places, len(samples), numbers, seed, epoch)
+        if self.config.unit == "token":
+            rows = self._choose(original, places, len(samples), numbers, rate, seed, epoch)
+            fates = places.positions[rows]
         else:
             candidates = np.flatnonzero(~self.is_special[original])
-            starts = self._finder.find_starts(original, packed.lengths)
-            rows = choose_words(starts, candidates, places, self.config.rate, seed, epoch)
+            finder, every = self._finder, np.ones(len(original), dtype=bool)
+            starts = every if finder is None else finder.find_starts(original, packed.lengths)
+            rows, fates = choose_words(starts, candidates, places, rate, seed, epoch, self._lengths)
         labels = original[rows]
-        original[rows] = self._replace(labels, places.numbers[rows], places.positions[rows], seed, epoch)
+        original[rows] = self._replace(labels, places.numbers[rows], places.positions[rows], fates, seed, epoch)
         targets = {"rows": torch.from_numpy(rows), "labels": torch.from_numpy(labels)}
         return Batch(packed, targets, len(rows), numbers)
 
@@ -161,7 +179,7 @@ class MaskedObjective:
         right = bootstrap_ratio(np.bincount(sample, weights=measured["correct"].astype(np.float64)), tokens)
         shares = f"{self.config.mask:g}/{self.config.random:g}/{self.config.keep:g}"
         signature = (
-            f"masked {self._name_unit()}, rate={self.config.rate:g}, mask/random/keep={shares}|n={count}"
+            f"masked {self._name_unit()}, rate={rate_at(self.config.rate, 1.0):g}, mask/random/keep={shares}|n={count}"
             f"|samples={len(tokens)}|tokenizer={self.tokenizer.digest[:12]}"
             f"|interval=percentile bootstrap over samples, {CONFIDENCE:.0%}|resamples={NUM_RESAMPLES}|seed=0|v1"
         )
@@ -196,8 +214,14 @@ class MaskedObjective:
         segmenter = self.config.load_segmenter()
         return None if segmenter is None else WordFinder(self.tokenizer, segmenter)
 
+    @property
+    def _lengths(self) -> SpanLengths | None:
+        return (self.config.span or SpanLengths()) if self.config.unit == "span" else None
+
     def _name_unit(self) -> str:
-        return "tokens" if self._finder is None else f"words, segmenter={self._finder.segmenter.name}"
+        lengths, finder = self._lengths, self._finder
+        spans = "" if lengths is None else f"spans (p={lengths.p:g}, at most {lengths.longest}) of "
+        return spans + ("tokens" if finder is None else f"words, segmenter={finder.segmenter.name}")
 
     def _logits(self, model: Transformer, batch: Batch) -> Float[Tensor, "rows vocab"]:
         return model.heads["masked_lm"](model(batch.packed, rows=batch.targets["rows"]))
@@ -208,6 +232,7 @@ class MaskedObjective:
         places: Places,
         num_sequences: int,
         numbers: Int64[np.ndarray, " sequences"],
+        rate: float,
         seed: int,
         epoch: int,
     ) -> Int64[np.ndarray, " rows"]:
@@ -216,7 +241,7 @@ class MaskedObjective:
         sequences = places.sequences[candidates]
         available = np.bincount(sequences, minlength=num_sequences)
         # Rounding up with the probability of the fraction keeps the rate exact for short sequences too.
-        wanted = np.floor(available * self.config.rate + draw_uniform(make_key(seed, epoch, "mask count"), numbers))
+        wanted = np.floor(available * rate + draw_uniform(make_key(seed, epoch, "mask count"), numbers))
         key = make_key(seed, epoch, "mask choice")
         draws = draw_uniform(key, places.numbers[candidates], places.positions[candidates])
         order = np.lexsort((draws, sequences))
@@ -228,11 +253,12 @@ class MaskedObjective:
         labels: Int64[np.ndarray, " rows"],
         numbers: Int64[np.ndarray, " rows"],
         positions: Int64[np.ndarray, " rows"],
+        fates: Int64[np.ndarray, " rows"],
         seed: int,
         epoch: int,
     ) -> Int64[np.ndarray, " rows"]:
-        """What the model sees in place of the tokens to predict."""
-        fate = draw_uniform(make_key(seed, epoch, "mask fate"), numbers, positions)
+        """What the model sees in place of the tokens to predict; those of one `fates` position share their fate."""
+        fate = draw_uniform(make_key(seed, epoch, "mask fate"), numbers, fates)
         regular = np.flatnonzero(~self.is_special)
         drawn = draw_uniform(make_key(seed, epoch, "mask random"), numbers, positions)
         others = regular[(drawn * len(regular)).astype(np.int64)]

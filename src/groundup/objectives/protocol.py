@@ -82,6 +82,15 @@ class Objective(Protocol):
 
 
 @runtime_checkable
+class Paced(Protocol):
+    """An objective whose corruption changes in the course of training; its `prepare` is that of the end."""
+
+    def prepare_at(self, samples: Sequence[Sample], seed: int, epoch: int, progress: float) -> Batch:
+        """`prepare` at a place in training, 0 its first step and 1 its last. A function of its arguments alone."""
+        ...
+
+
+@runtime_checkable
 class Sourced(Protocol):
     """An objective that reads more than samples and tokenizer, such as a dictionary."""
 

@@ -4,6 +4,9 @@ The words of a sequence stand in a drawn order around a circle, each as wide as 
 asked share of it starts at a drawn place: the words that begin on the arc are hidden. So every word is hidden with that
 very probability, long or short, and a sequence misses its share by less than its longest word. To fill a budget from a
 shuffled list, as BERT's release does, hides long words less often than short ones: they do not fit at its end.
+
+Spans stand around the circle in the same way, the words of each in their order. A span into which the arc begins or
+ends is hidden in part, so that a sequence misses its share by no more than a word, not by a span.
 """
 
 from __future__ import annotations
@@ -15,10 +18,20 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from groundup.objectives.protocol import Batch
+from groundup.objectives.spans import SpanLengths, cut_spans
 from groundup.randomness import draw_uniform, make_key
 from groundup.text.readable import show_bytes
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.whole_words import WordFinder
+
+
+class Chosen(NamedTuple):
+    """What is to be predicted."""
+
+    rows: Int64[np.ndarray, " rows"]
+    """The tokens, in order."""
+    fate_positions: Int64[np.ndarray, " rows"]
+    """Of each the position by which is drawn what is shown in its place: that of the first token of its span."""
 
 
 class Places(NamedTuple):
@@ -36,8 +49,9 @@ def choose_words(
     rate: float,
     seed: int,
     epoch: int,
-) -> Int64[np.ndarray, " rows"]:
-    """The tokens to predict, in order.
+    lengths: SpanLengths | None = None,
+) -> Chosen:
+    """The tokens to predict.
 
     Args:
         starts: whether each token of the run is the first of its word.
@@ -46,12 +60,19 @@ def choose_words(
         rate: the share to hide.
         seed: of the run.
         epoch: of the data.
+        lengths: those of spans of words that are hidden together; None for single words.
     """
     is_first = starts[candidates]
     firsts, words = candidates[is_first], np.cumsum(is_first) - 1
-    numbers = places.numbers[firsts]
-    draws = draw_uniform(make_key(seed, epoch, "mask words"), numbers, places.positions[firsts])
-    order = np.lexsort((draws, places.sequences[firsts]))
+    numbers, positions = places.numbers[firsts], places.positions[firsts]
+    if lengths is None:
+        draws = draw_uniform(make_key(seed, epoch, "mask words"), numbers, positions)
+        order = np.lexsort((draws, places.sequences[firsts]))
+    else:
+        begins = np.flatnonzero(cut_spans(places.sequences[firsts], numbers, positions, lengths, seed, epoch))
+        spans = np.cumsum(np.bincount(begins, minlength=len(firsts))) - 1
+        draws = draw_uniform(make_key(seed, epoch, "mask words"), numbers[begins], positions[begins])
+        order = np.lexsort((positions, draws[spans], places.sequences[firsts]))
     sequences = places.sequences[firsts][order]
     sizes = np.bincount(words, minlength=len(firsts))[order]
     ends = np.cumsum(sizes)
@@ -62,7 +83,10 @@ def choose_words(
     distance[distance < 0] += total[distance < 0]
     is_hidden = np.zeros(len(firsts), dtype=bool)
     is_hidden[order] = distance <= rate * total  # where the rate is 1, the distance may be rounded up to the total
-    return candidates[is_hidden[words]]
+    is_chosen = is_hidden[words]
+    rows = candidates[is_chosen]
+    fates = places.positions[rows] if lengths is None else positions[begins[spans[words[is_chosen]]]]
+    return Chosen(rows, fates)
 
 
 def show_words(batch: Batch, tokenizer: Tokenizer, finder: WordFinder, mask_id: int) -> list[str]:

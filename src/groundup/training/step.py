@@ -11,8 +11,9 @@ import torch
 
 from groundup.errors import TrainingError
 from groundup.model.transformer import Transformer
-from groundup.objectives.protocol import Batch, Objective
+from groundup.objectives.protocol import Batch, Objective, Paced
 from groundup.randomness import make_key
+from groundup.text.pack import StepPlan
 from groundup.text.sample import Samples
 from groundup.training.config import Precision
 
@@ -38,11 +39,17 @@ class StepOutcome:
         return not self.bad_batches
 
 
-def prepare_step(
-    objective: Objective, samples: Samples, micro_batches: Sequence[np.ndarray], seed: int, epoch: int
-) -> list[Batch]:
+def prepare_step(objective: Objective, samples: Samples, plan: StepPlan, seed: int, total_steps: int) -> list[Batch]:
     """Read and corrupt the samples of every micro-batch. A pure function, so it may run ahead in a thread."""
-    return [objective.prepare([samples[int(i)] for i in chosen], seed, epoch) for chosen in micro_batches]
+    progress = plan.step / max(1, total_steps - 1)
+    batches = []
+    for chosen in plan.micro_batches:
+        found = [samples[int(index)] for index in chosen]
+        if isinstance(objective, Paced):
+            batches.append(objective.prepare_at(found, seed, plan.epoch, progress))
+        else:
+            batches.append(objective.prepare(found, seed, plan.epoch))
+    return batches
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 
 from groundup.checkpoint.store import Store, Tree
@@ -322,7 +321,7 @@ class Trainer:
         return different
 
     def _prepare(self, plan: StepPlan, ahead: ThreadPoolExecutor | None) -> _Prepared:
-        arguments = (self.objective, self.samples, plan.micro_batches, self.seed, plan.epoch)
+        arguments = (self.objective, self.samples, plan, self.seed, self.total_steps)
         return _Prepared(None if ahead is None else ahead.submit(prepare_step, *arguments), arguments)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
@@ -334,7 +333,7 @@ class _Prepared:
     """The batches of a step: being prepared in a thread while a GPU computes, or prepared when asked for."""
 
     future: Future[list[Batch]] | None
-    arguments: tuple[Objective, Samples, tuple[np.ndarray, ...], int, int]
+    arguments: tuple[Objective, Samples, StepPlan, int, int]
 
     def __call__(self) -> list[Batch]:
         return prepare_step(*self.arguments) if self.future is None else self.future.result()

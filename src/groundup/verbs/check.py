@@ -78,7 +78,7 @@ def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequenc
     _check_unchanged(recipe, found)
     plan = _plan(recipe, found)
     recipe.schedule.factor(0, plan.steps)  # a warm-up that never ends is an error of its own
-    design, step, weights = _try_step(recipe, found)
+    design, step, weights = _try_step(recipe, found, plan.steps)
     report = CheckReport(
         recipe=where,
         output=str(recipe.folder),
@@ -253,13 +253,15 @@ def _estimate_seconds(recipe: Recipe, found: _Found, plan: Plan, step: StepRepor
     return step.seconds_per_token * (plan.steps * tokens_of_step + validating)
 
 
-def _try_step(recipe: Recipe, found: _Found) -> tuple[DesignReport, StepReport | None, tuple[str, ...]]:
+def _try_step(
+    recipe: Recipe, found: _Found, total_steps: int
+) -> tuple[DesignReport, StepReport | None, tuple[str, ...]]:
     """The design, and its first step where memory allows it."""
     parts, device = found.parts, choose_device(recipe.train)
     recipe = _with_final_vocabulary(recipe, found)
     planner = make_planner(recipe, parts.train.lengths)
     chosen = planner.plan(0)
-    batches = prepare_step(parts.objective, parts.train, chosen.micro_batches, recipe.seed, chosen.epoch)
+    batches = prepare_step(parts.objective, parts.train, chosen, recipe.seed, total_steps)
     if recipe.model.kind == "transformer":
         config = recipe.model.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, parts.objective.head)
         check_weights(config)

@@ -15,6 +15,7 @@ from groundup.model.config import CausalLMHead, ClassificationHead, Head, Masked
 from groundup.model.estimate import Estimate, estimate
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
+from groundup.objectives.rate import rate_at
 from groundup.readers.table import TableConfig, collect_labels, iterate_table
 from groundup.recipe import Recipe
 from groundup.text.tokenizer import Tokenizer
@@ -171,7 +172,7 @@ def estimate_training(config: ModelConfig, recipe: Recipe) -> tuple[Estimate, in
         config,
         batch_tokens=tokens,
         lengths=[length],
-        target_fraction=recipe.objective.rate if isinstance(recipe.objective, Masked) else 1.0,
+        target_fraction=rate_at(recipe.objective.rate, 0.0) if isinstance(recipe.objective, Masked) else 1.0,
         activation_bytes=2 if recipe.train.precision == "bf16" else 4,
         is_fused=recipe.train.device == "cuda" or not config.dropout.attention,
     ), tokens

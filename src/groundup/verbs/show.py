@@ -133,7 +133,7 @@ def show_step(recipe: Recipe, parts: Parts, *, count: int, step: int) -> ShowRep
     if not 0 <= step < total:
         raise ConfigError("step", f"is not one of the run's steps 0 to {total - 1}", got=step)
     plan = planner.plan(step)
-    batches = prepare_step(parts.objective, parts.train, plan.micro_batches, recipe.seed, plan.epoch)
+    batches = prepare_step(parts.objective, parts.train, plan, recipe.seed, total)
     return _report(parts, plan, total, batches, count)
 
 

@@ -160,7 +160,7 @@ def test_filling_a_budget_would_hide_long_words_less_often() -> None:
     starts[np.concatenate([[0], np.cumsum(np.tile(sizes, 4000))[:-1]])] = True
     numbers = np.repeat(np.arange(4000), sizes.sum())
     places = Places(numbers, numbers, np.tile(np.arange(sizes.sum()), 4000))
-    rows = choose_words(starts, np.arange(len(starts)), places, 0.15, 0, 0)
+    rows, _ = choose_words(starts, np.arange(len(starts)), places, 0.15, 0, 0)
     hits = np.bincount(rows[starts[rows]] % sizes.sum(), minlength=sizes.sum())[np.cumsum(sizes) - sizes]
     assert hits[sizes == 3].mean() == pytest.approx(hits[sizes == 1].mean(), rel=0.05)
 
