@@ -1,7 +1,8 @@
-"""Accuracy, precision, recall and F1 from one table of counts, each with its bootstrap interval.
+"""Accuracy, precision, recall, F1 and Matthews' coefficient from one table of counts, with bootstrap intervals.
 
 With TP, FP, FN and TN of a class: precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2 P R / (P + R), accuracy =
-(TP + TN) / all, which over several classes is the share of the diagonal. A quotient by zero is 0.
+(TP + TN) / all, which over several classes is the share of the diagonal. A quotient by zero is 0. Where a share is 0 or
+1, its interval is Wilson's of the rows behind it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from groundup.errors import DataError
-from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, percentile_interval, resample_counts
+from groundup.metrics.interval import (
+    NUM_RESAMPLES,
+    describe_interval,
+    percentile_interval,
+    resample_counts,
+    share_interval,
+)
 from groundup.metrics.metric import Metric
 
 Average = Literal["binary", "macro", "micro", "weighted"]
@@ -25,6 +32,14 @@ Numbers = np.ndarray | np.generic
 """A reduction over all axes gives a scalar."""
 
 _VERSION = 1
+
+
+class _Figure(NamedTuple):
+    compute: Callable[[np.ndarray], np.ndarray]
+    meaning: str
+    """How classes are averaged."""
+    rows: int | None
+    """Those behind the share; None for what is no share."""
 
 
 class Scores(NamedTuple):
@@ -76,6 +91,16 @@ def average_scores(confusion: Int[np.ndarray, "*resamples label prediction"], av
     return Scores(*(np.asarray(score[..., 1]) for score in scores))
 
 
+def matthews(confusion: Int[np.ndarray, "*resamples label prediction"]) -> Float[np.ndarray, "*resamples"]:
+    """Matthews' coefficient (1975) of any number of classes (Gorodkin 2004): 1 perfect, 0 chance, -1 all wrong."""
+    table = np.asarray(confusion, dtype=np.float64)
+    actual, predicted, total = table.sum(axis=-1), table.sum(axis=-2), table.sum(axis=(-2, -1))
+    right = np.trace(table, axis1=-2, axis2=-1)
+    top = right * total - (actual * predicted).sum(axis=-1)
+    bottom = (total**2 - (actual**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    return _divide(top, np.sqrt(bottom))
+
+
 def classification_metrics(
     labels: Int[np.ndarray, " rows"],
     predictions: Int[np.ndarray, " answers"],
@@ -97,12 +122,15 @@ def classification_metrics(
     """
     average = average or ("binary" if len(names) == 2 else "macro")
     meaning = f"binary(positive={names[1]})" if average == "binary" and len(names) == 2 else average
-    figures: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {"accuracy": (accuracy, "none")}
+    confusion = confusion_matrix(labels, predictions, len(names))
+    total = int(confusion.sum())
+    figures = {"accuracy": _Figure(accuracy, "none", total)}
     for field in Scores._fields:
-        figures[field] = (_average_figure(average, field), meaning)
+        rows = _rows_behind(confusion, 1, field) if average == "binary" and len(names) == 2 else total
+        figures[field] = _Figure(_average_figure(average, field), meaning, rows)
     if average != "macro":
-        figures["macro_f1"] = (_average_figure("macro", "f1"), "macro")
-    return _measure(confusion_matrix(labels, predictions, len(names)), figures, num_resamples, seed)
+        figures["macro_f1"] = _Figure(_average_figure("macro", "f1"), "macro", total)
+    return _measure(confusion, figures, num_resamples, seed)
 
 
 def class_metrics(
@@ -114,12 +142,28 @@ def class_metrics(
     seed: int = 0,
 ) -> dict[str, Metric]:
     """`precision[name]`, `recall[name]` and `f1[name]` of every class, for reports."""
+    confusion = confusion_matrix(labels, predictions, len(names))
     figures = {
-        f"{field}[{name}]": (_class_figure(number, field), f"class({name})")
+        f"{field}[{name}]": _Figure(
+            _class_figure(number, field), f"class({name})", _rows_behind(confusion, number, field)
+        )
         for number, name in enumerate(names)
         for field in Scores._fields
     }
-    return _measure(confusion_matrix(labels, predictions, len(names)), figures, num_resamples, seed)
+    return _measure(confusion, figures, num_resamples, seed)
+
+
+def matthews_metric(
+    labels: Int[np.ndarray, " rows"],
+    predictions: Int[np.ndarray, " answers"],
+    num_classes: int,
+    *,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> Metric:
+    """Matthews' coefficient with its interval: the official metric of CoLA."""
+    confusion = confusion_matrix(labels, predictions, num_classes)
+    return _measure(confusion, {"matthews": _Figure(matthews, "none", None)}, num_resamples, seed)["matthews"]
 
 
 def format_confusion(confusion: Int[np.ndarray, "label prediction"], names: Sequence[str]) -> str:
@@ -144,24 +188,25 @@ def _class_figure(number: int, field: str) -> Callable[[np.ndarray], np.ndarray]
     return lambda confusion: getattr(class_scores(confusion), field)[..., number]
 
 
+def _rows_behind(confusion: Int[np.ndarray, "label prediction"], number: int, field: str) -> int:
+    """Those that a class's precision, recall or F1 divides by; F1 = TP / (mean of predicted and actual)."""
+    predicted, actual = int(confusion[:, number].sum()), int(confusion[number].sum())
+    return {"precision": predicted, "recall": actual, "f1": (predicted + actual) // 2}[field]
+
+
 def _measure(
-    confusion: Int[np.ndarray, "label prediction"],
-    figures: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]],
-    num_resamples: int,
-    seed: int,
+    confusion: Int[np.ndarray, "label prediction"], figures: dict[str, _Figure], num_resamples: int, seed: int
 ) -> dict[str, Metric]:
     """Every figure of one table, all over the same resamples."""
     count = int(confusion.sum())
     drawn = resample_counts(confusion, num_resamples, seed)
     metrics = {}
-    for name, (figure, meaning) in figures.items():
-        low, high = percentile_interval(figure(drawn))
-        signature = (
-            f"average={meaning}|zero_division=0|n={count}"
-            f"|interval=percentile bootstrap over rows, {CONFIDENCE:.0%}|resamples={num_resamples}|seed={seed}"
-            f"|v{_VERSION}"
-        )
-        metrics[name] = Metric(name, float(figure(confusion)), count, signature, low, high)
+    for name, (compute, meaning, rows) in figures.items():
+        value, values = float(compute(confusion)), compute(drawn)
+        interval = percentile_interval(values) if rows is None else share_interval(value, max(rows, 1), values)
+        how = describe_interval("rows", is_share=rows is not None, num_resamples=num_resamples, seed=seed)
+        signature = f"average={meaning}|zero_division=0|n={count}|{how}|v{_VERSION}"
+        metrics[name] = Metric(name, value, count, signature, *interval)
     return metrics
 
 

@@ -1,18 +1,20 @@
 """How sure a figure is: percentile bootstrap over items, Student's t over seeds, and differences of pairs.
 
 The bootstrap (Efron 1979) draws the items of a data set again, with replacement, many times, and reads the interval off
-the spread of the figure. Here it draws counts or weighted sums for all resamples at once. Every function is one of its
-arguments alone: the same items and seed give the same interval.
+the spread of the figure. Here it draws counts or weighted sums for all resamples at once. A share of 0 or 1 leaves it
+blind, because all resamples agree: there the interval is Wilson's (1927). Every function is one of its arguments alone:
+the same items and seed give the same interval.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from groundup.errors import DataError
 
@@ -39,6 +41,46 @@ def percentile_interval(values: Float[np.ndarray, " resamples"], confidence: flo
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(values, [tail, 1.0 - tail])
     return float(low), float(high)
+
+
+def describe_interval(
+    unit: str,
+    *,
+    is_share: bool = False,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> str:
+    """How an interval over such items was drawn, for the signature of a metric."""
+    how = f"interval=percentile bootstrap over {unit}, {confidence:.0%}|resamples={num_resamples}|seed={seed}"
+    return f"edges=wilson|{how}" if is_share else how
+
+
+def wilson_interval(share: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval of a share of `count` items (Wilson 1927), which has a width at 0 and at 1 too."""
+    if not 0.0 <= share <= 1.0 or count < 1:
+        raise ValueError(f"share, count: must lie between 0 and 1, and be at least 1, got {share}, {count}")
+    squared = NormalDist().inv_cdf(0.5 + confidence / 2.0) ** 2 / count
+    middle = share + squared / 2.0
+    half = math.sqrt(squared * (share * (1.0 - share) + squared / 4.0))
+    # Rounding must not leave the share itself outside.
+    low, high = (middle - half) / (1.0 + squared), (middle + half) / (1.0 + squared)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
+
+
+def share_interval(
+    share: float, count: int, values: Float[np.ndarray, " resamples"], confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """That of the resampled shares; Wilson's of `count` items where the share is 0 or 1."""
+    return wilson_interval(share, count, confidence) if share in (0.0, 1.0) else percentile_interval(values, confidence)
+
+
+def draw_items(num_items: int, num_resamples: int, seed: int) -> Iterator[Int[np.ndarray, "resamples items"]]:
+    """The items of each resample by their numbers, some resamples at a time."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    at_once = max(1, _MAX_DRAWS // num_items)
+    for start in range(0, num_resamples, at_once):
+        yield generator.integers(num_items, size=(min(at_once, num_resamples - start), num_items))
 
 
 def resample_counts(
@@ -86,11 +128,41 @@ def bootstrap_ratio(
     top, bottom = (float(column.sum()) for column in columns)
     if bottom == 0:
         raise DataError("metrics", "there is nothing to divide by", got=bottom)
-    draws = _draw_items(len(columns[0]), num_resamples, seed)
+    draws = draw_items(len(columns[0]), num_resamples, seed)
     drawn = [[column.take(chosen).sum(axis=1) for column in columns] for chosen in draws]
     tops, bottoms = np.concatenate(drawn, axis=1)
     kept = bottoms != 0
     return Interval(top / bottom, *percentile_interval(tops[kept] / bottoms[kept], confidence))
+
+
+def bootstrap_share(
+    numerators: Float[np.ndarray, " items"] | Bool[np.ndarray, " items"],
+    denominators: Float[np.ndarray, " others"] | None = None,
+    *,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """`bootstrap_ratio` of parts by wholes: at 0 and 1, where all resamples agree, Wilson's interval of the items.
+
+    Args:
+        numerators: of each item what is right in it.
+        denominators: of each item how much there is of it; None where it is one thing.
+        num_resamples: how often the items are drawn again.
+        seed: of the draws.
+        confidence: of the interval.
+    """
+    draws = {"num_resamples": num_resamples, "seed": seed, "confidence": confidence}
+    numerators = np.asarray(numerators, dtype=np.float64)
+    if denominators is None and len(numerators) and np.isin(numerators, (0.0, 1.0)).all():
+        counts = np.array([(numerators == 0).sum(), (numerators == 1).sum()])
+        found = bootstrap_counts(counts, lambda drawn: drawn[..., 1] / drawn.sum(axis=-1), **draws)
+    else:
+        found = bootstrap_ratio(numerators, np.ones_like(numerators) if denominators is None else denominators, **draws)
+    if found.value not in (0.0, 1.0):
+        return found
+    items = len(numerators) if denominators is None else int((np.asarray(denominators) != 0).sum())
+    return Interval(found.value, *wilson_interval(found.value, items, confidence))
 
 
 def bootstrap_mean(
@@ -183,10 +255,3 @@ def _differences(first: np.ndarray, second: np.ndarray) -> Float[np.ndarray, " i
             "metrics", "a paired comparison needs as many of the one as of the other", got=(len(first), len(second))
         )
     return first - second
-
-
-def _draw_items(num_items: int, num_resamples: int, seed: int) -> Iterator[Int[np.ndarray, "resamples items"]]:
-    generator = np.random.Generator(np.random.PCG64(seed))
-    at_once = max(1, _MAX_DRAWS // num_items)
-    for start in range(0, num_resamples, at_once):
-        yield generator.integers(num_items, size=(min(at_once, num_resamples - start), num_items))

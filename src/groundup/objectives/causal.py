@@ -19,7 +19,7 @@ from torch import Tensor
 from groundup.config import Config
 from groundup.errors import DataError
 from groundup.language.scripts import count_words
-from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, Interval, bootstrap_ratio
+from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, Interval, bootstrap_ratio, bootstrap_share
 from groundup.metrics.metric import Metric
 from groundup.model.config import CausalLMHead
 from groundup.model.packed import Packed
@@ -154,7 +154,7 @@ class CausalObjective:
         found = {
             "loss": (loss, tokens, "nats a token"),
             "perplexity": (_exp(loss), tokens, "exp(loss)"),
-            "accuracy": (bootstrap_ratio(right, tokens), tokens, "share of tokens that are the most likely one"),
+            "accuracy": (bootstrap_share(right, tokens), tokens, "share of tokens that are the most likely one"),
         }
         units = (
             ("bits_per_byte", "bits a UTF-8 byte of decoded text", lambda each: each.scale(1 / np.log(2))),

@@ -24,7 +24,7 @@ from torch import Tensor
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.language.segment import Jieba, Segmenter, SegmenterConfig
-from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_ratio
+from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_ratio, bootstrap_share
 from groundup.metrics.metric import Metric
 from groundup.model.config import MaskedLMHead
 from groundup.model.packed import Packed
@@ -176,7 +176,7 @@ class MaskedObjective:
         _, sample = np.unique(measured["sample"], return_inverse=True)
         tokens = np.bincount(sample).astype(np.float64)
         loss = bootstrap_ratio(np.bincount(sample, weights=measured["nll"].astype(np.float64)), tokens)
-        right = bootstrap_ratio(np.bincount(sample, weights=measured["correct"].astype(np.float64)), tokens)
+        right = bootstrap_share(np.bincount(sample, weights=measured["correct"].astype(np.float64)), tokens)
         shares = f"{self.config.mask:g}/{self.config.random:g}/{self.config.keep:g}"
         signature = (
             f"masked {self._name_unit()}, rate={rate_at(self.config.rate, 1.0):g}, mask/random/keep={shares}|n={count}"

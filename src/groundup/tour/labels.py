@@ -13,7 +13,7 @@ import numpy as np
 
 from groundup.checkpoint.tensors import write_folder
 from groundup.errors import DataError
-from groundup.metrics.interval import bootstrap_difference, bootstrap_mean
+from groundup.metrics.interval import bootstrap_difference, bootstrap_share
 from groundup.randomness import draw_permutation, make_key
 from groundup.readers.table import TableConfig, read_table
 from groundup.verbs.predict import predict
@@ -69,11 +69,11 @@ def judge(run: Path, train: Path, test: Path, group_column: str | None = None) -
     groups = []
     for name in sorted({row[group_column] for row in rows}) if group_column else ():
         chosen = np.array([row[group_column] == name for row in rows])
-        groups.append(Share(name, int(chosen.sum()), *bootstrap_mean(right[chosen])))
+        groups.append(Share(name, int(chosen.sum()), *bootstrap_share(right[chosen])))
     found = Judged(
-        Share("all", len(rows), *bootstrap_mean(right)),
+        Share("all", len(rows), *bootstrap_share(right)),
         tuple(groups),
-        Share(label, len(rows), *bootstrap_mean(by_label)),
+        Share(label, len(rows), *bootstrap_share(by_label)),
         tuple(bool(each) for each in right),
     )
     write_json(kept, asdict(found))

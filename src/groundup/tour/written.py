@@ -14,7 +14,7 @@ import numpy as np
 
 from groundup.checkpoint.tensors import write_folder
 from groundup.decoding.config import Decoding
-from groundup.metrics.interval import bootstrap_mean
+from groundup.metrics.interval import bootstrap_share
 from groundup.spoken.baselines import NearestNeighbour
 from groundup.spoken.form import Language
 from groundup.spoken.loose import draw_loose_rows
@@ -110,7 +110,7 @@ def _group(rows: Sequence[Row], right: np.ndarray, beside: np.ndarray, fields: S
     groups = []
     for name in sorted(set(names)):
         chosen = np.array([each == name for each in names])
-        exact = bootstrap_mean(right[chosen])
+        exact = bootstrap_share(right[chosen])
         groups.append(
             Group(dict(zip(fields, name, strict=True)), int(chosen.sum()), *exact, float(beside[chosen].mean()))
         )

@@ -10,7 +10,7 @@ import torch
 
 from groundup.language.scripts import guess_language
 from groundup.metrics.calibration import calibration_bins, calibration_error
-from groundup.metrics.interval import bootstrap_counts
+from groundup.metrics.interval import bootstrap_share
 from groundup.model.transformer import Transformer
 from groundup.readers.table import Example as Row
 from groundup.readers.table import TableConfig, read_table
@@ -105,8 +105,7 @@ def _by_length(lengths: np.ndarray, is_right: np.ndarray) -> list[Bucket]:
 
 def make_bucket(by: str, name: str, is_right: np.ndarray, losses: np.ndarray | None = None) -> Bucket:
     """The accuracy of a part of the rows or tokens, with its interval over them."""
-    counts = np.array([int(is_right.sum()), int((~is_right).sum())])
-    found = bootstrap_counts(counts, lambda drawn: drawn[..., 0] / drawn.sum(axis=-1))
+    found = bootstrap_share(is_right)
     loss = None if losses is None else float(losses.mean(dtype=np.float64))
     return {
         "by": by,  # type: ignore[typeddict-item]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, matthews_corrcoef, precision_recall_fscore_support
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from groundup.errors import DataError
@@ -18,6 +18,8 @@ from groundup.metrics.classification import (
     classification_metrics,
     confusion_matrix,
     format_confusion,
+    matthews,
+    matthews_metric,
 )
 
 
@@ -49,6 +51,9 @@ def test_scores_equal_those_of_sklearn(case: tuple[np.ndarray, np.ndarray, int])
         np.testing.assert_allclose(
             average_scores(confusion, average), sklearn_scores(*case, average=average), atol=1e-12
         )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert matthews(confusion) == pytest.approx(matthews_corrcoef(labels, predictions), abs=1e-12)
     if num_classes == 2:
         expected = [scores[1] for scores in sklearn_scores(*case, average=None)]
         np.testing.assert_allclose(average_scores(confusion, "binary"), expected, atol=1e-12)
@@ -139,3 +144,15 @@ def test_the_table_of_confusions_is_aligned_with_chinese_names() -> None:
         "负面                10         2",
         "positive             3       400",
     ]
+
+
+def test_all_right_is_not_beyond_doubt() -> None:
+    labels = np.array([0, 1] * 10)
+    metrics = classification_metrics(labels, labels, ["no", "yes"])
+    assert metrics["accuracy"].value == metrics["accuracy"].high == 1.0
+    assert metrics["accuracy"].low == pytest.approx(0.839, abs=0.001)
+    assert metrics["recall"].low < metrics["accuracy"].low, "ten rows lie behind it, not twenty"
+    assert "edges=wilson" in metrics["f1"].signature
+    never = class_metrics(labels, np.zeros(20, dtype=int), ["no", "yes"])
+    assert never["precision[yes]"].low == 0.0 < never["precision[yes]"].high
+    assert "edges" not in matthews_metric(labels, labels, 2).signature

@@ -13,10 +13,12 @@ from groundup.metrics.interval import (
     bootstrap_difference,
     bootstrap_mean,
     bootstrap_ratio,
+    bootstrap_share,
     difference_interval,
     mean_interval,
     resample_counts,
     student_t_quantile,
+    wilson_interval,
 )
 
 
@@ -121,3 +123,35 @@ def test_coverage_of_the_interval_is_near_what_it_says() -> None:
         for i in range(300)
     ]
     assert 0.90 <= np.mean(covered) <= 0.98
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 500), st.data())
+def test_interval_of_wilson_equals_scipy(count: int, data: st.DataObject) -> None:
+    right = data.draw(st.integers(0, count))
+    expected = stats.binomtest(right, count).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(right / count, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_share_at_its_edge_has_a_width(value: float) -> None:
+    # 20 of 20 right do not mean that nothing can go wrong: about one in six may.
+    rights = np.full(20, value)
+    blind = bootstrap_mean(rights)
+    assert blind.low == blind.high
+    found = bootstrap_share(rights)
+    assert found.value == value
+    assert found.high - found.low == pytest.approx(0.161, abs=0.001)
+    clustered = bootstrap_share(rights * 7, np.full(20, 7.0))
+    assert clustered == found, "items count, not their parts"
+    assert bootstrap_share(rights.astype(bool)) == found
+
+
+def test_a_share_inside_is_the_plain_bootstrap() -> None:
+    right = np.arange(200) % 3 == 0
+    found = bootstrap_share(right)
+    slow = bootstrap_mean(right.astype(float))
+    assert found.value == slow.value
+    assert (found.low, found.high) == pytest.approx((slow.low, slow.high), abs=0.01)
+    with pytest.raises(ValueError, match="share"):
+        wilson_interval(1.1, 3)
