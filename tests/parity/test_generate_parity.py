@@ -12,6 +12,7 @@ import torch
 from groundup.checkpoint import pretrained
 from groundup.decoding.config import Decoding
 from groundup.decoding.generate import Writer
+from groundup.model.config import RotaryPositions
 from groundup.model.transformer import Transformer
 
 transformers = pytest.importorskip("transformers")
@@ -44,7 +45,7 @@ def move_positions(ours: Transformer) -> None:
 
 
 def turn_otherwise(ours: Transformer) -> None:
-    ours.embedding.position.base = 100.0
+    ours.embedding.position.values = RotaryPositions(base=100.0)
 
 
 FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[Transformer], None]]] = {

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from groundup.families.keymap import KeyMap
-from groundup.model.config import Head, ModelConfig
+from groundup.model.config import Head, ModelConfig, RotaryPositions, Window
 
 
 @runtime_checkable
@@ -53,13 +53,27 @@ class Family(Protocol):
         ...
 
 
+def _canonical_window(window: Window, config: ModelConfig) -> Window:
+    is_everywhere = window.layers is None or len(window.layers) == config.num_layers
+    is_same = window.base is not None and config.position == RotaryPositions(base=window.base)
+    return window.model_copy(
+        update={
+            "layers": None if is_everywhere else window.layers,
+            "base": None if is_same else window.base,
+        }
+    )
+
+
 def canonical(config: ModelConfig) -> ModelConfig:
     """The design with what is the same thing said in one way: two that are then equal are the same design."""
-    head_dim = config.resolved_head_dim
+    head_dim, dropout = config.resolved_head_dim, config.dropout
     return config.model_copy(
         update={
             "head_dim": None if head_dim * config.num_heads == config.hidden_size else head_dim,
             "num_kv_heads": None if config.num_kv_heads == config.num_heads else config.num_kv_heads,
+            "attention_output_bias": config.resolved_attention_output_bias,
+            "dropout": dropout.model_copy(update={"attention_output": dropout.resolved_attention_output}),
+            "window": None if config.window is None else _canonical_window(config.window, config),
             "norm_places": tuple(sorted(config.norm_places)),
             "heads": tuple(sorted(config.heads, key=lambda head: head.kind)),
             "pooler": config.pooler and not config.model_copy(update={"pooler": False}).has_pooler,

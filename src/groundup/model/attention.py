@@ -19,6 +19,7 @@ from groundup.model.attention_dropout import DroppedAttention
 from groundup.model.cache import LayerCache
 from groundup.model.config import ModelConfig
 from groundup.model.linear import Linear
+from groundup.model.norm import build_norm
 from groundup.model.packed import Group, Packed
 from groundup.model.position import NOWHERE, Placement
 from groundup.model.scores import Bias, Mask, dense_mask
@@ -211,7 +212,11 @@ class Attention(nn.Module):
         self.q = Linear(config.hidden_size, width, config.attention_bias)
         self.k = Linear(config.hidden_size, kv_width, config.attention_bias)
         self.v = Linear(config.hidden_size, kv_width, config.attention_bias)
-        self.o = Linear(width, config.hidden_size, config.attention_bias)
+        self.o = Linear(width, config.hidden_size, config.resolved_attention_output_bias)
+        if config.qk_norm:
+            self.q_norm = build_norm(config.norm, self.head_dim)
+            self.k_norm = build_norm(config.norm, self.head_dim)
+        self.has_norms = config.qk_norm
 
     def forward(
         self,
@@ -223,6 +228,8 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "rows hidden"]:
         """Each token attends within its sequence, what `cache` holds of it included; `rows` of the run alone go on."""
         q, k, v = (linear(hidden).unflatten(-1, (-1, self.head_dim)) for linear in (self.q, self.k, self.v))
+        if self.has_norms:
+            q, k = self.q_norm(q), self.k_norm(k)
         if placement.rotation is not None:
             q, k = placement.rotation.apply(q), placement.rotation.apply(k)
         options = {"window": self.window, "scale": self.scale, "bias": placement.bias}

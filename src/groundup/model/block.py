@@ -23,14 +23,10 @@ BRANCH_PLACES: Final[tuple[BranchPlace, ...]] = ("input", "output", "residual")
 class BranchNorms(nn.ModuleDict):
     """The norms of a branch `x -> N_residual(x + dropout(N_output(f(N_input(x)))))`; absent ones do nothing."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(
-            {
-                place: build_norm(config.norm, config.hidden_size)
-                for place in BRANCH_PLACES
-                if place in config.norm_places
-            }
-        )
+    def __init__(self, config: ModelConfig, *, has_input: bool = True) -> None:
+        """`has_input` is false for a branch without the input norm that others of the design have."""
+        places = [place for place in BRANCH_PLACES if place in config.norm_places and (has_input or place != "input")]
+        super().__init__({place: build_norm(config.norm, config.hidden_size) for place in places})
 
     def at(self, place: BranchPlace, hidden: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"]:
         """`hidden` through the norm of this place, if there is one."""
@@ -44,7 +40,8 @@ class Block(nn.Module):
         """Block `layer` of the stack, counted from 0."""
         super().__init__()
         self.attention = Attention(config, layer)
-        self.attention_norms = BranchNorms(config)
+        self.attention_norms = BranchNorms(config, has_input=config.first_input_norm or layer > 0)
+        self.attention_dropout = Dropout(config.dropout.resolved_attention_output)
         self.feed_forward = build_feed_forward(config)
         self.feed_forward_norms = BranchNorms(config)
         self.dropout = Dropout(config.dropout.residual)
@@ -68,7 +65,7 @@ class Block(nn.Module):
         """
         norms = self.attention_norms
         branch = self.attention(norms.at("input", hidden), packed, placement, cache, rows)
-        hidden = norms.at("residual", take_rows(hidden, rows) + self.dropout(norms.at("output", branch)))
+        hidden = norms.at("residual", take_rows(hidden, rows) + self.attention_dropout(norms.at("output", branch)))
         norms = self.feed_forward_norms
         branch = self.feed_forward(norms.at("input", hidden))
         return norms.at("residual", hidden + self.dropout(norms.at("output", branch)))

@@ -7,84 +7,68 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from groundup.config import Config
+from groundup.model.head_config import (
+    Activation,
+    CausalLMHead,
+    ClassificationHead,
+    Head,
+    HeadTransform,
+    MaskedLMHead,
+    NextSentenceHead,
+    Pooling,
+    Probability,
+    SpanHead,
+    TokenHead,
+)
+from groundup.model.position_config import (
+    LearnedPositions,
+    LinearScaling,
+    Llama3Scaling,
+    NoPositions,
+    Position,
+    RelativeBias,
+    RotaryPositions,
+    RotaryScaling,
+    SinusoidalPositions,
+    Window,
+)
 
-Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "tanh"]
-OutputInit = Literal["normal", "scaled", "zero"]
-
-
-class LearnedPositions(Config):
-    """One trained vector per position, added to the embedding (BERT, GPT-2)."""
-
-    kind: Literal["learned"] = "learned"
-    offset: int = Field(0, ge=0)
-    """Rows before that of the first position, which no token uses (RoBERTa, BART: 2)."""
-    scale_embedding: bool = False
-    """Multiply token embeddings by sqrt(hidden_size) before the sum."""
-
-
-class SinusoidalPositions(Config):
-    """sin and cos of geometrically spaced wavelengths, added to the embedding (Vaswani et al. 2017, section 3.5)."""
-
-    kind: Literal["sinusoidal"] = "sinusoidal"
-    base: float = Field(10000.0, gt=1.0)
-    """The ratio between the longest and the shortest wavelength."""
-    scale_embedding: bool = True
-    """Multiply token embeddings by sqrt(hidden_size) before the sum, as the paper does."""
-    layout: Literal["interleaved", "halves"] = "interleaved"
-    """sin and cos in turns, as in the paper, or all of sin and then all of cos (Marian)."""
-
-
-class RotaryPositions(Config):
-    """Queries and keys rotated by an angle that grows with their position (Su et al. 2021)."""
-
-    kind: Literal["rotary"] = "rotary"
-    base: float = Field(10000.0, gt=1.0)
-    """The ratio between the longest and the shortest wavelength."""
-
-
-class RelativeBias(Config):
-    """A trained number per head and range of distances, added to the scores of every block (Raffel et al. 2020)."""
-
-    kind: Literal["relative_bias"] = "relative_bias"
-    num_buckets: int = Field(32, ge=4)
-    """Ranges of distances: half of them single distances, the others ever wider. An encoder has as many to the left as
-    to the right."""
-    max_distance: PositiveInt = 128
-    """The distance from which all share one range."""
-
-    @model_validator(mode="after")
-    def _check_buckets(self) -> Self:
-        if self.num_buckets % 2:
-            raise ValueError(f"num_buckets: must be even, got {self.num_buckets}")
-        if self.max_distance <= self.num_buckets // 2:
-            raise ValueError(
-                f"max_distance: must be above the {self.num_buckets // 2} distances that have a bucket of their own, "
-                f"got {self.max_distance}"
-            )
-        return self
-
-
-class NoPositions(Config):
-    """No position information: only for causal stacks, which can count."""
-
-    kind: Literal["none"] = "none"
-
-
-Position = Annotated[
-    LearnedPositions | SinusoidalPositions | RotaryPositions | RelativeBias | NoPositions, Field(discriminator="kind")
+__all__ = [
+    "Activation",
+    "CausalLMHead",
+    "ClassificationHead",
+    "Design",
+    "Dropout",
+    "FeedForwardConfig",
+    "GatedFeedForward",
+    "Head",
+    "HeadTransform",
+    "LayerNormConfig",
+    "LearnedPositions",
+    "LinearScaling",
+    "Llama3Scaling",
+    "MaskedLMHead",
+    "ModelConfig",
+    "NextSentenceHead",
+    "NoPositions",
+    "Norm",
+    "NormPlace",
+    "OutputInit",
+    "PlainFeedForward",
+    "Pooling",
+    "Position",
+    "Probability",
+    "RMSNormConfig",
+    "RelativeBias",
+    "RotaryPositions",
+    "RotaryScaling",
+    "SinusoidalPositions",
+    "SpanHead",
+    "TokenHead",
+    "Window",
 ]
 
-
-class Window(Config):
-    """Attention to the neighbourhood alone, in all layers or in some (Beltagy et al. 2020)."""
-
-    size: int = Field(ge=0)
-    """The furthest distance that a token sees, to either side; itself aside."""
-    layers: tuple[int, ...] | None = None
-    """The layers that see no further, counted from 0; null for all."""
-    base: float | None = Field(None, gt=1.0)
-    """The base of rotary positions in these layers; null for that of the others."""
+OutputInit = Literal["normal", "scaled", "zero"]
 
 
 class LayerNormConfig(Config):
@@ -143,64 +127,13 @@ class Dropout(Config):
     """Inside the feed-forward, on what its last matrix reads (T5, BART)."""
     final: Probability = 0.0
     """After the stack and its norm (T5)."""
+    attention_output: Probability | None = None
+    """On the output of the attention branch; null for the same as `residual`."""
 
-
-class MaskedLMHead(Config):
-    """Logits over the vocabulary for masked tokens: transform, norm, tied or own decoder (BERT)."""
-
-    kind: Literal["masked_lm"] = "masked_lm"
-    activation: Activation = "gelu"
-    """The function after the head's dense transform."""
-    bias: bool = True
-    """Whether the decoder adds a bias per vocabulary entry."""
-
-
-class CausalLMHead(Config):
-    """Logits over the vocabulary for the next token: the tied or own decoder alone (GPT-2)."""
-
-    kind: Literal["causal_lm"] = "causal_lm"
-    bias: bool = False
-    """Whether the decoder adds a bias per vocabulary entry."""
-    scale_hidden: bool = False
-    """Divide hidden states by sqrt(hidden_size) first, as T5 does because its embedding has entries of size 1."""
-
-
-class NextSentenceHead(Config):
-    """Two logits on the pooled first token: 0 = B follows A, 1 = B is random (BERT)."""
-
-    kind: Literal["next_sentence"] = "next_sentence"
-
-
-class ClassificationHead(Config):
-    """One logit per class on the pooled first token (tanh pooler, dropout, linear: BERT)."""
-
-    kind: Literal["classification"] = "classification"
-    num_labels: PositiveInt
-    """The number of classes."""
-    dropout: Probability = 0.1
-    """On the pooled vector."""
-
-
-class TokenHead(Config):
-    """One logit per class for every token."""
-
-    kind: Literal["token"] = "token"
-    num_labels: PositiveInt
-    """The number of classes."""
-    dropout: Probability = 0.1
-    """On the hidden states."""
-
-
-class SpanHead(Config):
-    """A start and an end logit for every token (extractive question answering)."""
-
-    kind: Literal["span"] = "span"
-
-
-Head = Annotated[
-    MaskedLMHead | CausalLMHead | NextSentenceHead | ClassificationHead | TokenHead | SpanHead,
-    Field(discriminator="kind"),
-]
+    @property
+    def resolved_attention_output(self) -> float:
+        """On the output of the attention branch."""
+        return self.residual if self.attention_output is None else self.attention_output
 
 
 class Design(Config):
@@ -237,10 +170,16 @@ class Design(Config):
     """The norm at every place of `norm_places`."""
     norm_places: tuple[NormPlace, ...] = ("embedding", "residual")
     """Post-norm with an embedding norm by default, as in BERT; pre-norm is `[input, final]`."""
+    first_input_norm: bool = True
+    """Whether the first branch of the stack has its input norm; ModernBERT, whose embedding has one, leaves it out."""
+    qk_norm: bool = False
+    """The norm, over the width of a head, on queries and keys before they are rotated (Henry et al. 2020, Qwen3)."""
     feed_forward: FeedForwardConfig = PlainFeedForward()
     """The second branch of every block."""
     attention_bias: bool = True
     """Biases on q, k, v and o."""
+    attention_output_bias: bool | None = None
+    """A bias on o; null for the same as on q, k and v. Qwen2 has none there."""
     feed_forward_bias: bool = True
     """Biases in the feed-forward."""
     dropout: Dropout = Dropout()
@@ -276,9 +215,17 @@ class Design(Config):
         return self.window.size
 
     @property
+    def resolved_attention_output_bias(self) -> bool:
+        """Whether o has a bias."""
+        return self.attention_bias if self.attention_output_bias is None else self.attention_output_bias
+
+    @property
     def has_pooler(self) -> bool:
         """Whether the first token is pooled: because a head needs it, or because the design says so."""
-        return self.pooler or any(head.kind in ("classification", "next_sentence") for head in self.heads)
+        return self.pooler or any(
+            head.kind == "next_sentence" or (head.kind == "classification" and head.pooling == "pooler")
+            for head in self.heads
+        )
 
     @model_validator(mode="after")
     def _check_design(self) -> Self:
@@ -301,6 +248,8 @@ class Design(Config):
             )
         if len(set(self.norm_places)) != len(self.norm_places):
             raise ValueError(f"norm_places: a place is named twice, got {self.norm_places}")
+        if not self.first_input_norm and "input" not in self.norm_places:
+            raise ValueError("first_input_norm: there are no input norms, got False; leave it out")
         kinds = [head.kind for head in self.heads]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"heads: at most one of a kind, got {kinds}")

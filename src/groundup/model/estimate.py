@@ -74,7 +74,7 @@ def estimate(
 
 def count_parameters(config: ModelConfig) -> dict[str, int]:
     """Trainable numbers by part, equal to those of the built model."""
-    hidden, norm = config.hidden_size, _norm_size(config)
+    hidden, norm = config.hidden_size, _norm_size(config, config.hidden_size)
     rows = config.vocab_size + config.num_token_types
     if config.position.kind == "learned":
         rows += config.max_length + config.position.offset
@@ -85,15 +85,16 @@ def count_parameters(config: ModelConfig) -> dict[str, int]:
         "embedding": rows * hidden + biases,
         "attention": config.num_layers * _attention_size(config),
         "feed_forward": config.num_layers * _feed_forward_size(config),
-        "norms": (2 * branch_norms * config.num_layers + outer_norms) * norm,
+        "norms": (2 * branch_norms * config.num_layers + outer_norms - (not config.first_input_norm)) * norm
+        + (2 * config.num_layers * _norm_size(config, config.resolved_head_dim) if config.qk_norm else 0),
         "pooler": hidden * (hidden + 1) if config.has_pooler else 0,
         "heads": sum(_head_size(config, head) for head in config.heads),
     }
 
 
-def _norm_size(config: ModelConfig) -> int:
+def _norm_size(config: ModelConfig, width: int) -> int:
     has_bias = config.norm.kind == "layer_norm" and config.norm.bias
-    return config.hidden_size * (2 if has_bias else 1)
+    return width * (2 if has_bias else 1)
 
 
 def _attention_widths(config: ModelConfig) -> tuple[int, int]:
@@ -103,7 +104,8 @@ def _attention_widths(config: ModelConfig) -> tuple[int, int]:
 
 def _attention_size(config: ModelConfig) -> int:
     width, kv_width = _attention_widths(config)
-    bias = width + 2 * kv_width + config.hidden_size if config.attention_bias else 0
+    bias = width + 2 * kv_width if config.attention_bias else 0
+    bias += config.hidden_size if config.resolved_attention_output_bias else 0
     return config.hidden_size * 2 * (width + kv_width) + bias
 
 
@@ -117,13 +119,19 @@ def _head_size(config: ModelConfig, head: Head) -> int:
     hidden = config.hidden_size
     match head.kind:
         case "masked_lm":
-            return hidden * (hidden + 1) + _norm_size(config) + _decoder_size(config, head.bias)
+            return _transform_size(config, head.dense_bias) + _decoder_size(config, head.bias)
         case "causal_lm":
             return _decoder_size(config, head.bias)
-        case "classification" | "token":
-            return (hidden + 1) * head.num_labels
-        case "next_sentence" | "span":
+        case "next_sentence":
             return (hidden + 1) * 2
+        case "classification" | "token" | "span":
+            own = 0 if head.transform is None else _transform_size(config, head.transform.bias)
+            return own + (hidden + 1) * (2 if head.kind == "span" else head.num_labels)
+
+
+def _transform_size(config: ModelConfig, has_bias: bool) -> int:
+    hidden = config.hidden_size
+    return hidden * hidden + (hidden if has_bias else 0) + _norm_size(config, hidden)
 
 
 def _decoder_size(config: ModelConfig, has_bias: bool) -> int:
@@ -154,7 +162,8 @@ def _asked_share(config: ModelConfig, sequences_per_token: float, target_fractio
         "classification": sequences_per_token,
         "next_sentence": sequences_per_token,
     }
-    return max((shares.get(head.kind, 1.0) for head in config.heads), default=1.0)
+    asked = [1.0 if getattr(head, "pooling", None) == "mean" else shares.get(head.kind, 1.0) for head in config.heads]
+    return max(asked, default=1.0)
 
 
 def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, target_fraction: float) -> float:
@@ -164,14 +173,11 @@ def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, tar
             return target_fraction * 2 * hidden * (hidden + config.vocab_size)
         case "causal_lm":
             return target_fraction * 2 * hidden * config.vocab_size
-        case "token":
-            return 2.0 * hidden * head.num_labels
-        case "span":
-            return 2.0 * hidden * 2
-        case "classification":
-            return sequences_per_token * 2 * hidden * head.num_labels
         case "next_sentence":
             return sequences_per_token * 2 * hidden * 2
+        case "classification" | "token" | "span":
+            width = (hidden if head.transform else 0) + (2 if head.kind == "span" else head.num_labels)
+            return (sequences_per_token if head.kind == "classification" else 1.0) * 2 * hidden * width
 
 
 def _mean_seen(lengths: Sequence[int], window: int | None, is_causal: bool) -> float:
@@ -195,6 +201,8 @@ def _values_per_token(config: ModelConfig, lengths: Sequence[int], target_fracti
     num_inner = 4 if config.feed_forward.kind == "gated" else 2
     branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
     attention = hidden + 2 * width + 2 * kv_width
+    if config.qk_norm:
+        attention += width + kv_width
     if not is_fused:
         attention += config.num_heads * _mean_keys(lengths)
     after = hidden + num_inner * config.intermediate_size + 2 * branch_norms * hidden

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from groundup.model.config import Activation, Head, ModelConfig
+from groundup.model.config import CausalLMHead, Head, HeadTransform, MaskedLMHead, ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import ACTIVATIONS
 from groundup.model.linear import Linear, linear
@@ -19,25 +19,16 @@ class LanguageModelHead(nn.Module):
     Call it on the rows to predict alone, the rest is wasted work.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        embedding: nn.Embedding,
-        *,
-        bias: bool,
-        activation: Activation | None = None,
-        scale: float = 1.0,
-    ) -> None:
-        """`activation` is that of the transform in front, None for none; hidden states are multiplied by `scale`."""
+    def __init__(self, config: ModelConfig, head: MaskedLMHead | CausalLMHead, embedding: nn.Embedding) -> None:
         super().__init__()
-        self.scale = scale
-        self.activation = None if activation is None else ACTIVATIONS[activation]
-        if self.activation is not None:
-            self.dense = Linear(config.hidden_size, config.hidden_size)
+        self.scale = config.hidden_size**-0.5 if isinstance(head, CausalLMHead) and head.scale_hidden else 1.0
+        self.activation = ACTIVATIONS[head.activation] if isinstance(head, MaskedLMHead) else None
+        if isinstance(head, MaskedLMHead):
+            self.dense = Linear(config.hidden_size, config.hidden_size, head.dense_bias)
             self.norm = build_norm(config.norm, config.hidden_size)
         if not config.tie_embeddings:
             self.decoder = Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if head.bias else None
         # In a tuple the module is not registered a second time: the shared weight is saved once, under its own name.
         self._source = (embedding if config.tie_embeddings else self.decoder,)
 
@@ -55,28 +46,44 @@ class LanguageModelHead(nn.Module):
         return linear(hidden, self.weight, self.bias)
 
 
-class LinearHead(nn.Module):
-    """Dropout, then one linear map, on whatever rows it is given: pooled sequences or tokens."""
+class Transform(nn.Module):
+    """norm(activation(dense(x)))."""
 
-    def __init__(self, hidden_size: int, num_logits: int, dropout: float = 0.0) -> None:
+    def __init__(self, config: ModelConfig, transform: HeadTransform) -> None:
         super().__init__()
+        self.activation = ACTIVATIONS[transform.activation]
+        self.dense = Linear(config.hidden_size, config.hidden_size, transform.bias)
+        self.norm = build_norm(config.norm, config.hidden_size)
+
+    def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows hidden"]:
+        """Each row alone."""
+        return self.norm(self.activation(self.dense(hidden)))
+
+
+class LinearHead(nn.Module):
+    """A transform where the design has one, dropout, one linear map; on any rows: vectors of sequences or tokens."""
+
+    def __init__(
+        self, config: ModelConfig, num_logits: int, dropout: float = 0.0, transform: HeadTransform | None = None
+    ) -> None:
+        super().__init__()
+        self.transform = nn.Identity() if transform is None else Transform(config, transform)
         self.dropout = Dropout(dropout)
-        self.linear = Linear(hidden_size, num_logits)
+        self.linear = Linear(config.hidden_size, num_logits)
 
     def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows logits"]:
         """Logits of each row."""
-        return self.linear(self.dropout(hidden))
+        return self.linear(self.dropout(self.transform(hidden)))
 
 
 def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> LanguageModelHead | LinearHead:
     """The head that the config names; `embedding` is what a tied head shares its weight with."""
     match head.kind:
-        case "masked_lm":
-            return LanguageModelHead(config, embedding, bias=head.bias, activation=head.activation)
-        case "causal_lm":
-            scale = config.hidden_size**-0.5 if head.scale_hidden else 1.0
-            return LanguageModelHead(config, embedding, bias=head.bias, scale=scale)
+        case "masked_lm" | "causal_lm":
+            return LanguageModelHead(config, head, embedding)
         case "classification" | "token":
-            return LinearHead(config.hidden_size, head.num_labels, head.dropout)
-        case "next_sentence" | "span":
-            return LinearHead(config.hidden_size, 2)
+            return LinearHead(config, head.num_labels, head.dropout, head.transform)
+        case "next_sentence":
+            return LinearHead(config, 2)
+        case "span":
+            return LinearHead(config, 2, head.dropout, head.transform)

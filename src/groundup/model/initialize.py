@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,13 @@ from groundup.model.transformer import Transformer
 from groundup.randomness import make_key
 
 Role = Literal["embedding", "matrix", "head", "bias", "norm"]
+_NORMS: Final = ("norm", "final_norm", "attention_norms", "feed_forward_norms", "q_norm", "k_norm")
 
 
 def parameter_role(name: str, parameter: Tensor) -> Role:
     """What a parameter is for, by its dotted name: weight decay and other treatments depend on it."""
     parts = name.split(".")
-    if any(part in ("norm", "final_norm", "attention_norms", "feed_forward_norms") for part in parts):
+    if any(part in _NORMS for part in parts):
         return "norm"
     if parts[-1] == "bias":
         return "bias"

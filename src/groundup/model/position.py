@@ -12,10 +12,17 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
-from groundup.model.config import LearnedPositions, ModelConfig, RelativeBias, SinusoidalPositions
+from groundup.model.config import (
+    LearnedPositions,
+    ModelConfig,
+    RelativeBias,
+    RotaryPositions,
+    RotaryScaling,
+    SinusoidalPositions,
+)
 from groundup.model.scores import Bias
 
 
@@ -104,16 +111,16 @@ class SinusoidalPosition(NoPosition):
 class RotaryPosition(NoPosition):
     """Angles position * base^(-2i/head_dim) on queries and keys (Su et al. 2021)."""
 
-    def __init__(self, length: int, head_dim: int, base: float, local_base: float | None = None) -> None:
-        """`local_base` is the base in blocks that see a window alone; None for the same."""
+    def __init__(self, length: int, head_dim: int, values: RotaryPositions, local_base: float | None = None) -> None:
+        """`local_base` is the base in blocks that see a window alone, unscaled; None for the same rotation."""
         super().__init__()
-        self.length, self.head_dim, self.base = length, head_dim, base
-        self.local_base = base if local_base is None else local_base
+        self.length, self.head_dim, self.values = length, head_dim, values
+        self.local = values if local_base is None else RotaryPositions(base=local_base)
 
     def place(self, position_ids: Int[Tensor, " tokens"], *, is_local: bool = False) -> Placement:
         """The angles of each token, looked up once for all blocks."""
-        base = self.local_base if is_local else self.base
-        cos, sin = rotations(self.length, self.head_dim, base, position_ids.device)
+        values = self.local if is_local else self.values
+        cos, sin = rotations(self.length, self.head_dim, values, position_ids.device)
         return Placement(Rotation(cos[position_ids].unsqueeze(1), sin[position_ids].unsqueeze(1)))
 
 
@@ -152,7 +159,7 @@ def build_position(
             return BucketPosition(position, config.num_heads, is_causal=config.causal)
         case "rotary":
             local_base = config.window.base if config.window else None
-            return RotaryPosition(config.max_length, config.resolved_head_dim, position.base, local_base)
+            return RotaryPosition(config.max_length, config.resolved_head_dim, position, local_base)
         case "none":
             return NoPosition()
 
@@ -162,7 +169,7 @@ def sinusoids(
     length: int, size: int, base: float, device: torch.device, layout: str = "interleaved"
 ) -> Float[Tensor, "length size"]:
     """Sines in even dimensions or first, cosines in odd ones or last, in float64 and rounded to float32 once."""
-    angles = _angles(length, size, base)
+    angles = np.arange(length)[:, None] * frequencies(size, base)
     sines, cosines = np.sin(angles), np.cos(angles[:, : size // 2])
     if layout == "halves":
         return _constant(np.concatenate([sines, cosines], axis=1).astype(np.float32), device)
@@ -194,16 +201,23 @@ def buckets(num_buckets: int, max_distance: int, is_causal: bool, device: torch.
 
 @lru_cache(maxsize=8)
 def rotations(
-    length: int, size: int, base: float, device: torch.device
+    length: int, size: int, values: RotaryPositions, device: torch.device
 ) -> tuple[Float[Tensor, "length half"], Float[Tensor, "length half"]]:
     """Cosines and sines of the rotary angles, computed in float64 and rounded to float32 once."""
-    angles = _angles(length, size, base)
+    angles = np.arange(length)[:, None] * frequencies(size, values.base, values.scaling)
     return _constant(np.cos(angles).astype(np.float32), device), _constant(np.sin(angles).astype(np.float32), device)
 
 
-def _angles(length: int, size: int, base: float) -> np.ndarray:
-    """position * base^(-2i/size) for every position and i = 0 ... ceil(size / 2) - 1, in float64."""
-    return np.arange(length)[:, None] * base ** -(np.arange(0, size, 2) / size)
+def frequencies(size: int, base: float, scaling: RotaryScaling | None = None) -> Float64[np.ndarray, " half"]:
+    """The angle from one position to the next in each pair of dimensions: base^(-2i/size), then scaled."""
+    plain = base ** -(np.arange(0, size, 2) / size)
+    if scaling is None:
+        return plain
+    if scaling.kind == "linear":
+        return plain / scaling.factor
+    turns = scaling.original_length * plain / (2 * math.pi)
+    share = ((turns - scaling.low) / (scaling.high - scaling.low)).clip(0, 1)
+    return share * plain + (1 - share) * plain / scaling.factor
 
 
 def _constant(table: np.ndarray, device: torch.device) -> Tensor:

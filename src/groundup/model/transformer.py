@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -85,6 +86,15 @@ class Transformer(nn.Module):
         if cache is not None:
             cache.advance(packed)
         return self.final_dropout(self.final_norm(hidden))
+
+    def summarize(self, packed: Packed) -> Float[Tensor, "sequences hidden"]:
+        """One vector for each sequence, as the classification head of the design wants it."""
+        head = next(head for head in self.config.heads if head.kind == "classification")
+        if head.pooling == "mean":
+            hidden = self(packed)[: packed.num_tokens]
+            return torch.stack([part.mean(dim=0) for part in hidden.split(list(packed.lengths))])
+        first = self(packed, rows=packed.starts)
+        return self.pool(first) if head.pooling == "pooler" else first
 
     def pool(self, first: Float[Tensor, "sequences hidden"]) -> Float[Tensor, "sequences hidden"]:
         """tanh(pooler(first token)) of each sequence; only designs with a head that needs it have a pooler."""

@@ -208,7 +208,7 @@ def _number_labels(examples: Sequence[Example], labels: Sequence[str], where: st
 
 def _logits(model: Transformer, batch: Batch) -> Float[Tensor, "sequences labels"]:
     """In fp32, or float64 where the model is."""
-    logits = model.heads["classification"](model.pool(model(batch.packed, rows=batch.packed.starts)))
+    logits = model.heads["classification"](model.summarize(batch.packed))
     return logits if logits.dtype == torch.float64 else logits.float()
 
 

@@ -118,5 +118,5 @@ def compare_with_transformers(run: Path, texts: Sequence[str]) -> SameLogits:
         packed = Packed.from_sequences(
             [np.asarray(each.input_ids) for each in ours.tokenizer.encode_batch(list(texts))]
         )
-        found = ours.model.heads["classification"](ours.model.pool(ours.model(packed, rows=packed.starts)))
+        found = ours.model.heads["classification"](ours.model.summarize(packed))
     return SameLogits(name, len(texts), float((found - expected).abs().max()))

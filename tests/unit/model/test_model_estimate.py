@@ -16,6 +16,7 @@ from groundup.model.config import (
     ClassificationHead,
     Dropout,
     GatedFeedForward,
+    HeadTransform,
     LayerNormConfig,
     MaskedLMHead,
     ModelConfig,
@@ -38,6 +39,12 @@ HEADS = [
     (CausalLMHead(),),
     (CausalLMHead(bias=True),),
     (MaskedLMHead(), NextSentenceHead(), ClassificationHead(num_labels=7), TokenHead(num_labels=9), SpanHead()),
+    (
+        MaskedLMHead(dense_bias=False),
+        ClassificationHead(num_labels=7, pooling="mean", transform=HeadTransform()),
+        TokenHead(num_labels=9, transform=HeadTransform(bias=False)),
+        SpanHead(transform=HeadTransform()),
+    ),
 ]
 PLACES = [("embedding", "residual"), ("input", "final"), ("input", "output", "residual")]
 NORMS = [LayerNormConfig(), LayerNormConfig(bias=False), RMSNormConfig()]
@@ -72,6 +79,9 @@ def test_parameters_are_exact(norm: LayerNormConfig | RMSNormConfig, heads: tupl
             attention_bias=has_bias,
             feed_forward_bias=not has_bias,
             tie_embeddings=has_bias,
+            attention_output_bias=not has_bias if num_types else None,
+            first_input_norm="input" not in places or has_bias,
+            qk_norm=has_bias,
             heads=heads,
         )
         with torch.device("meta"):
@@ -123,6 +133,22 @@ def test_flops_are_those_that_torch_counts(values: dict, monkeypatch: pytest.Mon
     found = estimate(model.config, batch_tokens=128, lengths=lengths, target_fraction=0.25)
     assert found.forward_flops_per_token * 128 == pytest.approx(counter.get_total_flops(), rel=1e-6)
     assert found.training_flops_per_token == 3 * found.forward_flops_per_token
+
+
+@pytest.mark.parametrize("pooling", ["pooler", "first", "mean"])
+@pytest.mark.parametrize("transform", [None, HeadTransform()])
+def test_flops_of_heads_are_those_that_torch_counts(
+    pooling: str, transform: HeadTransform | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = ClassificationHead(num_labels=5, pooling=pooling, transform=transform)
+    model = Transformer(ModelConfig(vocab_size=50, hidden_size=64, num_layers=2, heads=(head,))).eval()
+    initialize(model, 0)
+    packed = Packed.from_sequences([np.arange(n) for n in (30, 30, 4)])
+    monkeypatch.setattr(linear, "product_library", lambda: "torch")
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        model.heads["classification"](model.summarize(packed))
+    found = estimate(model.config, batch_tokens=64, lengths=packed.lengths)
+    assert found.forward_flops_per_token * 64 == pytest.approx(counter.get_total_flops(), rel=1e-6)
 
 
 def test_causal_attention_is_counted_to_the_diagonal() -> None:

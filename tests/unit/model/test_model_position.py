@@ -11,13 +11,16 @@ from pydantic import ValidationError
 
 from groundup.model.config import (
     LearnedPositions,
+    LinearScaling,
+    Llama3Scaling,
     ModelConfig,
     NoPositions,
     RelativeBias,
     RotaryPositions,
     SinusoidalPositions,
+    Window,
 )
-from groundup.model.position import NOWHERE, build_position, sinusoids
+from groundup.model.position import NOWHERE, build_position, frequencies, sinusoids
 
 CPU = torch.device("cpu")
 
@@ -64,6 +67,45 @@ def test_rotary_is_a_complex_rotation() -> None:
 
     assert np.abs(out - expect(500.0)).max() < 1e-6
     assert np.abs(out - expect(499.0)).max() > 1e-3
+
+
+def test_linear_scaling_is_a_longer_ruler() -> None:
+    position = build_position(config(position=RotaryPositions(scaling=LinearScaling(factor=4.0))))
+    plain = build_position(config(position=RotaryPositions()))
+    ids = torch.arange(100)
+    for found, expected in zip(position.place(4 * ids).rotation, plain.place(ids).rotation, strict=True):
+        assert (found - expected).abs().max() < 1e-6
+    assert (position.place(ids).rotation.cos - plain.place(ids).rotation.cos).abs().max() > 0.1
+
+
+def test_llama3_scaling_by_wavelength() -> None:
+    """By wavelengths, as Meta wrote it: below 8192 / 4 as it was, above 8192 / 1 divided by 8, between a blend."""
+    plain, found = frequencies(128, 500000.0), frequencies(128, 500000.0, Llama3Scaling(factor=8.0))
+    kinds = set()
+    for frequency, scaled in zip(plain, found, strict=True):
+        wavelength = 2 * math.pi / frequency
+        if wavelength < 8192 / 4.0:
+            expected, kind = frequency, "fast"
+        elif wavelength > 8192 / 1.0:
+            expected, kind = frequency / 8, "slow"
+        else:
+            smooth = (8192 / wavelength - 1.0) / (4.0 - 1.0)
+            expected, kind = (1 - smooth) * frequency / 8 + smooth * frequency, "blended"
+        assert scaled == pytest.approx(expected, rel=1e-12)
+        kinds.add(kind)
+    assert kinds == {"fast", "slow", "blended"}
+    with pytest.raises(ValueError, match="high: must be above low 4, got 2"):
+        Llama3Scaling(factor=8.0, low=4.0, high=2.0)
+
+
+def test_a_window_with_a_base_of_its_own_is_not_scaled() -> None:
+    scaled = RotaryPositions(base=500.0, scaling=LinearScaling(factor=4.0))
+    ids = torch.arange(50)
+    for base, expected in ((None, scaled), (77.0, RotaryPositions(base=77.0))):
+        position = build_position(config(position=scaled, window=Window(size=3, layers=(0,), base=base)))
+        local = position.place(ids, is_local=True).rotation
+        assert torch.equal(local.cos, build_position(config(position=expected)).place(ids).rotation.cos)
+        assert torch.equal(position.place(ids).rotation.cos, build_position(config(position=scaled)).place(ids)[0].cos)
 
 
 def test_rotary_products_depend_on_distance_alone() -> None:

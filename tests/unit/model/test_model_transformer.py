@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from groundup.errors import DataError
 from groundup.model import dropout as dropout_module
@@ -18,6 +19,7 @@ from groundup.model.config import (
     ClassificationHead,
     Dropout,
     GatedFeedForward,
+    HeadTransform,
     MaskedLMHead,
     ModelConfig,
     NextSentenceHead,
@@ -28,6 +30,7 @@ from groundup.model.config import (
     SinusoidalPositions,
     SpanHead,
     TokenHead,
+    Window,
 )
 from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
@@ -53,6 +56,16 @@ DESIGNS = {
         "causal": True,
         "attention_bias": False,
         "feed_forward_bias": False,
+    },
+    "modernbert": {
+        "position": RotaryPositions(),
+        "norm_places": ("embedding", "input", "final"),
+        "first_input_norm": False,
+        "qk_norm": True,
+        "feed_forward": GatedFeedForward(activation="gelu"),
+        "num_token_types": 0,
+        "window": Window(size=2, layers=(1,), base=50.0),
+        "attention_output_bias": False,
     },
     "2017": {"position": SinusoidalPositions(), "norm_places": ("residual",), "num_token_types": 0},
     "sandwich": {"norm_places": ("embedding", "input", "output", "final"), "head_dim": 6},
@@ -278,3 +291,32 @@ def test_a_head_may_divide_by_the_root_of_the_width() -> None:
     hidden = torch.randn(3, 32)
     assert torch.allclose(scaled.heads["causal_lm"](hidden), plain.heads["causal_lm"](hidden / 32**0.5), atol=1e-6)
     assert not torch.allclose(scaled.heads["causal_lm"](hidden), plain.heads["causal_lm"](hidden), atol=1e-3)
+
+
+@pytest.mark.parametrize("transform", [None, HeadTransform(), HeadTransform(activation="relu", bias=False)])
+@pytest.mark.parametrize("pooling", ["pooler", "first", "mean"])
+def test_the_vector_of_a_sequence(pooling: str, transform: HeadTransform | None) -> None:
+    head = ClassificationHead(num_labels=3, pooling=pooling, transform=transform)
+    model = build(heads=(head,), qk_norm=True).eval()
+    assert model.config.has_pooler == (pooling == "pooler")
+    ids, types = draw_sequences()
+    packed = Packed.from_sequences(ids, types, filler=5)
+    hidden = model(packed)[: packed.num_tokens].split(list(packed.lengths))
+    expected = torch.stack([part.mean(0) if pooling == "mean" else part[0] for part in hidden])
+    if pooling == "pooler":
+        expected = model.pooler(expected).tanh()
+    assert (model.summarize(packed) - expected).abs().max() < 1e-6
+    if transform is not None:
+        part = model.heads["classification"].transform
+        assert (part.dense.bias is not None) == transform.bias
+        function = {"gelu": functional.gelu, "relu": functional.relu}[transform.activation]
+        dense = functional.linear(expected, part.dense.weight, part.dense.bias)
+        expected = functional.layer_norm(function(dense), (32,), part.norm.weight, part.norm.bias, 1e-12)
+    linear = model.heads["classification"].linear
+    logits = functional.linear(expected, linear.weight, linear.bias)
+    assert (model.heads["classification"](model.summarize(packed)) - logits).abs().max() < 1e-5
+
+
+def test_an_input_norm_that_is_nowhere_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match="first_input_norm: there are no input norms"):
+        ModelConfig(vocab_size=3, first_input_norm=False)
