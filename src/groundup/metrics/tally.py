@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from groundup.errors import DataError
 from groundup.metrics.interval import (
@@ -41,6 +41,8 @@ class Tally:
     """How it is computed, without its interval."""
     full: float | None = None
     """The value when all is right, where 0 and it are the edges of a share: the bootstrap is blind there."""
+    support: int | None = None
+    """Items that the figure is over, where it is not all."""
 
 
 def sums_tally(
@@ -57,12 +59,25 @@ def sums_tally(
 
 
 def mean_tally(
-    name: str, unit: str, values: Shaped[np.ndarray, " items"], signature: str, *, full: float | None = 1.0
+    name: str,
+    unit: str,
+    values: Shaped[np.ndarray, " items"],
+    signature: str,
+    *,
+    full: float | None = 1.0,
+    of: Bool[np.ndarray, " items"] | None = None,
 ) -> Tally:
-    """The mean over items, times `full` where it is a share in other units (100: percent)."""
-    columns = np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
+    """The mean over items, or over a part `of` them, times `full` where it is a share in other units (100: percent)."""
+    is_counted = np.ones(len(values)) if of is None else np.asarray(of, dtype=np.float64)
+    columns = np.stack([np.asarray(values, dtype=np.float64) * is_counted, is_counted], axis=1)
     scale = 1.0 if full is None else full
-    return sums_tally(name, unit, columns, lambda sums: scale * sums[:, 0] / sums[:, 1], signature, full)
+
+    def figure(weights: Weights) -> Values:
+        top, bottom = (weights @ columns).T
+        # Of no item there is no mean.
+        return np.divide(scale * top, bottom, out=np.full(len(weights), np.nan), where=bottom > 0)
+
+    return Tally(name, unit, len(values), figure, signature, full, None if of is None else int(is_counted.sum()))
 
 
 def measure(tallies: Mapping[str, Tally], *, num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> dict[str, Metric]:
@@ -103,7 +118,7 @@ def divide(top: np.ndarray, bottom: np.ndarray) -> Float[np.ndarray, "*shape"]:
 
 
 def _metric(tally: Tally, values: np.ndarray, num_resamples: int, seed: int) -> Metric:
-    value = value_of(tally)
+    value, count = value_of(tally), tally.count if tally.support is None else tally.support
     # A resample without any item of a class has no AUC: it says nothing of the spread.
     known = values[np.isfinite(values)]
     if not len(known):
@@ -111,6 +126,6 @@ def _metric(tally: Tally, values: np.ndarray, num_resamples: int, seed: int) -> 
     elif tally.full is None:
         low, high = percentile_interval(known)
     else:
-        low, high = (tally.full * edge for edge in share_interval(value / tally.full, tally.count, known / tally.full))
+        low, high = (tally.full * edge for edge in share_interval(value / tally.full, count, known / tally.full))
     how = describe_interval(tally.unit, is_share=tally.full is not None, num_resamples=num_resamples, seed=seed)
-    return Metric(tally.name, value, tally.count, f"{tally.signature}|n={tally.count}|{how}|v1", low, high)
+    return Metric(tally.name, value, count, f"{tally.signature}|n={count}|{how}|v1", low, high)
