@@ -137,7 +137,7 @@ def save(
         if Path(name).name != name or name in (CONFIG, CARD, MANIFEST, WEIGHTS):
             raise ConfigError("tokenizer_files", "is no name of a tokenizer's file", got=name)
         files[name] = data
-    if not model.config.num_token_types and TOKENIZER_CONFIG in files:
+    if not model.config.reads_token_types and TOKENIZER_CONFIG in files:
         files[TOKENIZER_CONFIG] = _leave_out_token_types(files[TOKENIZER_CONFIG])
     _check_replaceable(folder)
 

@@ -25,6 +25,8 @@ class Rename:
     """Further names under which older folders hold the same tensor: read, never written."""
     is_transposed: bool = False
     """Whether their matrix is [in, out], as GPT-2's is; ours is [out, in]."""
+    folded: tuple[int, ...] = ()
+    """The sizes of all their axes but the first, where ours has them in one: heads and head width, as in XLNet's."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class KeyMap:
                 raise CheckpointError(ours, "has no name in the published format")
             theirs = _fill(rule.theirs, part)
             if theirs not in written:
-                written[theirs] = _join(theirs, _targets(rule, part), tensors, rule.is_transposed)
+                written[theirs] = _join(theirs, rule, part, tensors)
         for rule in self.rules:
             if isinstance(rule, Copy) and rule.is_written and rule.ours in tensors:
                 written[rule.theirs] = tensors[rule.ours]
@@ -136,7 +138,8 @@ class KeyMap:
         """The shape of their tensor where ours has this one."""
         rule, _ = self._find_ours(ours)
         shape = [shape[0] * len(rule.ours), *shape[1:]] if isinstance(rule, Split) else list(shape)
-        return shape[::-1] if rule is not None and rule.is_transposed else shape
+        shape = shape[::-1] if rule is not None and rule.is_transposed else shape
+        return [shape[0], *rule.folded] if isinstance(rule, Rename) and rule.folded else shape
 
     def _find_ours(self, ours: str) -> tuple[Rename | Split | None, str]:
         for rule in self.rules:
@@ -172,6 +175,12 @@ def _targets(rule: Rename | Split, part: str) -> tuple[str, ...]:
 
 def _cut(tensor: Tensor, rule: Rename | Split, where: str, name: str) -> tuple[Tensor, ...]:
     """What their tensor holds. Turned or cut, it is copied: no parameter should share its storage with another."""
+    folded = rule.folded if isinstance(rule, Rename) else ()
+    if folded:
+        if tuple(tensor.shape[1:]) != folded:
+            what = f"the tensor {name!r} must be of the shape [any, {', '.join(map(str, folded))}]"
+            raise CheckpointError(where, what, got=list(tensor.shape))
+        tensor = tensor.flatten(1)
     turned = _turn(tensor).contiguous() if rule.is_transposed else tensor
     if isinstance(rule, Rename):
         return (turned,)
@@ -182,8 +191,9 @@ def _cut(tensor: Tensor, rule: Rename | Split, where: str, name: str) -> tuple[T
     return tuple(piece.clone() for piece in turned.tensor_split(count))
 
 
-def _join(theirs: str, names: Sequence[str], tensors: Mapping[str, Tensor], is_transposed: bool) -> Tensor:
+def _join(theirs: str, rule: Rename | Split, part: str, tensors: Mapping[str, Tensor]) -> Tensor:
     """Their tensor, made of ours."""
+    names = _targets(rule, part)
     if absent := [name for name in names if name not in tensors]:
         raise CheckpointError(theirs, f"cannot be written without {describe_names(absent, tensors)}")
     parts = [tensors[name] for name in names]
@@ -191,7 +201,8 @@ def _join(theirs: str, names: Sequence[str], tensors: Mapping[str, Tensor], is_t
         shapes = [list(part.shape) for part in parts]
         raise CheckpointError(theirs, f"holds {', '.join(names)}, which must be of one shape", got=shapes)
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return _turn(joined).contiguous() if is_transposed else joined
+    turned = _turn(joined).contiguous() if rule.is_transposed else joined
+    return turned.unflatten(1, rule.folded) if isinstance(rule, Rename) and rule.folded else turned
 
 
 def _turn(tensor: Tensor) -> Tensor:

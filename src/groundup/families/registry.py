@@ -9,5 +9,6 @@ from groundup.families.family import Family
 from groundup.families.gpt2 import GPT2
 from groundup.families.llama import LLAMA
 from groundup.families.native import NATIVE
+from groundup.families.xlnet import XLNET
 
-FAMILIES: Final[tuple[Family, ...]] = (BERT, GPT2, LLAMA, NATIVE)
+FAMILIES: Final[tuple[Family, ...]] = (BERT, GPT2, LLAMA, XLNET, NATIVE)

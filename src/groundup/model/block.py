@@ -12,9 +12,11 @@ from groundup.model.cache import LayerCache
 from groundup.model.config import ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import build_feed_forward
+from groundup.model.history import LayerHistory
 from groundup.model.norm import build_norm
 from groundup.model.packed import Packed
 from groundup.model.position import NOWHERE, Placement
+from groundup.model.relative_attention import RelativeAttention
 
 BranchPlace = Literal["input", "output", "residual"]
 BRANCH_PLACES: Final[tuple[BranchPlace, ...]] = ("input", "output", "residual")
@@ -39,7 +41,8 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig, layer: int = 0) -> None:
         """Block `layer` of the stack, counted from 0."""
         super().__init__()
-        self.attention = Attention(config, layer)
+        is_relative = config.position.kind == "relative"
+        self.attention = RelativeAttention(config) if is_relative else Attention(config, layer)
         self.attention_norms = BranchNorms(config, has_input=config.first_input_norm or layer > 0)
         self.attention_dropout = Dropout(config.dropout.resolved_attention_output)
         self.feed_forward = build_feed_forward(config)
@@ -56,7 +59,7 @@ class Block(nn.Module):
         hidden: Float[Tensor, "tokens hidden"],
         packed: Packed,
         placement: Placement = NOWHERE,
-        cache: LayerCache | None = None,
+        cache: LayerCache | LayerHistory | None = None,
         rows: Int[Tensor, " rows"] | None = None,
     ) -> Float[Tensor, "rows hidden"]:
         """The residual stream after this block, at `rows` alone where they are given.

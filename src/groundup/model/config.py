@@ -15,6 +15,7 @@ from groundup.model.head_config import (
     HeadTransform,
     MaskedLMHead,
     NextSentenceHead,
+    PermutedLMHead,
     Pooling,
     Probability,
     SpanHead,
@@ -27,6 +28,7 @@ from groundup.model.position_config import (
     NoPositions,
     Position,
     RelativeBias,
+    RelativePositions,
     RotaryPositions,
     RotaryScaling,
     SinusoidalPositions,
@@ -54,12 +56,14 @@ __all__ = [
     "Norm",
     "NormPlace",
     "OutputInit",
+    "PermutedLMHead",
     "PlainFeedForward",
     "Pooling",
     "Position",
     "Probability",
     "RMSNormConfig",
     "RelativeBias",
+    "RelativePositions",
     "RotaryPositions",
     "RotaryScaling",
     "SinusoidalPositions",
@@ -166,6 +170,9 @@ class Design(Config):
     """What scores are multiplied by before the softmax; null for 1 / sqrt(head_dim)."""
     position: Position = LearnedPositions()
     """How the model knows where a token stands."""
+    query_stream: bool = False
+    """Whether a second stream can be asked for, which knows where a token stands but not which one it is (Yang et al.
+    2019, section 2.3)."""
     norm: Norm = LayerNormConfig()
     """The norm at every place of `norm_places`."""
     norm_places: tuple[NormPlace, ...] = ("embedding", "residual")
@@ -193,8 +200,10 @@ class Design(Config):
     of branches (Radford et al. 2019), or zero, so that every block starts as the identity."""
     padding_id: int | None = Field(0, ge=0)
     """The embedding row that never trains, as Hugging Face's configs name it; no batch of ours holds padding."""
+    pooled: Literal["first", "last"] = "first"
+    """The token that stands for its sequence: the first (BERT) or the last (XLNet)."""
     pooler: bool = False
-    """Keep the tanh layer on the first token even where no head needs it, as folders of BERT's bare stack do."""
+    """Keep the tanh layer on the pooled token even where no head needs it, as folders of BERT's bare stack do."""
     heads: tuple[Head, ...] = ()
     """What stands on top of the stack, at most one of a kind."""
 
@@ -220,8 +229,13 @@ class Design(Config):
         return self.attention_bias if self.attention_output_bias is None else self.attention_output_bias
 
     @property
+    def reads_token_types(self) -> bool:
+        """Whether the types of tokens change anything."""
+        return self.num_token_types > 0 or (self.position.kind == "relative" and self.position.segments)
+
+    @property
     def has_pooler(self) -> bool:
-        """Whether the first token is pooled: because a head needs it, or because the design says so."""
+        """Whether a token is pooled: because a head needs it, or because the design says so."""
         return self.pooler or any(
             head.kind == "next_sentence" or (head.kind == "classification" and head.pooling == "pooler")
             for head in self.heads
@@ -240,6 +254,12 @@ class Design(Config):
             )
         if self.position.kind == "rotary" and self.resolved_head_dim % 2:
             raise ValueError(f"position: rotary needs an even head width, got {self.resolved_head_dim}")
+        if self.position.kind == "relative":
+            _check_relative(self)
+        elif self.query_stream:
+            raise ValueError(
+                f"query_stream: needs positions that stand in no token, got {self.position.kind!r}; choose relative"
+            )
         if self.window is not None:
             _check_window(self.window, self.num_layers, self.position.kind)
         if self.position.kind == "none" and not self.causal:
@@ -254,6 +274,21 @@ class Design(Config):
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"heads: at most one of a kind, got {kinds}")
         return self
+
+
+def _check_relative(design: Design) -> None:
+    """Distances are scored among all tokens of a sequence, by one key a head."""
+    others = {
+        "causal": design.causal,
+        "num_kv_heads": design.resolved_num_kv_heads != design.num_heads,
+        "shifted_kv_heads": design.shifted_kv_heads > 0,
+        "qk_norm": design.qk_norm,
+        "window": design.window is not None,
+    }
+    if wrong := next((name for name, is_asked in others.items() if is_asked), None):
+        raise ValueError(f"{wrong}: does not go with relative positions, got {getattr(design, wrong)}; leave it out")
+    if design.hidden_size % 2:
+        raise ValueError(f"position: relative needs an even hidden_size, got {design.hidden_size}")
 
 
 def _check_window(window: Window, num_layers: int, position: str) -> None:

@@ -75,7 +75,7 @@ def estimate(
 def count_parameters(config: ModelConfig) -> dict[str, int]:
     """Trainable numbers by part, equal to those of the built model."""
     hidden, norm = config.hidden_size, _norm_size(config, config.hidden_size)
-    rows = config.vocab_size + config.num_token_types
+    rows = config.vocab_size + config.num_token_types + config.query_stream
     if config.position.kind == "learned":
         rows += config.max_length + config.position.offset
     biases = config.position.num_buckets * config.num_heads if config.position.kind == "relative_bias" else 0
@@ -106,7 +106,10 @@ def _attention_size(config: ModelConfig) -> int:
     width, kv_width = _attention_widths(config)
     bias = width + 2 * kv_width if config.attention_bias else 0
     bias += config.hidden_size if config.resolved_attention_output_bias else 0
-    return config.hidden_size * 2 * (width + kv_width) + bias
+    size = config.hidden_size * 2 * (width + kv_width) + bias
+    if config.position.kind == "relative":
+        size += config.hidden_size * width + (5 if config.position.segments else 2) * width
+    return size
 
 
 def _feed_forward_size(config: ModelConfig) -> int:
@@ -120,7 +123,7 @@ def _head_size(config: ModelConfig, head: Head) -> int:
     match head.kind:
         case "masked_lm":
             return _transform_size(config, head.dense_bias) + _decoder_size(config, head.bias)
-        case "causal_lm":
+        case "causal_lm" | "permuted_lm":
             return _decoder_size(config, head.bias)
         case "next_sentence":
             return (hidden + 1) * 2
@@ -144,14 +147,25 @@ def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction:
     width, kv_width = _attention_widths(config)
     num_up = 2 if config.feed_forward.kind == "gated" else 1
     sequences_per_token = len(lengths) / sum(lengths)
-    projections = 2 * config.hidden_size * (width + 2 * kv_width)
+    queries = _queries_per_token(config, target_fraction)
+    projections = 2 * config.hidden_size * ((1 + queries) * width + 2 * kv_width)
     keys = sum(_mean_seen(lengths, config.window_of(layer), config.causal) for layer in range(config.num_layers))
     after = 2 * config.hidden_size * (width + (num_up + 1) * config.intermediate_size)
     asked = _asked_share(config, sequences_per_token, target_fraction)
-    blocks = config.num_layers * projections + 4 * keys * width + (config.num_layers - 1 + asked) * after
+    scores = 4 * (1 + queries) * keys * width
+    if config.position.kind == "relative":
+        # Every row meets the waves of about twice as many distances as it has keys, and each wave is projected.
+        waves = config.num_layers * (2 * max(lengths) - 1) / sum(lengths)
+        scores += 4 * (1 + queries) * keys * width + waves * 2 * config.hidden_size * width
+    blocks = config.num_layers * projections + scores + ((config.num_layers - 1) * (1 + queries) + asked) * after
     pooler = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
     heads = sum(_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads)
     return blocks + pooler + heads
+
+
+def _queries_per_token(config: ModelConfig, target_fraction: float) -> float:
+    """Rows of the query stream, which goes through all blocks beside the tokens."""
+    return target_fraction if any(head.kind == "permuted_lm" for head in config.heads) else 0.0
 
 
 def _asked_share(config: ModelConfig, sequences_per_token: float, target_fraction: float) -> float:
@@ -159,6 +173,7 @@ def _asked_share(config: ModelConfig, sequences_per_token: float, target_fractio
     shares = {
         "masked_lm": target_fraction,
         "causal_lm": target_fraction,
+        "permuted_lm": target_fraction,
         "classification": sequences_per_token,
         "next_sentence": sequences_per_token,
     }
@@ -171,7 +186,7 @@ def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, tar
     match head.kind:
         case "masked_lm":
             return target_fraction * 2 * hidden * (hidden + config.vocab_size)
-        case "causal_lm":
+        case "causal_lm" | "permuted_lm":
             return target_fraction * 2 * hidden * config.vocab_size
         case "next_sentence":
             return sequences_per_token * 2 * hidden * 2
@@ -213,6 +228,6 @@ def _values_per_token(config: ModelConfig, lengths: Sequence[int], target_fracti
     asked = _asked_share(config, len(lengths) / sum(lengths), target_fraction)
     values = config.num_layers * attention + (config.num_layers - 1 + asked) * after + 3 * hidden
     for head in config.heads:
-        if head.kind in ("masked_lm", "causal_lm"):
+        if head.kind in ("masked_lm", "causal_lm", "permuted_lm"):
             values += target_fraction * (2 * config.vocab_size + (4 if head.kind == "masked_lm" else 1) * hidden)
     return values

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from groundup.model.config import CausalLMHead, Head, HeadTransform, MaskedLMHead, ModelConfig
+from groundup.model.config import CausalLMHead, Head, HeadTransform, MaskedLMHead, ModelConfig, PermutedLMHead
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import ACTIVATIONS
 from groundup.model.linear import Linear, linear
@@ -19,7 +19,9 @@ class LanguageModelHead(nn.Module):
     Call it on the rows to predict alone, the rest is wasted work.
     """
 
-    def __init__(self, config: ModelConfig, head: MaskedLMHead | CausalLMHead, embedding: nn.Embedding) -> None:
+    def __init__(
+        self, config: ModelConfig, head: MaskedLMHead | CausalLMHead | PermutedLMHead, embedding: nn.Embedding
+    ) -> None:
         super().__init__()
         self.scale = config.hidden_size**-0.5 if isinstance(head, CausalLMHead) and head.scale_hidden else 1.0
         self.activation = ACTIVATIONS[head.activation] if isinstance(head, MaskedLMHead) else None
@@ -79,7 +81,7 @@ class LinearHead(nn.Module):
 def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> LanguageModelHead | LinearHead:
     """The head that the config names; `embedding` is what a tied head shares its weight with."""
     match head.kind:
-        case "masked_lm" | "causal_lm":
+        case "masked_lm" | "causal_lm" | "permuted_lm":
             return LanguageModelHead(config, head, embedding)
         case "classification" | "token":
             return LinearHead(config, head.num_labels, head.dropout, head.transform)

@@ -44,8 +44,16 @@ class CausalLMHead(Config):
     """Divide hidden states by sqrt(hidden_size) first, as T5 does because its embedding has entries of size 1."""
 
 
+class PermutedLMHead(Config):
+    """Logits over the vocabulary from the query stream: the tied or own decoder alone (XLNet)."""
+
+    kind: Literal["permuted_lm"] = "permuted_lm"
+    bias: bool = True
+    """Whether the decoder adds a bias per vocabulary entry."""
+
+
 class NextSentenceHead(Config):
-    """Two logits on the pooled first token: 0 = B follows A, 1 = B is random (BERT)."""
+    """Two logits on the pooled token: 0 = B follows A, 1 = B is random (BERT)."""
 
     kind: Literal["next_sentence"] = "next_sentence"
 
@@ -59,7 +67,7 @@ class ClassificationHead(Config):
     dropout: Probability = 0.1
     """On the vector, after the transform."""
     pooling: Pooling = "pooler"
-    """The vector: tanh of a dense map of the first token, the first token as it is, or the mean over all tokens."""
+    """The vector: tanh of a dense map of the pooled token, the first token as it is, or the mean over all tokens."""
     transform: HeadTransform | None = None
     """What the vector passes before the dropout; null for nothing."""
 
@@ -87,6 +95,6 @@ class SpanHead(Config):
 
 
 Head = Annotated[
-    MaskedLMHead | CausalLMHead | NextSentenceHead | ClassificationHead | TokenHead | SpanHead,
+    MaskedLMHead | CausalLMHead | PermutedLMHead | NextSentenceHead | ClassificationHead | TokenHead | SpanHead,
     Field(discriminator="kind"),
 ]

@@ -22,7 +22,7 @@ def parameter_role(name: str, parameter: Tensor) -> Role:
     parts = name.split(".")
     if any(part in _NORMS for part in parts):
         return "norm"
-    if parts[-1] == "bias":
+    if parts[-1].endswith("bias"):
         return "bias"
     return "embedding" if parts[0] == "embedding" else "matrix" if parts[0] == "blocks" else "head"
 

@@ -19,10 +19,15 @@ from groundup.model.config import (
     LearnedPositions,
     ModelConfig,
     RelativeBias,
+    RelativePositions,
     RotaryPositions,
     RotaryScaling,
     SinusoidalPositions,
 )
+from groundup.model.dropout import Dropout
+from groundup.model.history import History
+from groundup.model.packed import Packed
+from groundup.model.relative import Relation, distance_waves, find_reach, relate
 from groundup.model.scores import Bias
 
 
@@ -46,6 +51,8 @@ class Placement(NamedTuple):
     """How queries and keys are rotated."""
     bias: Bias | None = None
     """What is added to the scores."""
+    relation: Relation | None = None
+    """Who scores whom at which distance, for relative attention."""
 
 
 NOWHERE: Final = Placement()
@@ -66,6 +73,12 @@ class Position(Protocol):
         """What attention is told, the same in every block that sees all (or, `is_local`, a window alone)."""
         ...
 
+    def relate(
+        self, packed: Packed, queries: Int[Tensor, " queries"] | None, history: History | None
+    ) -> Relation | None:
+        """What relative attention is told of a pass; `queries` are the tokens whose query stream is asked for."""
+        ...
+
 
 class NoPosition(nn.Module):
     """No hook does anything."""
@@ -79,6 +92,12 @@ class NoPosition(nn.Module):
     def place(self, position_ids: Int[Tensor, " tokens"], *, is_local: bool = False) -> Placement:
         """Nothing."""
         return NOWHERE
+
+    def relate(
+        self, packed: Packed, queries: Int[Tensor, " queries"] | None, history: History | None
+    ) -> Relation | None:
+        """Nothing."""
+        return None
 
 
 class LearnedPosition(NoPosition):
@@ -145,9 +164,23 @@ class BucketPosition(NoPosition):
         return nn.functional.embedding(of_distance[places], self.weight).permute(0, 3, 1, 2)
 
 
-def build_position(
-    config: ModelConfig,
-) -> LearnedPosition | SinusoidalPosition | RotaryPosition | BucketPosition | NoPosition:
+class RelativePosition(NoPosition):
+    """The waves of all distances of a pass, which every block projects for itself (Dai et al. 2019, section 3.3)."""
+
+    def __init__(self, config: RelativePositions, size: int, dropout: float) -> None:
+        super().__init__()
+        self.config, self.size = config, size
+        self.dropout = Dropout(dropout)
+
+    def relate(self, packed: Packed, queries: Int[Tensor, " queries"] | None, history: History | None) -> Relation:
+        """The pass, with its waves dropped as embeddings are; one draw is for all of its sequences."""
+        pasts = (0,) * len(packed.lengths) if history is None else history.lengths_for(packed)
+        waves = distance_waves(find_reach(packed, pasts), self.size, self.config.base, self.config.clamp)
+        waves = self.dropout(waves.to(packed.input_ids.device))
+        return relate(packed, pasts, queries, waves, has_segments=self.config.segments)
+
+
+def build_position(config: ModelConfig) -> NoPosition:
     """The position slot of a design."""
     position = config.position
     match position.kind:
@@ -160,6 +193,8 @@ def build_position(
         case "rotary":
             local_base = config.window.base if config.window else None
             return RotaryPosition(config.max_length, config.resolved_head_dim, position, local_base)
+        case "relative":
+            return RelativePosition(position, config.hidden_size, config.dropout.embedding)
         case "none":
             return NoPosition()
 

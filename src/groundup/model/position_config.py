@@ -94,6 +94,19 @@ class RelativeBias(Config):
         return self
 
 
+class RelativePositions(Config):
+    """Scores that also depend on the distance of query and key, by waves projected in every block (Dai et al. 2019,
+    section 3.3)."""
+
+    kind: Literal["relative"] = "relative"
+    base: float = Field(10000.0, gt=1.0)
+    """The ratio between the longest and the shortest wavelength."""
+    clamp: PositiveInt | None = None
+    """The distance from which on all are alike; null for none."""
+    segments: bool = True
+    """Whether scores also depend on whether both are of one token type, whichever it is (Yang et al. 2019, 2.5)."""
+
+
 class NoPositions(Config):
     """No position information: only for causal stacks, which can count."""
 
@@ -101,7 +114,8 @@ class NoPositions(Config):
 
 
 Position = Annotated[
-    LearnedPositions | SinusoidalPositions | RotaryPositions | RelativeBias | NoPositions, Field(discriminator="kind")
+    LearnedPositions | SinusoidalPositions | RotaryPositions | RelativeBias | RelativePositions | NoPositions,
+    Field(discriminator="kind"),
 ]
 
 

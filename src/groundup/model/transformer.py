@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from groundup.errors import DataError
+from groundup.errors import ConfigError, DataError
 from groundup.model.block import Block
 from groundup.model.cache import Cache
 from groundup.model.config import ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.head import build_head
+from groundup.model.history import History
 from groundup.model.norm import build_norm
 from groundup.model.packed import Packed
 from groundup.model.position import build_position
@@ -28,6 +30,8 @@ class Embedding(nn.Module):
         if config.num_token_types:
             self.token_type = nn.Embedding(config.num_token_types, config.hidden_size)
         self.has_token_types = bool(config.num_token_types)
+        if config.query_stream:
+            self.query = nn.Parameter(torch.empty(1, config.hidden_size))
         self.position = build_position(config)
         self.norm = build_norm(config.norm, config.hidden_size) if "embedding" in config.norm_places else nn.Identity()
         self.dropout = Dropout(config.dropout.embedding)
@@ -43,6 +47,10 @@ class Embedding(nn.Module):
         if added is not None:
             hidden = hidden + added
         return self.dropout(self.norm(hidden))
+
+    def ask(self, count: int) -> Float[Tensor, "count hidden"]:
+        """The query stream before the first block: one vector for whatever token, since attention adds the place."""
+        return self.dropout(self.norm(self.query.expand(count, -1)))
 
 
 class Transformer(nn.Module):
@@ -65,7 +73,12 @@ class Transformer(nn.Module):
         self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
 
     def forward(
-        self, packed: Packed, *, rows: Int[Tensor, " rows"] | None = None, cache: Cache | None = None
+        self,
+        packed: Packed,
+        *,
+        rows: Int[Tensor, " rows"] | None = None,
+        cache: Cache | History | None = None,
+        stream: Literal["content", "query"] = "content",
     ) -> Float[Tensor, "rows hidden"]:
         """The final hidden states. Those of filler tokens mean nothing; ids are not checked here (`check_packed`).
 
@@ -74,18 +87,31 @@ class Transformer(nn.Module):
             rows: those whose hidden states are asked for, such as the masked ones; None for all. The last block saves
                 most of its work on the others.
             cache: what is known of the sequences already; the run then holds new tokens only (`Cache.pack`).
+            stream: `query` for states that know the place of their token and what is below it in `packed.order`, but
+                not the token itself; only designs with a query stream have them.
         """
-        hidden = self.embedding(packed)
+        hidden, queries = self.embedding(packed), None
+        if stream == "query":
+            if not self.config.query_stream:
+                raise ConfigError("model.query_stream", "is needed for the query stream", got=False)
+            queries = torch.arange(packed.num_tokens, device=hidden.device) if rows is None else rows
+            rows = torch.arange(len(hidden), len(hidden) + len(queries), device=hidden.device)
+            hidden = torch.cat([hidden, self.embedding.ask(len(queries))])
+        relation = self.embedding.position.relate(packed, queries, cache if isinstance(cache, History) else None)
         place = partial(self.embedding.position.place, packed.position_ids)
         placements = {is_local: place(is_local=is_local) for is_local in {block.is_local for block in self.blocks}}
         layers = [None] * len(self.blocks) if cache is None else cache.layers
         last = len(self.blocks) - 1
         for number, (block, layer) in enumerate(zip(self.blocks, layers, strict=True)):
-            placement = placements[block.is_local]
+            placement = placements[block.is_local]._replace(relation=relation)
             hidden = block(hidden, packed, placement, layer, rows if number == last else None)
         if cache is not None:
             cache.advance(packed)
         return self.final_dropout(self.final_norm(hidden))
+
+    def pooled_rows(self, packed: Packed) -> Int[Tensor, " sequences"]:
+        """The token of each sequence that stands for it."""
+        return packed.starts if self.config.pooled == "first" else packed.boundaries[1:].long() - 1
 
     def summarize(self, packed: Packed) -> Float[Tensor, "sequences hidden"]:
         """One vector for each sequence, as the classification head of the design wants it."""
@@ -93,12 +119,13 @@ class Transformer(nn.Module):
         if head.pooling == "mean":
             hidden = self(packed)[: packed.num_tokens]
             return torch.stack([part.mean(dim=0) for part in hidden.split(list(packed.lengths))])
-        first = self(packed, rows=packed.starts)
-        return self.pool(first) if head.pooling == "pooler" else first
+        if head.pooling == "first":
+            return self(packed, rows=packed.starts)
+        return self.pool(self(packed, rows=self.pooled_rows(packed)))
 
-    def pool(self, first: Float[Tensor, "sequences hidden"]) -> Float[Tensor, "sequences hidden"]:
-        """tanh(pooler(first token)) of each sequence; only designs with a head that needs it have a pooler."""
-        return self.pooler(first).tanh()
+    def pool(self, pooled: Float[Tensor, "sequences hidden"]) -> Float[Tensor, "sequences hidden"]:
+        """tanh(pooler(pooled token)) of each sequence; only designs with a head that needs it have a pooler."""
+        return self.pooler(pooled).tanh()
 
 
 def check_packed(config: ModelConfig, packed: Packed) -> None:

@@ -36,9 +36,9 @@ def draw_block(config: Mapping[str, Any]) -> Html:
     drawing.up(10)
     bottom = drawing.y
     drawing.up(10)
-    is_rotary = config["position"]["kind"] == "rotary"
+    is_inside = config["position"]["kind"] in ("rotary", "relative")
     heads = f"{config['num_heads']} × {config['head_dim'] or config['hidden_size'] // config['num_heads']}"
-    drawing.branch("diagram.attention", "attention", heads, places, note=positions if is_rotary else None)
+    drawing.branch("diagram.attention", "attention", heads, places, note=positions if is_inside else None)
     feed_forward = f"{config['hidden_size']} → {config['intermediate_size']} → {config['hidden_size']}"
     drawing.branch("diagram.feed_forward", "feed-forward", feed_forward, places)
     drawing.frame(bottom, config["num_layers"])

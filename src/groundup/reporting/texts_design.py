@@ -70,6 +70,7 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "position.learned": ("learned", "可学习"),
     "position.sinusoidal": ("sinusoidal", "正弦"),
     "position.rotary": ("rotary", "旋转"),
+    "position.relative": ("relative", "相对"),
     "position.none": ("none", "无"),
     "norm.layer_norm": ("layer norm", "层归一化"),
     "norm.rms_norm": ("RMS norm", "RMS 归一化"),
@@ -82,6 +83,7 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "feed_forward.gated": ("gated", "门控"),
     "head.masked_lm": ("masked tokens", "掩码预测"),
     "head.causal_lm": ("next token", "下一词元预测"),
+    "head.permuted_lm": ("permuted tokens", "乱序预测"),
     "head.classification": ("classification", "分类"),
     "head.token": ("token labels", "序列标注"),
     "head.span": ("span", "片段抽取"),
@@ -100,6 +102,7 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "diagram.positions.learned": ("+ learned positions", "+ 可学习位置"),
     "diagram.positions.sinusoidal": ("+ sinusoidal positions", "+ 正弦位置"),
     "diagram.positions.rotary": ("{size}, rotary", "{size}，旋转位置"),
+    "diagram.positions.relative": ("{size}, relative", "{size}，相对位置"),
     "diagram.times": ("× {layers}", "× {layers}"),
     # Data.
     "data.title": ("The data", "数据"),

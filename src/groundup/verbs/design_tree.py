@@ -91,7 +91,7 @@ def describe_values(config: ModelConfig) -> Mapping[str, str]:
 
 
 def _say_tie(config: ModelConfig) -> str:
-    if not any(head.kind in ("masked_lm", "causal_lm") for head in config.heads):
+    if not any(head.kind in ("masked_lm", "causal_lm", "permuted_lm") for head in config.heads):
         return ""
     return ", shared with the head" if config.tie_embeddings else ", the head has a matrix of its own"
 

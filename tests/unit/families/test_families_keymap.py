@@ -146,6 +146,50 @@ def test_parts_that_do_not_belong_together() -> None:
         OTHER_WAY_ROUND.write(ours)
 
 
+FOLDED = KeyMap(
+    (
+        Rename("h.{i}.q", "blocks.{i}.q.weight", is_transposed=True, folded=(2, 3)),
+        Rename("h.{i}.o", "blocks.{i}.o.weight", folded=(2, 3)),
+        Rename("start", "query", folded=(1, 4)),
+    )
+)
+
+
+def make_folded() -> dict[str, torch.Tensor]:
+    shapes = {"h.0.q": (5, 2, 3), "h.0.o": (5, 2, 3), "start": (1, 1, 4)}
+    return {name: torch.randn(shape, generator=torch.Generator().manual_seed(3)) for name, shape in shapes.items()}
+
+
+def test_axes_that_ours_has_in_one_are_folded_and_unfolded() -> None:
+    theirs = make_folded()
+    ours = FOLDED.read(theirs, "file").tensors
+    assert {name: list(tensor.shape) for name, tensor in ours.items()} == {
+        "blocks.0.q.weight": [6, 5],
+        "blocks.0.o.weight": [5, 6],
+        "query": [1, 4],
+    }
+    hidden, heads = torch.randn(5), torch.randn(2, 3)
+    torch.testing.assert_close(
+        (ours["blocks.0.q.weight"] @ hidden).view(2, 3), torch.einsum("h,hnd->nd", hidden, theirs["h.0.q"])
+    )
+    torch.testing.assert_close(
+        ours["blocks.0.o.weight"] @ heads.flatten(), torch.einsum("nd,hnd->h", heads, theirs["h.0.o"])
+    )
+    written = FOLDED.write(ours)
+    assert all(torch.equal(written[name], tensor) and written[name].is_contiguous() for name, tensor in theirs.items())
+    assert {name: FOLDED.shape_of(name, tensor.shape) for name, tensor in ours.items()} == {
+        "blocks.0.q.weight": [5, 2, 3],
+        "blocks.0.o.weight": [5, 2, 3],
+        "query": [1, 1, 4],
+    }
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 2), (5, 6), (5,), (5, 1, 6)], ids=str)
+def test_heads_of_another_number_are_not_folded(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CheckpointError, match=r"^file: the tensor 'h.0.o' must be of the shape \[any, 2, 3\], got"):
+        FOLDED.read(make_folded() | {"h.0.o": torch.ones(shape)}, "file")
+
+
 def test_a_tensor_of_ours_without_a_name_there() -> None:
     with pytest.raises(CheckpointError, match=r"^gate: has no name"):
         KEYMAP.write({"gate": torch.ones(1)})
