@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from groundup.families.keymap import KeyMap
-from groundup.model.config import Head, ModelConfig, RotaryPositions, Window
+from groundup.model.config import Encoder, Head, ModelConfig, RotaryPositions, Window
 
 
 @runtime_checkable
@@ -64,12 +64,19 @@ def _canonical_window(window: Window, config: ModelConfig) -> Window:
     )
 
 
+def _canonical_encoder(encoder: Encoder, config: ModelConfig) -> Encoder:
+    return Encoder(**{name: value for name, value in encoder if value != getattr(config, name)})
+
+
 def canonical(config: ModelConfig) -> ModelConfig:
     """The design with what is the same thing said in one way: two that are then equal are the same design."""
     head_dim, dropout = config.resolved_head_dim, config.dropout
+    encoder = None if config.encoder is None else _canonical_encoder(config.encoder, config)
+    is_usual = head_dim * config.num_heads == config.hidden_size and (encoder is None or encoder.num_heads is None)
     return config.model_copy(
         update={
-            "head_dim": None if head_dim * config.num_heads == config.hidden_size else head_dim,
+            "head_dim": None if is_usual else config.head_dim,
+            "encoder": encoder,
             "num_kv_heads": None if config.num_kv_heads == config.num_heads else config.num_kv_heads,
             "attention_output_bias": config.resolved_attention_output_bias,
             "dropout": dropout.model_copy(update={"attention_output": dropout.resolved_attention_output}),

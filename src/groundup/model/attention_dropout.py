@@ -18,7 +18,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from groundup.model.dropout import draw_signs, keep_rate
 from groundup.model.packed import Group
 
-_NUM_ARGUMENTS: Final = 7
+_NUM_ARGUMENTS: Final = 8
 """Arguments of `DroppedAttention` before the masks."""
 
 
@@ -37,22 +37,27 @@ class DroppedAttention(torch.autograd.Function):
         k: Tensor,
         v: Tensor,
         groups: tuple[Group, ...],
+        key_groups: tuple[Group, ...],
         causal: bool,
         p: float,
         scale: float | None,
         *masks: Tensor | None,
     ) -> Tensor:
-        """Attend; `p` is the probability of dropping a probability, 0 for never. A group's mask replaces `causal`."""
-        ctx.groups, ctx.kept = groups, keep_rate(p)
+        """Attend; `p` is the probability of dropping a probability, 0 for never. A group's mask replaces `causal`.
+
+        Each group of queries attends to the group of keys at its place, the same one unless another run is attended to.
+        """
+        ctx.groups, ctx.key_groups, ctx.kept = groups, key_groups, keep_rate(p)
         ctx.scale = q.shape[-1] ** -0.5 if scale is None else scale
         ctx.mask_shapes = [None if mask is None else mask.shape for mask in masks]
         share = q.shape[1] // k.shape[1]
         out = _empty_run(q, groups)
-        sizes = [group.count * group.length**2 * q.shape[1] for group in groups]
+        pairs = list(zip(groups, key_groups, strict=True))
+        sizes = [group.count * group.length * keys.length * q.shape[1] for group, keys in pairs]
         drawn = draw_signs(sum(sizes), p).split(sizes) if p else [None] * len(groups)
         saved = []
-        for group, signs, mask in zip(groups, drawn, masks, strict=True):
-            query, key, value = _rows(q, group, share), _rows(k, group, 1), _rows(v, group, 1)
+        for (group, keys), signs, mask in zip(pairs, drawn, masks, strict=True):
+            query, key, value = _rows(q, group, share), _rows(k, keys, 1), _rows(v, keys, 1)
             scores = _product(query, key.mT, ctx.scale)
             if mask is not None:
                 _apply_mask(scores, mask, group)
@@ -72,12 +77,13 @@ class DroppedAttention(torch.autograd.Function):
         """The gradients of q, k and v, and of masks that have one."""
         q, k, v, *saved = ctx.saved_tensors
         share = q.shape[1] // k.shape[1]
-        to_q, to_k, to_v = (_empty_run(each, ctx.groups) for each in (q, k, v))
+        to_q = _empty_run(q, ctx.groups)
+        to_k, to_v = (_empty_run(each, ctx.key_groups) for each in (k, v))
         to_masks: list[Tensor | None] = [None] * len(ctx.groups)
-        for number, (group, signed) in enumerate(zip(ctx.groups, saved, strict=True)):
-            query, key, value = _rows(q, group, share), _rows(k, group, 1), _rows(v, group, 1)
+        for number, (group, keys, signed) in enumerate(zip(ctx.groups, ctx.key_groups, saved, strict=True)):
+            query, key, value = _rows(q, group, share), _rows(k, keys, 1), _rows(v, keys, 1)
             rows = _rows(gradient, group, share)
-            _write(to_v, group, 1, _product(_kept(signed, ctx.kept).to(rows.dtype).mT, rows, 1.0 / ctx.kept))
+            _write(to_v, keys, 1, _product(_kept(signed, ctx.kept).to(rows.dtype).mT, rows, 1.0 / ctx.kept))
             to_probabilities = _product(rows, value.mT, 1.0 / ctx.kept).to(signed.dtype)
             if ctx.kept < 1.0:
                 to_probabilities = torch.ops.aten.threshold_backward(to_probabilities, signed, 0)
@@ -87,8 +93,8 @@ class DroppedAttention(torch.autograd.Function):
                 to_masks[number] = _by_head(to_scores, group).sum_to_size(ctx.mask_shapes[number])
             to_scores = to_scores.to(q.dtype)
             _write(to_q, group, share, _product(to_scores, key, ctx.scale))
-            _write(to_k, group, 1, _product(to_scores.mT, query, ctx.scale))
-        return to_q, to_k, to_v, None, None, None, None, *to_masks
+            _write(to_k, keys, 1, _product(to_scores.mT, query, ctx.scale))
+        return to_q, to_k, to_v, None, None, None, None, None, *to_masks
 
 
 def _kept(signed: Tensor, keep_rate: float) -> Tensor:
@@ -130,8 +136,8 @@ def _product(left: Tensor, right: Tensor, scale: float) -> Tensor:
 
 
 def _by_head(scores: Tensor, group: Group) -> Tensor:
-    """Scores as [count, heads, length, length], a view."""
-    return scores.view(group.count, -1, group.length, group.length)
+    """Scores as [count, heads, queries, keys], a view."""
+    return scores.view(group.count, -1, group.length, scores.shape[-1])
 
 
 def _apply_mask(scores: Tensor, mask: Tensor, group: Group) -> None:

@@ -2,6 +2,7 @@
 
 A cache holds one padded store per layer, `[sequences, capacity, kv heads, head width]`. A forward pass with a cache
 takes a packed run of new tokens only: a whole prompt, or one token of each sequence. Sequences may be of any lengths.
+Of an encoder-decoder it also keeps what its tokens attend to in their sources, from the first pass on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -18,6 +19,52 @@ from groundup.errors import ConfigError
 from groundup.model.config import ModelConfig
 from groundup.model.packed import Packed
 from groundup.model.scores import Bias, dense_mask
+
+
+@dataclass(frozen=True)
+class MemoryCache:
+    """Keys and values of the sources in one layer, computed once for all tokens that attend to them."""
+
+    keys: Float[Tensor, "sequences longest kv_heads head_dim"]
+    values: Float[Tensor, "sequences longest kv_heads head_dim"]
+    is_token: Bool[Tensor, "sequences longest"]
+
+    @classmethod
+    def of(
+        cls,
+        k: Float[Tensor, "tokens kv_heads head_dim"],
+        v: Float[Tensor, "tokens kv_heads head_dim"],
+        packed: Packed,
+    ) -> MemoryCache:
+        """From a packed run of sources."""
+        places = _places(packed)
+        keys, values = (each.new_zeros(len(packed.lengths), max(packed.lengths), *each.shape[1:]) for each in (k, v))
+        for store, new in ((keys, k), (values, v)):
+            store[places.sequences, places.offsets] = new[: packed.num_tokens]
+        positions = torch.arange(keys.shape[1], device=k.device)
+        return cls(keys, values, positions < packed.boundaries.diff().long()[:, None])
+
+    def attend(
+        self, q: Float[Tensor, "tokens heads head_dim"], packed: Packed, *, scale: float | None
+    ) -> Float[Tensor, "tokens heads head_dim"]:
+        """Each new token sees the whole source of its sequence."""
+        places = _places(packed)
+        query = q.new_zeros(len(packed.lengths), max(packed.lengths), *q.shape[1:])
+        query[places.sequences, places.offsets] = q
+        out = scaled_dot_product_attention(
+            query.transpose(1, 2),
+            self.keys.transpose(1, 2),
+            self.values.transpose(1, 2),
+            attn_mask=self.is_token[:, None, None, :],
+            scale=scale,
+            enable_gqa=q.shape[1] != self.keys.shape[2],
+        )
+        return out.transpose(1, 2)[places.sequences, places.offsets]
+
+    def select(self, chosen: Int[Tensor, " sequences"]) -> MemoryCache:
+        """The sources of these sequences."""
+        chosen = chosen.to(self.keys.device)
+        return MemoryCache(self.keys[chosen], self.values[chosen], self.is_token[chosen])
 
 
 @dataclass
@@ -28,6 +75,8 @@ class LayerCache:
     values: Float[Tensor, "sequences capacity kv_heads head_dim"]
     shifted_heads: int = 0
     """Heads, the first ones, that are searched by the key of the token before."""
+    memory: MemoryCache | None = None
+    """What cross-attention sees, once the memory went through the model."""
 
     def attend(
         self,
@@ -93,6 +142,12 @@ class Cache:
             for _ in range(config.num_layers)
         ]
         self.lengths: Int[Tensor, " sequences"] = torch.zeros(num_sequences, dtype=torch.int64)
+        self._sources = torch.arange(num_sequences)
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether the sources are known."""
+        return self.layers[0].memory is not None
 
     def pack(self, input_ids: Sequence[Int[Tensor, " _length"]]) -> Packed:
         """New tokens of every sequence as a packed run at the positions where the sequences stand; on the CPU."""
@@ -114,9 +169,15 @@ class Cache:
         """Keep these sequences, in this order; one may be kept twice (as a beam is)."""
         chosen = torch.tensor(list(sequences), dtype=torch.int64)
         self.lengths = self.lengths[chosen]
+        sources = self._sources[chosen]
+        # Beams of one source change places at every step, and what they attend to stays as it is.
+        has_other_sources = not torch.equal(sources, self._sources)
+        self._sources = sources
         for layer in self.layers:
             layer.keys = layer.keys[chosen.to(layer.keys.device)]
             layer.values = layer.values[chosen.to(layer.values.device)]
+            if layer.memory is not None and has_other_sources:
+                layer.memory = layer.memory.select(chosen)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ __all__ = [
     "ClassificationHead",
     "Design",
     "Dropout",
+    "Encoder",
     "FeedForwardConfig",
     "GatedFeedForward",
     "Head",
@@ -140,6 +141,20 @@ class Dropout(Config):
         return self.residual if self.attention_output is None else self.attention_output
 
 
+class Encoder(Config):
+    """Where the encoder of an encoder-decoder differs from its decoder: what is null is the same in both.
+
+    The token embedding is one for both; positions and norms are each stack's own.
+    """
+
+    num_layers: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    """Blocks, each attention then feed-forward."""
+    num_heads: PositiveInt | None = None
+    """Query heads."""
+    intermediate_size: PositiveInt | None = None
+    """The inner width of the feed-forward."""
+
+
 class Design(Config):
     """The design of one stack of Transformer blocks and its heads, whatever the vocabulary."""
 
@@ -164,6 +179,9 @@ class Design(Config):
     """Rows of the token-type embedding; 0 for none."""
     causal: bool = False
     """True: a decoder stack, where a token attends to itself and what came before. False: an encoder stack."""
+    encoder: Encoder | None = None
+    """An encoder beside the decoder, whose blocks attend to it between their two branches (Vaswani et al. 2017); null
+    for none. All other values are the decoder's."""
     window: Window | None = None
     """A bound on how far a token sees; null for none."""
     attention_scale: float | None = Field(None, gt=0.0)
@@ -217,6 +235,13 @@ class Design(Config):
         """Key and value heads."""
         return self.num_kv_heads or self.num_heads
 
+    @property
+    def of_encoder(self) -> Self:
+        """The design of the encoder's stack alone; only for designs that have one."""
+        differing = {name: value for name, value in (self.encoder or Encoder()) if value is not None}
+        own = {"encoder": None, "causal": False, "heads": (), "pooler": False}
+        return self.model_copy(update={**own, **differing})
+
     def window_of(self, layer: int) -> int | None:
         """The furthest distance that a token of this layer sees, counted from 0; None for any."""
         if self.window is None or (self.window.layers is not None and layer not in self.window.layers):
@@ -262,6 +287,8 @@ class Design(Config):
             )
         if self.window is not None:
             _check_window(self.window, self.num_layers, self.position.kind)
+        if self.encoder is not None:
+            _check_encoder(self)
         if self.position.kind == "none" and not self.causal:
             raise ValueError(
                 "position: an encoder without positions is blind to word order, got 'none'; choose learned"
@@ -289,6 +316,22 @@ def _check_relative(design: Design) -> None:
         raise ValueError(f"{wrong}: does not go with relative positions, got {getattr(design, wrong)}; leave it out")
     if design.hidden_size % 2:
         raise ValueError(f"position: relative needs an even hidden_size, got {design.hidden_size}")
+
+
+def _check_encoder(design: Design) -> None:
+    if not design.causal:
+        raise ValueError("encoder: goes with a decoder, got causal False; set causal: true, or leave the encoder out")
+    if design.position.kind == "none":
+        raise ValueError("position: an encoder without positions is blind to word order, got 'none'; choose sinusoidal")
+    if others := [head.kind for head in design.heads if head.kind != "causal_lm"]:
+        raise ValueError(f"heads: on an encoder-decoder only causal_lm is supported, got {others}")
+    encoder = design.of_encoder
+    if encoder.head_dim is None and encoder.hidden_size % encoder.num_heads:
+        raise ValueError(f"encoder.num_heads: must divide hidden_size {encoder.hidden_size}, got {encoder.num_heads}")
+    if encoder.num_heads % encoder.resolved_num_kv_heads:
+        raise ValueError(f"num_kv_heads: must divide encoder.num_heads {encoder.num_heads}, got {design.num_kv_heads}")
+    if design.window is not None:
+        _check_window(design.window, encoder.num_layers, design.position.kind)
 
 
 def _check_window(window: Window, num_layers: int, position: str) -> None:

@@ -74,21 +74,42 @@ def estimate(
 
 def count_parameters(config: ModelConfig) -> dict[str, int]:
     """Trainable numbers by part, equal to those of the built model."""
-    hidden, norm = config.hidden_size, _norm_size(config, config.hidden_size)
-    rows = config.vocab_size + config.num_token_types + config.query_stream
-    if config.position.kind == "learned":
-        rows += config.max_length + config.position.offset
-    biases = config.position.num_buckets * config.num_heads if config.position.kind == "relative_bias" else 0
-    branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
-    outer_norms = sum(place in ("embedding", "final") for place in config.norm_places)
+    hidden = config.hidden_size
+    parts = {"embedding": config.vocab_size * hidden + _position_size(config)}
+    if config.encoder is not None:
+        encoder = config.of_encoder
+        parts["encoder"] = _position_size(encoder) + sum(_block_sizes(encoder).values())
+        parts["cross_attention"] = config.num_layers * _attention_size(config)
     return {
-        "embedding": rows * hidden + biases,
-        "attention": config.num_layers * _attention_size(config),
-        "feed_forward": config.num_layers * _feed_forward_size(config),
-        "norms": (2 * branch_norms * config.num_layers + outer_norms - (not config.first_input_norm)) * norm
-        + (2 * config.num_layers * _norm_size(config, config.resolved_head_dim) if config.qk_norm else 0),
+        **parts,
+        **_block_sizes(config),
         "pooler": hidden * (hidden + 1) if config.has_pooler else 0,
         "heads": sum(_head_size(config, head) for head in config.heads),
+    }
+
+
+def _position_size(config: ModelConfig) -> int:
+    """What an embedding has beside its tokens, norms aside."""
+    rows, biases = config.num_token_types + config.query_stream, 0
+    if config.position.kind == "learned":
+        rows += config.max_length + config.position.offset
+    if config.position.kind == "relative_bias":
+        biases = config.position.num_buckets * config.num_heads
+    return rows * config.hidden_size + biases
+
+
+def _block_sizes(config: ModelConfig) -> dict[str, int]:
+    """The blocks of a stack and all norms, without cross-attention."""
+    branches = 2 if config.encoder is None else 3
+    branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
+    outer_norms = sum(place in ("embedding", "final") for place in config.norm_places)
+    num_norms = branches * branch_norms * config.num_layers + outer_norms - (not config.first_input_norm)
+    num_head_norms = 2 * (branches - 1) * config.num_layers if config.qk_norm else 0
+    return {
+        "attention": config.num_layers * _attention_size(config),
+        "feed_forward": config.num_layers * _feed_forward_size(config),
+        "norms": num_norms * _norm_size(config, config.hidden_size)
+        + num_head_norms * _norm_size(config, config.resolved_head_dim),
     }
 
 

@@ -14,12 +14,20 @@ from groundup.model.transformer import Transformer
 from groundup.randomness import make_key
 
 Role = Literal["embedding", "matrix", "head", "bias", "norm"]
-_NORMS: Final = ("norm", "final_norm", "attention_norms", "feed_forward_norms", "q_norm", "k_norm")
+_NORMS: Final = (
+    "norm",
+    "final_norm",
+    "attention_norms",
+    "cross_attention_norms",
+    "feed_forward_norms",
+    "q_norm",
+    "k_norm",
+)
 
 
 def parameter_role(name: str, parameter: Tensor) -> Role:
     """What a parameter is for, by its dotted name: weight decay and other treatments depend on it."""
-    parts = name.split(".")
+    parts = name.removeprefix("encoder.").split(".")
     if any(part in _NORMS for part in parts):
         return "norm"
     if parts[-1].endswith("bias"):
@@ -47,7 +55,13 @@ def _deviation(name: str, config: ModelConfig) -> float:
     """The standard deviation of a fresh matrix."""
     if config.output_init == "normal" or not name.endswith(("attention.o.weight", "feed_forward.down.weight")):
         return config.initializer_range
-    return config.initializer_range / math.sqrt(2 * config.num_layers) if config.output_init == "scaled" else 0.0
+    if config.output_init == "zero":
+        return 0.0
+    if name.startswith("encoder."):
+        num_branches = 2 * config.of_encoder.num_layers
+    else:
+        num_branches = (2 if config.encoder is None else 3) * config.num_layers
+    return config.initializer_range / math.sqrt(num_branches)
 
 
 def _fill(name: str, parameter: nn.Parameter, deviation: float, seed: int) -> None:

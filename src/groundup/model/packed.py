@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -65,15 +65,7 @@ class Packed:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """Runs of neighbouring sequences of equal length, in order."""
-        groups: list[Group] = []
-        start = 0
-        for length in self.lengths:
-            if groups and groups[-1].length == length:
-                groups[-1] = groups[-1]._replace(count=groups[-1].count + 1)
-            else:
-                groups.append(Group(start, 1, length))
-            start += length
-        return tuple(groups)
+        return pair_groups(self.lengths, self.lengths)[0]
 
     @cached_property
     def boundaries(self) -> Int[Tensor, " boundaries"]:
@@ -107,3 +99,26 @@ class Packed:
             position_ids=self.position_ids.to(device, non_blocking=True),
             order=None if self.order is None else self.order.to(device, non_blocking=True),
         )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a decoder attends to beside itself: the encoder's hidden states, one source for each of its sequences."""
+
+    hidden: Float[Tensor, "tokens hidden"]
+    packed: Packed
+    """The sources, in the order of the decoder's sequences."""
+
+
+@lru_cache(maxsize=16)
+def pair_groups(lengths: tuple[int, ...], others: tuple[int, ...]) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
+    """Neighbours of equal length on both sides: the groups of one run, and those of the other that belong to them."""
+    pairs: list[tuple[Group, Group]] = []
+    start = other_start = 0
+    for length, other in zip(lengths, others, strict=True):
+        if pairs and (pairs[-1][0].length, pairs[-1][1].length) == (length, other):
+            pairs[-1] = tuple(group._replace(count=group.count + 1) for group in pairs[-1])
+        else:
+            pairs.append((Group(start, 1, length), Group(other_start, 1, other)))
+        start, other_start = start + length, other_start + other
+    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)

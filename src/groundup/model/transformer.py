@@ -1,4 +1,4 @@
-"""One Transformer for every family: a stack of blocks over a packed run, its heads beside it."""
+"""One Transformer for every family: a stack of blocks over a packed run, perhaps an encoder, and heads beside it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from groundup.model.dropout import Dropout
 from groundup.model.head import build_head
 from groundup.model.history import History
 from groundup.model.norm import build_norm
-from groundup.model.packed import Packed
+from groundup.model.packed import Memory, Packed
 from groundup.model.position import build_position
 
 
 class Embedding(nn.Module):
     """dropout(norm(token + token_type + position)), each part where the design has it."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, has_token: bool = True) -> None:
+        """With `has_token=False` the token embedding is another stack's."""
         super().__init__()
-        self.token = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.padding_id)
+        if has_token:
+            self.token = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.padding_id)
         if config.num_token_types:
             self.token_type = nn.Embedding(config.num_token_types, config.hidden_size)
         self.has_token_types = bool(config.num_token_types)
@@ -36,9 +38,9 @@ class Embedding(nn.Module):
         self.norm = build_norm(config.norm, config.hidden_size) if "embedding" in config.norm_places else nn.Identity()
         self.dropout = Dropout(config.dropout.embedding)
 
-    def forward(self, packed: Packed) -> Float[Tensor, "tokens hidden"]:
-        """The residual stream before the first block."""
-        hidden = self.token(packed.input_ids)
+    def forward(self, packed: Packed, token: nn.Embedding | None = None) -> Float[Tensor, "tokens hidden"]:
+        """The residual stream before the first block; `token` is the other stack's embedding where it is shared."""
+        hidden = (self.token if token is None else token)(packed.input_ids)
         if self.position.token_scale != 1.0:
             hidden = hidden * self.position.token_scale
         if self.has_token_types:
@@ -53,47 +55,32 @@ class Embedding(nn.Module):
         return self.dropout(self.norm(self.query.expand(count, -1)))
 
 
-class Transformer(nn.Module):
-    """Embedding, blocks, final norm; pooler and heads for the objectives to call. It never sees labels.
+class Stack(nn.Module):
+    """Embedding, blocks, final norm."""
 
-    Fresh weights are undefined until `initialize` or a checkpoint fills them.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, has_token: bool = True) -> None:
+        """With `has_token=False` the token embedding is another stack's."""
         super().__init__()
-        self.config = config
-        self.embedding = Embedding(config)
+        self.embedding = Embedding(config, has_token=has_token)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.final_norm = (
             build_norm(config.norm, config.hidden_size) if "final" in config.norm_places else nn.Identity()
         )
         self.final_dropout = Dropout(config.dropout.final)
-        if config.has_pooler:
-            self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-        self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
 
-    def forward(
+    def run(
         self,
         packed: Packed,
         *,
         rows: Int[Tensor, " rows"] | None = None,
         cache: Cache | History | None = None,
         stream: Literal["content", "query"] = "content",
+        memory: Memory | None = None,
+        token: nn.Embedding | None = None,
     ) -> Float[Tensor, "rows hidden"]:
-        """The final hidden states. Those of filler tokens mean nothing; ids are not checked here (`check_packed`).
-
-        Args:
-            packed: the tokens.
-            rows: those whose hidden states are asked for, such as the masked ones; None for all. The last block saves
-                most of its work on the others.
-            cache: what is known of the sequences already; the run then holds new tokens only (`Cache.pack`).
-            stream: `query` for states that know the place of their token and what is below it in `packed.order`, but
-                not the token itself; only designs with a query stream have them.
-        """
-        hidden, queries = self.embedding(packed), None
+        """The final hidden states, as `Transformer.forward` says; `token` is the embedding that another stack has."""
+        hidden, queries = self.embedding(packed, token), None
         if stream == "query":
-            if not self.config.query_stream:
-                raise ConfigError("model.query_stream", "is needed for the query stream", got=False)
             queries = torch.arange(packed.num_tokens, device=hidden.device) if rows is None else rows
             rows = torch.arange(len(hidden), len(hidden) + len(queries), device=hidden.device)
             hidden = torch.cat([hidden, self.embedding.ask(len(queries))])
@@ -104,10 +91,57 @@ class Transformer(nn.Module):
         last = len(self.blocks) - 1
         for number, (block, layer) in enumerate(zip(self.blocks, layers, strict=True)):
             placement = placements[block.is_local]._replace(relation=relation)
-            hidden = block(hidden, packed, placement, layer, rows if number == last else None)
+            hidden = block(hidden, packed, placement, layer, rows if number == last else None, memory)
         if cache is not None:
             cache.advance(packed)
         return self.final_dropout(self.final_norm(hidden))
+
+
+class Transformer(Stack):
+    """A stack, with an encoder beside it where the design has one; pooler and heads for the objectives to call.
+
+    It never sees labels. Fresh weights are undefined until `initialize` or a checkpoint fills them.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        if config.encoder is not None:
+            self.encoder = Stack(config.of_encoder, has_token=False)
+        if config.has_pooler:
+            self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
+
+    def encode(self, source: Packed) -> Memory:
+        """What the decoder attends to: the encoder's hidden states of the sources."""
+        if self.config.encoder is None:
+            raise ConfigError("model.encoder", "there is none, so no source can be read", cure="set encoder: {}")
+        return Memory(self.encoder.run(source, token=self.embedding.token), source)
+
+    def forward(
+        self,
+        packed: Packed,
+        *,
+        rows: Int[Tensor, " rows"] | None = None,
+        cache: Cache | History | None = None,
+        stream: Literal["content", "query"] = "content",
+        memory: Memory | None = None,
+    ) -> Float[Tensor, "rows hidden"]:
+        """The final hidden states. Those of filler tokens mean nothing; ids are not checked here (`check_packed`).
+
+        Args:
+            packed: the tokens.
+            rows: those whose hidden states are asked for, such as the masked ones; None for all. The last block saves
+                most of its work on the others.
+            cache: what is known of the sequences already; the run then holds new tokens only (`Cache.pack`).
+            stream: `query` for states that know the place of their token and what is below it in `packed.order`, but
+                not the token itself; only designs with a query stream have them.
+            memory: of an encoder-decoder, the sources of the sequences (`encode`); None where the cache has seen them.
+        """
+        if stream == "query" and not self.config.query_stream:
+            raise ConfigError("model.query_stream", "is needed for the query stream", got=False)
+        _check_memory(self.config, packed, cache, memory)
+        return self.run(packed, rows=rows, cache=cache, stream=stream, memory=memory)
 
     def pooled_rows(self, packed: Packed) -> Int[Tensor, " sequences"]:
         """The token of each sequence that stands for it."""
@@ -126,6 +160,18 @@ class Transformer(nn.Module):
     def pool(self, pooled: Float[Tensor, "sequences hidden"]) -> Float[Tensor, "sequences hidden"]:
         """tanh(pooler(pooled token)) of each sequence; only designs with a head that needs it have a pooler."""
         return self.pooler(pooled).tanh()
+
+
+def _check_memory(config: ModelConfig, packed: Packed, cache: Cache | History | None, memory: Memory | None) -> None:
+    """DataError where the decoder would attend to nothing, or to the sources of others."""
+    if memory is not None:
+        if config.encoder is None:
+            raise DataError("memory", "the design has no encoder, so it attends to none", cure="leave it out")
+        if len(memory.packed.lengths) != len(packed.lengths):
+            what = f"must hold a source for each of {len(packed.lengths)} sequences"
+            raise DataError("memory", what, got=len(memory.packed.lengths))
+    elif config.encoder is not None and not (isinstance(cache, Cache) and cache.has_memory):
+        raise DataError("memory", "is missing: an encoder-decoder needs sources", cure="hand in model.encode(source)")
 
 
 def check_packed(config: ModelConfig, packed: Packed) -> None:

@@ -121,7 +121,7 @@ def test_backends_have_equal_gradients(num_kv_heads: int, causal: bool) -> None:
 
 
 def apply_dropped(heads: list[torch.Tensor], packed: Packed, causal: bool, p: float) -> torch.Tensor:
-    return DroppedAttention.apply(*heads, packed.groups, causal, p, None, *[None] * len(packed.groups))
+    return DroppedAttention.apply(*heads, packed.groups, packed.groups, causal, p, None, *[None] * len(packed.groups))
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -339,7 +339,9 @@ def test_who_is_seen_and_what_is_added_is_the_formula(way: str, values: dict) ->
             attention._group_mask(group, packed, causal=values["causal"], window=values.get("window"), bias=bias)
             for group in packed.groups
         ]
-        out = DroppedAttention.apply(*heads, packed.groups, values["causal"], 0.0, values.get("scale"), *masks)
+        out = DroppedAttention.apply(
+            *heads, packed.groups, packed.groups, values["causal"], 0.0, values.get("scale"), *masks
+        )
     else:
         out = BACKENDS[way](*heads, packed, bias=bias, **values)
     assert not out[packed.num_tokens :].any()
