@@ -229,6 +229,7 @@ def make_design(**changes: Any) -> dict[str, Any]:
         "heads": [{"kind": "classification", "num_labels": 2, "dropout": 0.1}],
     }
     return {
+        "name": "a-run",
         "config": config | changes,
         "modules": [
             {"name": "embedding", "shapes": {}, "parameters": 3840, "times": 1},
@@ -238,11 +239,21 @@ def make_design(**changes: Any) -> dict[str, Any]:
         "parameters": {"embedding": 3840, "attention": 8000, "pooler": 0},
         "parameter_shares": {"embedding": 0.3243, "attention": 0.6757, "pooler": 0.0},
         "num_parameters": 11840,
+        "forward_flops": {"projections": 8000.0, "scores": 24600.0, "pooler": 0.0, "heads": 8400.0},
+        "flops_shares": {"projections": 0.1951, "scores": 0.6, "pooler": 0.0, "heads": 0.2049},
         "forward_flops_per_token": 41000.0,
         "training_flops_per_token": 123000.0,
         "total_flops": 531483000.0,
         "flops_per_second": 7086440.0,
         "memory": {"weights": 47360, "activations": 990000},
+        "memory_shares": {"weights": 0.0457, "activations": 0.9543},
+        "cache_bytes_per_token": 512,
+        "length": 48,
+        "activation_bytes": 4,
+        "costs": [
+            {"rule": "scores", "values": {"length": "48", "share": "60.0%"}},
+            {"rule": "rms_norm", "values": {}},
+        ],
         "total_memory": 1037360,
         "micro_batch_tokens": 512,
         "notes": [],

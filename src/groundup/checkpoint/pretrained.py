@@ -18,7 +18,7 @@ from groundup.checkpoint.fit import fit
 from groundup.checkpoint.hub import find_folder
 from groundup.checkpoint.manifest import decode_json, encode_json, find_damage, read_bytes
 from groundup.checkpoint.tensors import write_folder, write_tensors
-from groundup.checkpoint.weights import WEIGHTS, read_weights
+from groundup.checkpoint.weights import WEIGHTS, find_names, read_weights
 from groundup.config_problems import list_problems
 from groundup.errors import CheckpointError, ConfigError
 from groundup.families.family import Family
@@ -100,6 +100,22 @@ def load(
         labels=_find_labels(config, content, fitted.fresh, folder),
         extra_config=content,
     )
+
+
+def read_design(folder_or_name: str | Path, *, heads: Sequence[Head] | None = None) -> ModelConfig:
+    """The design of a model folder or of a name on the hub, without its weights, which need not be there.
+
+    Args:
+        folder_or_name: as for `load`.
+        heads: what should stand on top of the stack; None keeps what the folder has.
+
+    Raises:
+        CheckpointError, ConfigError: as `load`, of what is read.
+    """
+    folder = find_folder(folder_or_name)
+    content = _read_config(folder)
+    family = _find_family(content, folder / CONFIG)
+    return _read_design(family, content, find_names(folder), heads, str(folder / CONFIG))
 
 
 def save(

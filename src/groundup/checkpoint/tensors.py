@@ -45,7 +45,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, cut off, too long, or its header is not that of a safetensors file.
     """
-    _check_file(path)
+    _read_header(path)
     try:
         # Copies, so that nothing that is later done to the file reaches the tensors, and all of them are aligned.
         return {name: tensor.clone() for name, tensor in load_file(path).items()}
@@ -53,6 +53,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(str(path), f"is damaged ({error})", cure=_CURE) from None
     except OSError as error:
         raise CheckpointError(str(path), f"cannot be read: {error.strerror}") from None
+
+
+def read_names(path: Path) -> list[str]:
+    """The names of the tensors of a safetensors file, by its header alone. CheckpointError as `read_tensors`."""
+    return [name for name in _read_header(path) if name != "__metadata__"]
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -123,8 +128,8 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
         ) from error
 
 
-def _check_file(path: Path) -> None:
-    """CheckpointError unless the header describes exactly the bytes that follow it."""
+def _read_header(path: Path) -> dict[str, object]:
+    """The header of a file. CheckpointError unless it describes exactly the bytes that follow it."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -139,10 +144,12 @@ def _check_file(path: Path) -> None:
         raise CheckpointError(str(path), "is missing") from None
     except OSError as error:
         raise CheckpointError(str(path), f"cannot be read: {error.strerror}") from None
-    expected = 8 + length + _check_header(path, _parse_header(path, text))
+    header = _parse_header(path, text)
+    expected = 8 + length + _check_header(path, header)
     if expected != size:
         problem = "is cut off" if size < expected else "holds bytes behind its tensors"
         raise _damaged(path, f"{problem}: its header tells of {expected} bytes, it has {size}")
+    return header
 
 
 def _parse_header(path: Path, text: bytes) -> dict[str, object]:

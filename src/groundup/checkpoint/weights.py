@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from groundup.checkpoint.manifest import decode_json, read_bytes
-from groundup.checkpoint.tensors import read_tensors
+from groundup.checkpoint.tensors import read_names, read_tensors
 from groundup.errors import CheckpointError
 
 WEIGHTS: Final = "model.safetensors"
@@ -43,10 +43,27 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], Path]:
     )
 
 
-def _read_shards(index: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
+def find_names(folder: Path) -> list[str]:
+    """The names of a folder's tensors, read without them; none where it holds no weights."""
+    if (folder / WEIGHTS).exists():
+        return read_names(folder / WEIGHTS)
+    for name in (WEIGHTS, LEGACY_WEIGHTS):
+        index = folder / f"{name}.index.json"
+        if index.exists():
+            return list(_read_places(index))
+    return list(_read_pickled(folder / LEGACY_WEIGHTS)) if (folder / LEGACY_WEIGHTS).exists() else []
+
+
+def _read_places(index: Path) -> Mapping[str, str]:
+    """Which file holds which tensor."""
     places = decode_json(read_bytes(index), index).get("weight_map")
     if not isinstance(places, Mapping) or not places or not all(map(_is_file_name, places.values())):
         raise CheckpointError(str(index), "does not say which file holds which tensor", got=places)
+    return places
+
+
+def _read_shards(index: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
+    places = _read_places(index)
     tensors: dict[str, Tensor] = {}
     shards = sorted(set(places.values()))
     missing = [name for name in shards if not (index.parent / name).is_file()]

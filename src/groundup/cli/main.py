@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from groundup.errors import GroundupError
+
+
+class _Inspect(TyperGroup):
+    """`inspect TARGET` for whatever is no command of its own."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Put the hidden command in front of a target."""
+        is_target = bool(args) and args[0] not in self.commands and args != ["--help"]
+        return super().parse_args(ctx, ["anything", *args] if is_target else args)
+
 
 app = typer.Typer(
     name="groundup",
@@ -24,6 +35,14 @@ data_app = typer.Typer(
     help="Look at and prepare the text a recipe learns from.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(data_app, name="data")
+inspect_app = typer.Typer(
+    cls=_Inspect,
+    help="What a recipe, a run or a model folder holds; a design and its costs; where a model looks.",
+    epilog="Example: groundup inspect runs/sst2",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(inspect_app, name="inspect")
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe (YAML file).", metavar="RECIPE")]
 TargetArgument = Annotated[str, typer.Argument(help="A recipe, a run folder or a model folder.", metavar="TARGET")]
@@ -162,12 +181,30 @@ def generate(
         typer.echo()
 
 
-@app.command(short_help="What a recipe, a run or a model folder holds.", epilog="Example: groundup inspect runs/sst2")
+@inspect_app.command("anything", hidden=True)
 def inspect(target: TargetArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """What a recipe, a run or a model folder holds: design, parameters, FLOPs, memory, checkpoints, metrics."""
     from groundup.verbs.inspect import inspect as run
 
     _print(run(target, overrides or ()), as_json)
+
+
+@inspect_app.command(
+    "design",
+    short_help="A design and its costs, or two side by side.",
+    epilog="Example: groundup inspect design recipes/sst2.yaml recipes/sst2.yaml model.position.kind=rotary",
+)
+def inspect_design(
+    designs: Annotated[
+        list[str],
+        typer.Argument(help="A recipe, a run or a model folder; a second one.", metavar="TARGET [KEY.PATH=VALUE]..."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """The tree of a design with its shapes, parameters, FLOPs and memory; settings change the recipe before them."""
+    from groundup.verbs.design import inspect_designs as run
+
+    _print(run(designs), as_json)
 
 
 @app.command(

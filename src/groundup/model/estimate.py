@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from groundup.model.config import Head, ModelConfig
 
 BYTES_OF_WEIGHT = 4
-"""Weights, gradients and optimizer state are fp32, whatever the products are computed in."""
+"""Weights, gradients, optimizer state and caches are fp32, whatever the products of training are computed in."""
 
 
 @dataclass(frozen=True)
@@ -17,17 +17,28 @@ class Estimate:
 
     parameters: dict[str, int]
     """Trainable numbers by part: embedding, attention, feed_forward, norms, pooler, heads. Exact."""
-    forward_flops_per_token: float
-    """Matrix products and attention of one forward pass, per token of the batch."""
-    training_flops_per_token: float
-    """Forward and backward: three times the forward."""
+    forward_flops: dict[str, float]
+    """Of one forward pass, per token of the batch, by part: projections and scores (the two halves of attention: what
+    every token costs, and what grows with the length of its sequence), feed_forward, pooler, heads."""
     memory: dict[str, int]
     """Bytes by kind while training: weights, gradients, optimizer, activations. Activations are an estimate."""
+    cache_values_per_token: int | None
+    """Numbers that a decoder keeps of each token it has read or written, over all layers; None for an encoder."""
 
     @property
     def num_parameters(self) -> int:
         """All trainable numbers; a tied matrix counts once."""
         return sum(self.parameters.values())
+
+    @property
+    def forward_flops_per_token(self) -> float:
+        """Matrix products and attention of one forward pass."""
+        return sum(self.forward_flops.values())
+
+    @property
+    def training_flops_per_token(self) -> float:
+        """Forward and backward: three times the forward."""
+        return 3 * self.forward_flops_per_token
 
     @property
     def total_memory(self) -> int:
@@ -41,7 +52,7 @@ def estimate(
     batch_tokens: int,
     lengths: Sequence[int] | None = None,
     target_fraction: float = 1.0,
-    optimizer_states: int = 2,
+    optimizer_values: int | None = None,
     activation_bytes: int = 4,
     is_fused: bool = True,
 ) -> Estimate:
@@ -53,7 +64,7 @@ def estimate(
         lengths: tokens of typical sequences, for attention; None means all have `max_length`.
         target_fraction: the part of the tokens that a language-model head is computed on (the masking rate).
             Heads on a part of the tokens spare the last block what comes after attention on the others.
-        optimizer_states: numbers that the optimizer keeps per parameter (AdamW: 2).
+        optimizer_values: numbers that the optimizer keeps; None for two a parameter, as AdamW does.
         activation_bytes: bytes of an activation (fp32: 4, bf16: 2).
         is_fused: whether attention runs without a stored probability per pair of tokens (flash kernels; on a CPU only
             without attention dropout).
@@ -66,10 +77,15 @@ def estimate(
     memory = {
         "weights": weights,
         "gradients": weights,
-        "optimizer": weights * optimizer_states,
+        "optimizer": 2 * weights if optimizer_values is None else BYTES_OF_WEIGHT * optimizer_values,
         "activations": round(values * activation_bytes),
     }
-    return Estimate(parameters, forward, 3 * forward, memory)
+    return Estimate(parameters, forward, memory, count_cached(config))
+
+
+def count_cached(config: ModelConfig) -> int | None:
+    """Keys and values that a decoder keeps of one token; None for an encoder, which keeps nothing."""
+    return 2 * _attention_widths(config)[1] * config.num_layers if config.causal else None
 
 
 def count_parameters(config: ModelConfig) -> dict[str, int]:
@@ -163,25 +179,47 @@ def _decoder_size(config: ModelConfig, has_bias: bool) -> int:
     return own + (config.vocab_size if has_bias else 0)
 
 
-def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction: float) -> float:
-    """Per token: two for every weight it meets in a product, and attention over the keys that it may see."""
+def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction: float) -> dict[str, float]:
+    """Per token: two for every weight it meets in a product, and attention over the keys that it may see.
+
+    Of an encoder-decoder the tokens are the decoder's, with sources as long as their sequences.
+    """
+    sequences_per_token = len(lengths) / sum(lengths)
+    queries, asked = (
+        _queries_per_token(config, target_fraction),
+        _asked_share(config, sequences_per_token, target_fraction),
+    )
+    parts = _stack_flops(config, lengths, queries, asked)
+    if config.encoder is not None:
+        width, kv_width = _attention_widths(config)
+        parts["encoder"] = sum(_stack_flops(config.of_encoder, lengths, 0.0, 1.0).values())
+        # All of the decoder's attention to itself is needed here; what comes after stands in the last block's share.
+        parts["projections"] += (1 - asked) * 2 * config.hidden_size * width
+        products = config.num_layers * (width + 2 * kv_width) + (config.num_layers - 1 + asked) * width
+        scores = config.num_layers * 4 * _mean_keys(lengths) * width
+        parts["cross_attention"] = 2 * config.hidden_size * products + scores
+    parts["pooler"] = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
+    of_heads = [_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads]
+    parts["heads"] = sum(of_heads, 0.0)
+    return parts
+
+
+def _stack_flops(config: ModelConfig, lengths: Sequence[int], queries: float, asked: float) -> dict[str, float]:
+    """The blocks of a stack, without cross-attention. Of the last one `asked` is computed after its attention."""
     width, kv_width = _attention_widths(config)
     num_up = 2 if config.feed_forward.kind == "gated" else 1
-    sequences_per_token = len(lengths) / sum(lengths)
-    queries = _queries_per_token(config, target_fraction)
-    projections = 2 * config.hidden_size * ((1 + queries) * width + 2 * kv_width)
-    keys = sum(_mean_seen(lengths, config.window_of(layer), config.causal) for layer in range(config.num_layers))
-    after = 2 * config.hidden_size * (width + (num_up + 1) * config.intermediate_size)
-    asked = _asked_share(config, sequences_per_token, target_fraction)
-    scores = 4 * (1 + queries) * keys * width
+    layers, after = config.num_layers, (config.num_layers - 1) * (1 + queries) + asked
+    keys = sum(_mean_seen(lengths, config.window_of(layer), config.causal) for layer in range(layers))
+    scores = 4.0 * (1 + queries) * keys * width
     if config.position.kind == "relative":
         # Every row meets the waves of about twice as many distances as it has keys, and each wave is projected.
-        waves = config.num_layers * (2 * max(lengths) - 1) / sum(lengths)
+        waves = layers * (2 * max(lengths) - 1) / sum(lengths)
         scores += 4 * (1 + queries) * keys * width + waves * 2 * config.hidden_size * width
-    blocks = config.num_layers * projections + scores + ((config.num_layers - 1) * (1 + queries) + asked) * after
-    pooler = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
-    heads = sum(_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads)
-    return blocks + pooler + heads
+    return {
+        "projections": 2.0 * config.hidden_size * (layers * ((1 + queries) * width + 2 * kv_width) + after * width),
+        "scores": scores,
+        "feed_forward": 2.0 * config.hidden_size * after * (num_up + 1) * config.intermediate_size,
+    }
 
 
 def _queries_per_token(config: ModelConfig, target_fraction: float) -> float:
@@ -233,22 +271,37 @@ def _mean_keys(lengths: Sequence[int]) -> float:
 
 def _values_per_token(config: ModelConfig, lengths: Sequence[int], target_fraction: float, is_fused: bool) -> float:
     """Numbers kept for the way back: the input of every product, norm and activation, and what a head makes."""
+    asked = _asked_share(config, len(lengths) / sum(lengths), target_fraction)
+    values = _stack_values(config, lengths, asked, is_fused)
+    if config.encoder is not None:
+        width, kv_width = _attention_widths(config)
+        cross = config.hidden_size + 2 * width + 2 * kv_width + _norm_values(config)
+        if not is_fused:
+            cross += config.num_heads * _mean_keys(lengths)
+        values += _stack_values(config.of_encoder, lengths, 1.0, is_fused) + config.num_layers * cross
+    for head in config.heads:
+        if head.kind in ("masked_lm", "causal_lm", "permuted_lm"):
+            rows = 4 if head.kind == "masked_lm" else 1
+            values += target_fraction * (2 * config.vocab_size + rows * config.hidden_size)
+    return values
+
+
+def _stack_values(config: ModelConfig, lengths: Sequence[int], asked: float, is_fused: bool) -> float:
     hidden, (width, kv_width) = config.hidden_size, _attention_widths(config)
     num_inner = 4 if config.feed_forward.kind == "gated" else 2
-    branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
     attention = hidden + 2 * width + 2 * kv_width
     if config.qk_norm:
         attention += width + kv_width
     if not is_fused:
         attention += config.num_heads * _mean_keys(lengths)
-    after = hidden + num_inner * config.intermediate_size + 2 * branch_norms * hidden
+    after = hidden + num_inner * config.intermediate_size + 2 * _norm_values(config)
     if config.dropout.residual:
         after += 2 * hidden / 4
     if config.dropout.feed_forward:
         after += config.intermediate_size / 4
-    asked = _asked_share(config, len(lengths) / sum(lengths), target_fraction)
-    values = config.num_layers * attention + (config.num_layers - 1 + asked) * after + 3 * hidden
-    for head in config.heads:
-        if head.kind in ("masked_lm", "causal_lm", "permuted_lm"):
-            values += target_fraction * (2 * config.vocab_size + (4 if head.kind == "masked_lm" else 1) * hidden)
-    return values
+    return config.num_layers * attention + (config.num_layers - 1 + asked) * after + 3 * hidden
+
+
+def _norm_values(config: ModelConfig) -> int:
+    """Of the norms of one branch."""
+    return config.hidden_size * sum(place in ("input", "output", "residual") for place in config.norm_places)

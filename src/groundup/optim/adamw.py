@@ -30,6 +30,10 @@ class AdamW(Config):
     decay: tuple[Decaying, ...] = ("matrix", "embedding")
     """The roles that decay. Biases and norms do not, as in BERT's published training."""
 
+    def count_state(self, named_parameters: Iterable[tuple[str, nn.Parameter]], role_of: RoleOf) -> int:
+        """Numbers that it keeps while training: two averages of every parameter that is not frozen."""
+        return sum(2 * parameter.numel() for _, parameter in named_parameters if parameter.requires_grad)
+
     def build(self, named_parameters: Iterable[tuple[str, nn.Parameter]], role_of: RoleOf) -> torch.optim.AdamW:
         """The optimizer over all parameters that are not frozen; its learning rates are the peaks of the schedule.
 

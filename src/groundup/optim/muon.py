@@ -60,14 +60,14 @@ class Muon(Config):
     eps: float = Field(1e-8, gt=0.0)
     """AdamW's, for all else."""
 
+    def count_state(self, named_parameters: Iterable[tuple[str, nn.Parameter]], role_of: RoleOf) -> int:
+        """Numbers that it keeps while training: one average of every matrix of a block, two of all else."""
+        matrices, others = _split(named_parameters, role_of)
+        return sum(each.numel() for _, each in matrices) + 2 * sum(each.numel() for _, each in others)
+
     def build(self, named_parameters: Iterable[tuple[str, nn.Parameter]], role_of: RoleOf) -> Joint:
         """The optimizer over all parameters that are not frozen; its learning rates are the peaks of the schedule."""
-        matrices: list[tuple[str, nn.Parameter]] = []
-        others: list[tuple[str, nn.Parameter]] = []
-        for name, parameter in named_parameters:
-            if parameter.requires_grad:
-                is_matrix = check_role(name, parameter, role_of) == "matrix" and parameter.ndim == 2
-                (matrices if is_matrix else others).append((name, parameter))
+        matrices, others = _split(named_parameters, role_of)
         if not matrices:
             raise ConfigError(
                 "optimizer.kind", "finds no matrix of a block that is trained", got="muon", cure="choose adamw"
@@ -94,6 +94,19 @@ class Muon(Config):
             )
             parts.append(adamw.build(others, role_of))
         return Joint(parts)
+
+
+def _split(
+    named_parameters: Iterable[tuple[str, nn.Parameter]], role_of: RoleOf
+) -> tuple[list[tuple[str, nn.Parameter]], list[tuple[str, nn.Parameter]]]:
+    """The matrices of the blocks, and all else that is not frozen."""
+    matrices: list[tuple[str, nn.Parameter]] = []
+    others: list[tuple[str, nn.Parameter]] = []
+    for name, parameter in named_parameters:
+        if parameter.requires_grad:
+            is_matrix = check_role(name, parameter, role_of) == "matrix" and parameter.ndim == 2
+            (matrices if is_matrix else others).append((name, parameter))
+    return matrices, others
 
 
 @final

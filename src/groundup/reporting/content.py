@@ -241,23 +241,49 @@ class Module(TypedDict):
     times: int
 
 
-class Design(TypedDict):
-    """The model and what it costs."""
+class Cost(TypedDict):
+    """Something that a design costs and that its values do not show."""
 
+    rule: str
+    values: dict[str, str | int | float]
+
+
+class Design(TypedDict):
+    """A design and what it costs on a batch of sequences of one length."""
+
+    name: str
     config: dict[str, Any]
     modules: list[Module]
     parameters: dict[str, int]
     parameter_shares: dict[str, float]
     num_parameters: int
+    forward_flops: dict[str, float]
+    """By part, a token."""
+    flops_shares: dict[str, float]
     forward_flops_per_token: float
     training_flops_per_token: float
+    memory: dict[str, int]
+    """By kind, in bytes, while training."""
+    memory_shares: dict[str, float]
+    total_memory: int
+    cache_bytes_per_token: int | None
+    """Keys and values of all layers; None for an encoder."""
+    micro_batch_tokens: int
+    length: int
+    """Tokens of a sequence in all of these figures."""
+    activation_bytes: int
+    """4, or 2 in bf16."""
+    costs: list[Cost]
+    notes: list[str]
+    """What was assumed."""
+
+
+class RunDesign(Design):
+    """The design of a run."""
+
     total_flops: float | None
     """Of the run so far, about; None before its first line."""
     flops_per_second: float | None
-    memory: dict[str, int]
-    total_memory: int
-    micro_batch_tokens: int
-    notes: list[str]
 
 
 class File(TypedDict):
@@ -321,7 +347,7 @@ class Report(TypedDict):
     masked: Masked | None
     writing: Writing | None
     batch: ShownBatch | None
-    design: Design | None
+    design: RunDesign | None
     data: list[DataSplit]
     recipe: dict[str, Any]
     recipe_yaml: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from groundup.figures import format_bytes, format_count, format_share
 from groundup.reporting.charts import draw_bar, draw_shares
-from groundup.reporting.content import Advice, DataSplit, Design, Report
+from groundup.reporting.content import Advice, DataSplit, Design, Report, RunDesign
 from groundup.reporting.diagram import draw_block
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Child, Html, commas, data, join, tag
@@ -40,12 +41,9 @@ def draw_design(report: Report) -> Html:
         "design",
         "design.title",
         tag("div", draw_block(design["config"]), tag("div", _draw_slots(design["config"])), class_="beside"),
-        tag(
-            "div",
-            _draw_parameters(design),
-            tag("div", _draw_memory(design), _draw_arithmetic(design)),
-            class_="pair",
-        ),
+        tag("div", _draw_parameters(design), _draw_flops(design), class_="pair"),
+        tag("div", _draw_memory(design), _draw_arithmetic(design), class_="pair"),
+        _draw_costs(design),
         fold(say("design.tree"), _draw_tree(design)),
         *(note(prose(each)) for each in design["notes"]),
     )
@@ -94,43 +92,62 @@ def _name_head(head: dict[str, Any]) -> Html:
 
 
 def _draw_parameters(design: Design) -> Html:
-    parts = {name: count for name, count in design["parameters"].items() if count}
-    total, shares = design["num_parameters"], design["parameter_shares"]
-    rows = [
-        [
-            join(tag("i", class_=f"swatch part-{place}"), say_name("part", name)),
-            number(f"{count:,}"),
-            number(format_share(shares[name])),
-        ]
-        for place, (name, count) in enumerate(parts.items())
+    shares = design["parameter_shares"]
+    parts = [(say_name("part", name), f"{count:,}", shares[name]) for name, count in design["parameters"].items()]
+    return _draw_parts(say("design.parameters", count=data(f"{design['num_parameters']:,}")), "design.count", parts)
+
+
+def _draw_flops(design: Design) -> Html:
+    shares = design["flops_shares"]
+    parts = [
+        (say_name("part", name), format_count(n, " "), shares[name]) for name, n in design["forward_flops"].items()
     ]
-    caption = say("design.parameters", count=data(f"{total:,}"))
-    head = [say("design.part"), say("design.count"), say("design.share")]
-    bar = draw_shares([shares[name] for name in parts])
-    return tag("div", table(caption, head, rows, "numbers"), bar, class_="with-bar")
+    total = data(format_count(design["forward_flops_per_token"], " "))
+    return _draw_parts(say("design.flops_parts", count=total), "design.flops_count", parts)
 
 
 def _draw_memory(design: Design) -> Html:
-    total = design["total_memory"]
+    shares, tokens = design["memory_shares"], data(f"{design['micro_batch_tokens']:,}")
+    parts = [(say_name("memory", name), format_bytes(size), shares[name]) for name, size in design["memory"].items()]
+    caption = say("design.memory", total=data(format_bytes(design["total_memory"])), tokens=tokens)
+    return _draw_parts(caption, "design.size", parts)
+
+
+def _draw_parts(caption: Html, unit: str, parts: Sequence[tuple[Html, str, float]]) -> Html:
+    """A whole as a table of its parts, each with its figure and its share, and a bar that is cut as they are."""
+    shown = [part for part in parts if part[2]]
     rows = [
-        [join(tag("i", class_=f"swatch part-{place}"), say_name("memory", name)), number(format_bytes(size))]
-        for place, (name, size) in enumerate(design["memory"].items())
+        [join(tag("i", class_=f"swatch part-{place}"), name), number(figure), number(format_share(share))]
+        for place, (name, figure, share) in enumerate(shown)
     ]
-    tokens = data(f"{design['micro_batch_tokens']:,}")
-    caption = say("design.memory", total=data(format_bytes(total)), tokens=tokens)
-    bar = draw_shares([size / total for size in design["memory"].values()])
-    return tag("div", table(caption, [say("design.part"), say("design.size")], rows, "numbers"), bar, class_="with-bar")
+    head = [say("design.part"), say(unit), say("design.share")]
+    bar = draw_shares([share for *_, share in shown])
+    return tag("div", table(caption, head, rows, "numbers"), bar, class_="with-bar")
 
 
-def _draw_arithmetic(design: Design) -> Html:
+def _draw_arithmetic(design: RunDesign) -> Html:
+    cached, length = design["cache_bytes_per_token"], design["length"]
     figures = {
-        "design.flops_training": design["training_flops_per_token"],
-        "design.flops_forward": design["forward_flops_per_token"],
-        "design.flops_total": design["total_flops"],
-        "design.flops_rate": design["flops_per_second"],
+        "design.flops_training": format_count(design["training_flops_per_token"], " "),
+        "design.flops_total": None if design["total_flops"] is None else format_count(design["total_flops"], " "),
+        "design.flops_rate": (
+            None if design["flops_per_second"] is None else format_count(design["flops_per_second"], " ")
+        ),
+        "design.cache": None if cached is None else format_bytes(cached),
     }
-    rows = [[say(key), number(format_count(value, " "))] for key, value in figures.items() if value is not None]
-    return table(say("design.flops"), None, rows, "numbers")
+    rows = [[say(key), number(text)] for key, text in figures.items() if text is not None]
+    what = note(say("design.at_length", length=data(f"{length:,}")))
+    return tag("div", table(say("design.flops"), None, rows, "numbers"), what)
+
+
+def _draw_costs(design: Design) -> Html | None:
+    if not design["costs"]:
+        return None
+    sentences = [
+        tag("li", say(f"cost.{cost['rule']}", **{name: data(str(value)) for name, value in cost["values"].items()}))
+        for cost in design["costs"]
+    ]
+    return tag("div", tag("h3", say("design.costs")), tag("ul", *sentences, class_="costs"))
 
 
 def _draw_tree(design: Design) -> Html:

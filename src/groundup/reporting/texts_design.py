@@ -46,9 +46,16 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     ),
     "design.flops": ("Arithmetic", "计算量"),
     "design.flops_training": ("FLOPs a token, training", "每词元 FLOPs（训练）"),
-    "design.flops_forward": ("FLOPs a token, prediction", "每词元 FLOPs（预测）"),
     "design.flops_total": ("FLOPs of the whole run, about", "全程 FLOPs（约）"),
     "design.flops_rate": ("FLOPs a second, about", "每秒 FLOPs（约）"),
+    "design.flops_parts": (
+        "{count} FLOPs a token for a forward pass, by part",
+        "一次前向每词元 {count} FLOPs 的分布",
+    ),
+    "design.flops_count": ("FLOPs", "FLOPs"),
+    "design.at_length": ("On sequences of {length} tokens.", "按每条序列 {length} 个词元计算。"),
+    "design.cache": ("cache of a token it has read", "每个已读词元的缓存"),
+    "design.costs": ("What its values do not show", "数值看不出的代价"),
     "design.tree": ("Every module with the shapes of its parameters", "全部模块及其参数形状"),
     "design.module": ("module", "模块"),
     "design.shapes": ("shapes", "形状"),
@@ -57,6 +64,8 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "design.part": ("part", "部分"),
     "design.share": ("share", "占比"),
     "design.size": ("size", "大小"),
+    "part.projections": ("attention: projections", "注意力：投影"),
+    "part.scores": ("attention: scores", "注意力：打分"),
     "part.embedding": ("embedding", "嵌入"),
     "part.attention": ("attention", "注意力"),
     "part.feed_forward": ("feed-forward", "前馈"),
@@ -104,6 +113,49 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "diagram.positions.rotary": ("{size}, rotary", "{size}，旋转位置"),
     "diagram.positions.relative": ("{size}, relative", "{size}，相对位置"),
     "diagram.times": ("× {layers}", "× {layers}"),
+    # Costs: the same sentences stand on a terminal, in English.
+    "cost.vocabulary": (
+        "The {rows} rows of the vocabulary hold more weights ({weights}) than all blocks together ({stack}): a smaller "
+        "vocabulary makes this model smaller than fewer layers would.",
+        "词表的 {rows} 行所含的权重（{weights}）多于所有层之和（{stack}）：要缩小模型，缩小词表比减少层数更有效。",
+    ),
+    "cost.untied": (
+        "The head's matrix of its own is {share} of all parameters ({weights}); tie_embeddings=true shares the "
+        "embedding's.",
+        "输出头自有的矩阵占全部参数的 {share}（{weights}）；设 tie_embeddings=true 可与嵌入共享。",
+    ),
+    "cost.logits": (
+        "{share} of the arithmetic is the product with the vocabulary, and every token that is predicted keeps {size} "
+        "of logits until the way back.",
+        "{share} 的计算量是与词表的乘积；每个要预测的词元在反向传播之前都要保留 {size} 的 logits。",
+    ),
+    "cost.scores": (
+        "At {length} tokens, comparing them with each other is {share} of the arithmetic, more than the projections: "
+        "it grows with the square of the length.",
+        "序列长 {length} 个词元时，两两比较占计算量的 {share}，超过投影：它随长度的平方增长。",
+    ),
+    "cost.positions": (
+        "Sequences have at most {length} tokens, so the learned positions {first} to {last} are never trained: the "
+        "model must not be given longer texts.",
+        "序列最多 {length} 个词元，因此可学习位置 {first} 至 {last} 从未得到训练：不要给模型更长的文本。",
+    ),
+    "cost.cache": (
+        "A sequence of {length} tokens keeps {size} of keys and values while it is written; all weights are {weights}. "
+        "Fewer num_kv_heads keep less.",
+        "生成一条 {length} 个词元的序列要保留 {size} 的键和值，而全部权重为 {weights}。减少 num_kv_heads 可以少留。",
+    ),
+    "cost.attention_dropout": (
+        "Dropout on attention keeps a probability for every pair of tokens on a CPU: {size}, {share} of the "
+        "activations. dropout.attention=0 keeps none.",
+        "在 CPU 上，注意力上的 dropout 要为每对词元保留一个概率：{size}，占激活值的 {share}。"
+        "设 dropout.attention=0 则无需保留。",
+    ),
+    "cost.rms_norm": (
+        "On a CPU, torch's RMS norm takes about four times as long as its layer norm, which is fused; "
+        "norm={{kind: layer_norm, bias: false}} has as many weights.",
+        "在 CPU 上，torch 的 RMS 归一化耗时约为层归一化的四倍，后者是融合实现；"
+        "norm={{kind: layer_norm, bias: false}} 的权重数与它相同。",
+    ),
     # Data.
     "data.title": ("The data", "数据"),
     "data.none": ("The data is shown as soon as the run has a checkpoint.", "训练得到检查点之后，这里会展示数据。"),

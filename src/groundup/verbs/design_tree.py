@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from groundup.errors import ConfigError
 from groundup.model.config import ModelConfig
+from groundup.model.skeleton import build_skeleton
 from groundup.model.transformer import Transformer
+from groundup.reporting.content import Module
 from groundup.verbs.layout import columns
 
 
-@dataclass(frozen=True)
-class ModuleLine:
-    """A module that has parameters of its own, or the parent of such."""
-
-    name: str
-    """Its dotted path; `blocks.*` stands for all blocks."""
-    shapes: dict[str, tuple[int, ...]]
-    """Of its own parameters; empty for a parent."""
-    parameters: int
-    """Of it and everything below it, in one block where there are several."""
-    times: int
-    """How often it stands in the model."""
-
-
-def read_tree(config: ModelConfig) -> tuple[ModuleLine, ...]:
-    """The modules from the embedding to the heads. ConfigError where a size is beyond what a tensor may have."""
+def build_shape(config: ModelConfig) -> Transformer:
+    """The model without storage. ConfigError where a size is beyond what a tensor may have."""
     try:
-        with torch.device("meta"):
-            model = Transformer(config)
+        return build_skeleton(config)
     except (RuntimeError, OverflowError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError("model", f"cannot be built ({reason})", cure="are its sizes what you meant?") from error
+
+
+def read_tree(model: Transformer) -> list[Module]:
+    """The modules from the embedding to the heads, each with its parents; `blocks.*` stands for all blocks."""
     shapes = {
-        name.replace("blocks.0.", "blocks.*.", 1): tuple(parameter.shape)
+        name.replace("blocks.0.", "blocks.*.", 1): list(parameter.shape)
         for name, parameter in model.named_parameters()
         if not name.startswith("blocks.") or name.startswith("blocks.0.")
     }
     sizes: dict[str, int] = {}
-    own: dict[str, dict[str, tuple[int, ...]]] = {}
+    own: dict[str, dict[str, list[int]]] = {}
     for name, shape in shapes.items():
         parts = name.split(".")
         for depth in range(1, len(parts)):
@@ -51,21 +41,32 @@ def read_tree(config: ModelConfig) -> tuple[ModuleLine, ...]:
             sizes[parent] = sizes.get(parent, 0) + torch.Size(shape).numel()
             own.setdefault(parent, {})
         own.setdefault(".".join(parts[:-1]), {})[parts[-1]] = shape
-    return tuple(
-        ModuleLine(name, own[name], sizes[name], config.num_layers if name.startswith("blocks.*") else 1)
+    return [
+        {
+            "name": name,
+            "shapes": own[name],
+            "parameters": sizes[name],
+            "times": len(model.blocks) if name.startswith("blocks.*") else 1,
+        }
         for name in sizes
-    )
+    ]
 
 
-def show_tree(lines: tuple[ModuleLine, ...]) -> list[str]:
+def show_tree(modules: Sequence[Module]) -> list[str]:
     """One line a module: its name, the shapes of its parameters, how many they are."""
     rows = []
-    for line in lines:
-        depth = line.name.removeprefix("blocks.").count(".")
-        name = line.name.rpartition(".")[2] if line.name != "blocks.*" else f"blocks (each of {line.times})"
-        shapes = "  ".join(_show_shape(name, shape) for name, shape in line.shapes.items())
-        rows.append(("  " * depth + name, shapes, f"{line.parameters:,}"))
+    for module in modules:
+        depth = module["name"].removeprefix("blocks.").count(".")
+        name = module["name"].rpartition(".")[2]
+        if module["name"] == "blocks.*":
+            name = f"blocks (each of {module['times']})"
+        rows.append(("  " * depth + name, show_shapes(module["shapes"]), f"{module['parameters']:,}"))
     return columns(rows, "llr")
+
+
+def show_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
+    """`weight 512 x 128  bias 512`."""
+    return "  ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
 
 
 def describe_values(config: ModelConfig) -> Mapping[str, str]:
@@ -99,7 +100,3 @@ def _say_tie(config: ModelConfig) -> str:
 def _name_head(head: object) -> str:
     size = getattr(head, "num_labels", None)
     return head.kind if size is None else f"{head.kind} ({size} labels)"  # type: ignore[attr-defined]
-
-
-def _show_shape(name: str, shape: tuple[int, ...]) -> str:
-    return f"{name} {' x '.join(map(str, shape))}"

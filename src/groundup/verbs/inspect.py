@@ -11,59 +11,15 @@ from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, ConfigError, GroundupError
 from groundup.figures import format_figure
 from groundup.metrics.metric import Metric
-from groundup.model.config import CausalLMHead, ClassificationHead, Head, MaskedLMHead, ModelConfig
-from groundup.model.estimate import Estimate, estimate
-from groundup.objectives.causal import Causal
-from groundup.objectives.masked import Masked
-from groundup.objectives.rate import rate_at
-from groundup.readers.table import TableConfig, collect_labels, iterate_table
-from groundup.recipe import Recipe
+from groundup.model.config import ModelConfig
+from groundup.reporting.content import Module
 from groundup.text.tokenizer import Tokenizer
-from groundup.verbs.assemble import as_recipe, get_tokenizer, locate_model
-from groundup.verbs.design_tree import ModuleLine, describe_values, read_tree, show_tree
+from groundup.verbs.design import inspect_design
+from groundup.verbs.design_report import ComparisonReport, DesignReport
+from groundup.verbs.design_tree import describe_values, read_tree, show_tree
 from groundup.verbs.inspect_run import RunReport, inspect_run
-from groundup.verbs.layout import clip, entry, fold, format_bytes, format_count
+from groundup.verbs.layout import clip, entry, fold, format_count
 from groundup.verbs.run_folder import RECIPE_FILE
-
-
-@dataclass(frozen=True)
-class DesignReport:
-    """The design that a recipe describes, and what it costs."""
-
-    recipe: str
-    design: dict[str, object]
-    values: Mapping[str, str]
-    """The design in words."""
-    modules: tuple[ModuleLine, ...]
-    costs: Estimate
-    """On micro-batches of the recipe's size, all sequences of full length."""
-    micro_batch_tokens: int
-    notes: tuple[str, ...]
-    """What was assumed."""
-
-    def to_json(self) -> dict[str, object]:
-        """Plain data."""
-        return asdict(self) | {"num_parameters": self.costs.num_parameters}
-
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        yield self.recipe
-        yield from _show_design(self.values, self.modules)
-        costs = self.costs
-        shares = ", ".join(f"{part} {format_count(count)}" for part, count in costs.parameters.items() if count)
-        yield from _entry("parameters", f"{costs.num_parameters:,}: {shares}")
-        yield from _entry(
-            "FLOPs",
-            f"{format_count(costs.training_flops_per_token)} a token of training (forward and backward), "
-            f"{format_count(costs.forward_flops_per_token)} of prediction",
-        )
-        memory = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in costs.memory.items())
-        total = f"about {format_bytes(costs.total_memory)} to train on {self.micro_batch_tokens:,} tokens at once"
-        yield from _entry("memory", f"{total}: {memory}")
-        for note in self.notes:
-            yield from fold(note, indent=0, first="- ")
 
 
 @dataclass(frozen=True)
@@ -75,7 +31,7 @@ class ModelReport:
     """Who wrote it."""
     design: dict[str, object]
     values: Mapping[str, str]
-    modules: tuple[ModuleLine, ...]
+    modules: list[Module]
     num_parameters: int
     labels: tuple[str, ...] | None
     tokenizer: str
@@ -120,7 +76,7 @@ class ModelReport:
                 yield from _entry(f"{name} data", f"digest {str(digest)[:32]}")
 
 
-Report = DesignReport | RunReport | ModelReport
+Report = DesignReport | ComparisonReport | RunReport | ModelReport
 
 
 def inspect(target: str | Path, overrides: Sequence[str] = ()) -> Report:
@@ -136,7 +92,7 @@ def inspect(target: str | Path, overrides: Sequence[str] = ()) -> Report:
     """
     path = Path(target).expanduser()
     if path.is_file() or path.suffix in (".yaml", ".yml"):
-        return inspect_recipe(as_recipe(path, overrides), str(target))
+        return inspect_design(path, overrides)
     if overrides:
         raise ConfigError("override", "can change a recipe only", got=overrides[0], cure="name a YAML file")
     if (path / RECIPE_FILE).is_file():
@@ -148,34 +104,6 @@ def inspect(target: str | Path, overrides: Sequence[str] = ()) -> Report:
             cure=_suggest(path),
         )
     return inspect_model(target if not path.exists() else path)
-
-
-def inspect_recipe(recipe: Recipe, name: str) -> DesignReport:
-    """The design of a recipe. What only its data could tell is assumed, and said so, where the data is not there."""
-    head, notes = _find_head(recipe)
-    if recipe.model.kind == "pretrained":
-        config = pretrained.load(locate_model(recipe.model.path), heads=[head]).config
-    else:
-        size, padding_id, note = _find_vocabulary(recipe)
-        notes += note
-        config = recipe.model.resolve(size, padding_id, head)
-    costs, tokens = estimate_training(config, recipe)
-    values = config.model_dump(mode="json")
-    return DesignReport(name, values, describe_values(config), read_tree(config), costs, tokens, notes)
-
-
-def estimate_training(config: ModelConfig, recipe: Recipe) -> tuple[Estimate, int]:
-    """What a step of the recipe costs, on micro-batches of so many tokens, all sequences of full length."""
-    length = min(recipe.objective.max_length, config.max_length)
-    tokens = min(recipe.train.micro_batch_tokens, recipe.train.batch_size * length)
-    return estimate(
-        config,
-        batch_tokens=tokens,
-        lengths=[length],
-        target_fraction=rate_at(recipe.objective.rate, 0.0) if isinstance(recipe.objective, Masked) else 1.0,
-        activation_bytes=2 if recipe.train.precision == "bf16" else 4,
-        is_fused=recipe.train.device == "cuda" or not config.dropout.attention,
-    ), tokens
 
 
 def inspect_model(target: str | Path) -> ModelReport:
@@ -190,7 +118,7 @@ def inspect_model(target: str | Path) -> ModelReport:
         source=f"{kind}, {writer}",
         design=loaded.config.model_dump(mode="json"),
         values=describe_values(loaded.config),
-        modules=read_tree(loaded.config),
+        modules=read_tree(loaded.model),
         num_parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         labels=loaded.labels,
         tokenizer=_describe_tokenizer(loaded.tokenizer_folder, loaded.config),
@@ -199,7 +127,7 @@ def inspect_model(target: str | Path) -> ModelReport:
     )
 
 
-def _show_design(values: Mapping[str, str], modules: tuple[ModuleLine, ...]) -> Iterator[str]:
+def _show_design(values: Mapping[str, str], modules: Sequence[Module]) -> Iterator[str]:
     for name, text in values.items():
         yield from _entry(name, text)
     yield ""
@@ -209,32 +137,6 @@ def _show_design(values: Mapping[str, str], modules: tuple[ModuleLine, ...]) -> 
 
 def _entry(name: str, text: str) -> list[str]:
     return entry(name, text, name_width=16)
-
-
-def _find_head(recipe: Recipe) -> tuple[Head, tuple[str, ...]]:
-    """The head that the objective needs; its number of labels is read from the recipe or the data."""
-    objective = recipe.objective
-    if isinstance(objective, Masked | Causal):
-        return MaskedLMHead() if isinstance(objective, Masked) else CausalLMHead(), ()
-    labels, notes = objective.labels, ()
-    if labels is None:
-        try:
-            assert isinstance(recipe.data, TableConfig)
-            labels = collect_labels(iterate_table(recipe.data.train, recipe.data, "data.train"))
-        except GroundupError as error:
-            labels, notes = ("0", "1"), (f"Two labels are assumed, because the table cannot be read: {error}",)
-    return ClassificationHead(num_labels=len(labels), dropout=objective.dropout), notes
-
-
-def _find_vocabulary(recipe: Recipe) -> tuple[int, int | None, tuple[str, ...]]:
-    """Entries and padding id of the tokenizer; of one that is still to be trained, the most it may have."""
-    config = recipe.tokenizer
-    kept = recipe.folder / "tokenizer"
-    if config is not None and config.kind != "pretrained" and not kept.is_dir():
-        note = f"The tokenizer is not trained yet; {config.vocab_size:,} entries are counted, the most it may have."
-        return config.vocab_size, 0, (note,)
-    tokenizer = get_tokenizer(recipe, recipe.folder)
-    return tokenizer.vocab_size, tokenizer.pad_id, ()
 
 
 def _describe_tokenizer(folder: Path, config: ModelConfig) -> str:

@@ -28,8 +28,8 @@ from groundup.verbs.report_classes import measure_classes
 from groundup.verbs.report_data import describe_data
 from groundup.verbs.report_masked import measure_masked
 from groundup.verbs.report_run import (
-    describe_design,
     describe_run,
+    describe_trained,
     find_baseline,
     find_best_step,
     find_metrics,
@@ -140,7 +140,7 @@ def gather(
         "masked": None,
         "writing": None,
         "batch": None if parts is None else show_batch(recipe, parts, max(1, run["step"])),
-        "design": None if config is None else describe_design(recipe, config, run),
+        "design": None if config is None else describe_trained(recipe, config, run),
         "data": [] if parts is None else describe_data(recipe, parts),
         "recipe": recipe.to_json(),
         "recipe_yaml": write_yaml(recipe.to_json()),

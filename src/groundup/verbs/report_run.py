@@ -13,11 +13,10 @@ import yaml
 
 from groundup.model.config import ModelConfig
 from groundup.recipe import Recipe
-from groundup.reporting.content import Baseline, Curves, Design, Figure, Run, ShownBatch, State
+from groundup.reporting.content import Baseline, Curves, Figure, Run, RunDesign, ShownBatch, State
 from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts
-from groundup.verbs.design_tree import read_tree
-from groundup.verbs.inspect import estimate_training
+from groundup.verbs.design import Subject, describe_design, find_use
 from groundup.verbs.show import make_planner, show_step
 from groundup.yaml_reader import parse_value
 
@@ -123,33 +122,12 @@ def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> B
     return {"metric": "accuracy", "value": share, "label": label}
 
 
-def describe_design(recipe: Recipe, config: ModelConfig, run: Run) -> Design:
+def describe_trained(recipe: Recipe, config: ModelConfig, run: Run) -> RunDesign:
     """The design and its costs, those of the run so far included."""
-    costs, tokens = estimate_training(config, recipe)
-    total = costs.training_flops_per_token * run["tokens"] if run["tokens"] else None
-    return {
-        "config": config.model_dump(mode="json"),
-        "modules": [
-            {
-                "name": line.name,
-                "shapes": {name: list(shape) for name, shape in line.shapes.items()},
-                "parameters": line.parameters,
-                "times": line.times,
-            }
-            for line in read_tree(config)
-        ],
-        "parameters": costs.parameters,
-        "parameter_shares": {name: count / costs.num_parameters for name, count in costs.parameters.items()},
-        "num_parameters": costs.num_parameters,
-        "forward_flops_per_token": costs.forward_flops_per_token,
-        "training_flops_per_token": costs.training_flops_per_token,
-        "total_flops": total,
-        "flops_per_second": total / run["seconds"] if total and run["seconds"] else None,
-        "memory": costs.memory,
-        "total_memory": costs.total_memory,
-        "micro_batch_tokens": tokens,
-        "notes": [],
-    }
+    design = describe_design(Subject(run["name"], config, find_use(recipe, config), ()))
+    total = design["training_flops_per_token"] * run["tokens"] if run["tokens"] else None
+    rate = total / run["seconds"] if total and run["seconds"] else None
+    return {**design, "total_flops": total, "flops_per_second": rate}
 
 
 def show_batch(recipe: Recipe, parts: Parts, step: int) -> ShownBatch:

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.model import linear
+from groundup.model.cache import Cache
 from groundup.model.config import (
     CausalLMHead,
     ClassificationHead,
@@ -28,7 +29,7 @@ from groundup.model.config import (
     TokenHead,
     Window,
 )
-from groundup.model.estimate import count_parameters, estimate
+from groundup.model.estimate import count_cached, count_parameters, estimate
 from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
@@ -194,8 +195,18 @@ def test_activations_are_near_what_is_kept(values: dict, attention_dropout: floa
 
 
 def test_memory_of_weights_and_optimizer() -> None:
-    found = estimate(build().config, batch_tokens=10, optimizer_states=2)
+    found = estimate(build().config, batch_tokens=10)
     weights = 4 * found.num_parameters
     assert (found.memory["weights"], found.memory["gradients"]) == (weights, weights)
     assert found.memory["optimizer"] == 2 * weights
     assert found.total_memory == 4 * weights + found.memory["activations"]
+    fewer = estimate(build().config, batch_tokens=10, optimizer_values=7)
+    assert fewer.memory == found.memory | {"optimizer": 28}
+
+
+def test_a_decoder_keeps_what_its_cache_holds() -> None:
+    values = {"vocab_size": 9, "hidden_size": 24, "num_layers": 3, "num_heads": 6, "num_kv_heads": 2}
+    decoder = ModelConfig(**values, causal=True)
+    stores = [store for layer in Cache(decoder, 1, capacity=1).layers for store in (layer.keys, layer.values)]
+    assert count_cached(decoder) == sum(store.numel() for store in stores) == 48
+    assert count_cached(ModelConfig(**values)) is None

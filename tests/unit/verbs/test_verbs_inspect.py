@@ -12,8 +12,9 @@ from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, ConfigError
 from groundup.model.config import ClassificationHead, GatedFeedForward, MaskedLMHead, ModelConfig, RotaryPositions
 from groundup.model.transformer import Transformer
-from groundup.verbs.design_tree import read_tree, show_tree
-from groundup.verbs.inspect import DesignReport, ModelReport, inspect
+from groundup.verbs.design_report import DesignReport
+from groundup.verbs.design_tree import build_shape, read_tree, show_tree
+from groundup.verbs.inspect import ModelReport, inspect
 from groundup.verbs.inspect_run import RunReport
 from groundup.verbs.layout import display_width
 from groundup.verbs.train import train
@@ -47,18 +48,19 @@ DESIGNS = {
 @pytest.mark.parametrize("name", DESIGNS)
 def test_the_tree_counts_every_parameter_once(name: str) -> None:
     config = DESIGNS[name]
-    lines = read_tree(config)
-    own = sum(line.times * _product(shape) for line in lines for shape in line.shapes.values())
+    lines = read_tree(build_shape(config))
+    own = sum(line["times"] * _product(shape) for line in lines for shape in line["shapes"].values())
     assert own == sum(parameter.numel() for parameter in Transformer(config).parameters())
-    tops = [line for line in lines if "." not in line.name or line.name == "blocks.*"]
-    assert own == sum(line.times * line.parameters for line in tops)
-    assert all(line.times == (config.num_layers if line.name.startswith("blocks") else 1) for line in lines)
+    tops = [line for line in lines if "." not in line["name"] or line["name"] == "blocks.*"]
+    assert own == sum(line["times"] * line["parameters"] for line in tops)
+    for line in lines:
+        assert line["times"] == (config.num_layers if line["name"].startswith("blocks") else 1)
     shown = show_tree(lines)
     assert f"blocks (each of {config.num_layers})" in "\n".join(shown)
     assert all(display_width(line) <= 80 for line in shown)
 
 
-def _product(shape: tuple[int, ...]) -> int:
+def _product(shape: list[int]) -> int:
     size = 1
     for length in shape:
         size *= length
@@ -70,19 +72,22 @@ def test_a_recipe_before_anything_exists(make_recipe: Make, small_data: Path) ->
     before = {str(each) for each in small_data.rglob("*")}
     report = inspect(path, ["model.num_layers=5"])
     assert isinstance(report, DesignReport)
-    assert report.design["num_layers"] == 5 and report.design["vocab_size"] == 120
-    assert any("not trained yet" in note for note in report.notes)
+    content = report.content
+    assert content["config"]["num_layers"] == 5 and content["config"]["vocab_size"] == 120
+    assert any("not trained yet" in note for note in content["notes"])
     assert {str(each) for each in small_data.rglob("*")} == before
     assert all(display_width(line) <= 80 or "/" in line for line in str(report).splitlines())
-    assert json.loads(json.dumps(report.to_json()))["num_parameters"] == report.costs.num_parameters
+    assert json.loads(json.dumps(report.to_json())) == content
 
 
 def test_a_recipe_whose_table_is_not_there(make_recipe: Make, small_data: Path) -> None:
     recipe = make_recipe("classification")
-    assert inspect(write(recipe, small_data)).design["heads"][0]["num_labels"] == 2  # type: ignore[union-attr, index]
+    found = inspect(write(recipe, small_data))
+    assert isinstance(found, DesignReport) and found.content["config"]["heads"][0]["num_labels"] == 2
     recipe["data"]["train"] = "/nowhere.tsv"
     report = inspect(write(recipe, small_data))
-    assert isinstance(report, DesignReport) and any("Two labels are assumed" in note for note in report.notes)
+    assert isinstance(report, DesignReport)
+    assert any("Two labels are assumed" in note for note in report.content["notes"])
 
 
 @pytest.mark.parametrize("kind", ["masked", "classification"])
