@@ -155,8 +155,13 @@ def _draw_tree(design: Design) -> Html:
     for module in design["modules"]:
         depth = module["name"].removeprefix("blocks.").count(".")
         name: Html = data(module["name"].rpartition(".")[2], "code")
-        if module["name"] == "blocks.*":
-            name = say("design.blocks", times=data(str(module["times"])))
+        if module["name"].startswith("blocks.") and not depth:
+            layers, times = module["name"].removeprefix("blocks."), data(str(module["times"]))
+            name = (
+                say("design.blocks", times=times)
+                if layers == "*"
+                else say("design.some_blocks", layers=data(layers), times=times)
+            )
         shapes = "  ".join(f"{part} {' × '.join(map(str, shape))}" for part, shape in module["shapes"].items())
         indented = tag("span", name, style=f"padding-left:{depth * 1.1:.1f}em")
         rows.append([indented, Cell(data(shapes, "code")), number(f"{module['parameters']:,}")])

@@ -61,6 +61,7 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "design.shapes": ("shapes", "形状"),
     "design.count": ("parameters", "参数量"),
     "design.blocks": ("blocks (each of {times})", "层（共 {times} 层，每层）"),
+    "design.some_blocks": ("blocks {layers} (each of {times})", "层 {layers}（共 {times} 层，每层）"),
     "design.part": ("part", "部分"),
     "design.share": ("share", "占比"),
     "design.size": ("size", "大小"),

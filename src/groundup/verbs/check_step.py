@@ -89,7 +89,7 @@ def describe_design(
         lengths=lengths,
         target_fraction=sum(batch.count for batch in batches) / sum(lengths),
         activation_bytes=2 if recipe.train.precision == "bf16" else 4,
-        is_fused=device.type == "cuda" or not config.dropout.attention,
+        is_fused=device.type == "cuda" or not (config.dropout.attention or config.position.kind == "relative_bias"),
     )
     return DesignReport(
         hidden_size=config.hidden_size,

@@ -116,7 +116,7 @@ def describe_design(subject: Subject) -> Design:
         target_fraction=use.target_fraction,
         optimizer_values=use.optimizer.count_state(model.named_parameters(), parameter_role),
         activation_bytes=use.activation_bytes,
-        is_fused=not (use.is_cpu and config.dropout.attention),
+        is_fused=not use.is_cpu or not (config.dropout.attention or config.position.kind == "relative_bias"),
     )
     cached = costs.cache_values_per_token
     return {

@@ -163,10 +163,7 @@ def compare_modules(one: Sequence[Module], other: Sequence[Module]) -> Iterator[
 
 
 def _own_shapes(module: Module | None) -> str:
-    if module is None or not module["shapes"]:
-        return ""
-    times = f"{module['times']} times " if module["times"] > 1 else ""
-    return times + show_shapes(module["shapes"])
+    return "" if module is None else show_shapes(module["shapes"])
 
 
 def show_values(config: Mapping[str, Any]) -> Iterator[str]:

@@ -24,32 +24,58 @@ def build_shape(config: ModelConfig) -> Transformer:
 
 
 def read_tree(model: Transformer) -> list[Module]:
-    """The modules from the embedding to the heads, each with its parents; `blocks.*` stands for all blocks."""
-    shapes = {
-        name.replace("blocks.0.", "blocks.*.", 1): list(parameter.shape)
-        for name, parameter in model.named_parameters()
-        if not name.startswith("blocks.") or name.startswith("blocks.0.")
-    }
+    """The modules from the embedding to the heads, each with its parents; blocks that are alike stand there once."""
+    places, alike = _group_blocks(model)
     sizes: dict[str, int] = {}
     own: dict[str, dict[str, list[int]]] = {}
-    for name, shape in shapes.items():
+    for full, parameter in model.named_parameters():
+        name = _rename(full, places)
+        if name is None:
+            continue
         parts = name.split(".")
         for depth in range(1, len(parts)):
             parent = ".".join(parts[:depth])
-            if parent == "blocks":
-                continue
-            sizes[parent] = sizes.get(parent, 0) + torch.Size(shape).numel()
-            own.setdefault(parent, {})
-        own.setdefault(".".join(parts[:-1]), {})[parts[-1]] = shape
+            if parent != "blocks":
+                sizes[parent] = sizes.get(parent, 0) + parameter.numel()
+                own.setdefault(parent, {})
+        own.setdefault(".".join(parts[:-1]), {})[parts[-1]] = list(parameter.shape)
+    times = {f"blocks.{place}": len(layers) for place, layers in alike.items()}
     return [
         {
             "name": name,
             "shapes": own[name],
             "parameters": sizes[name],
-            "times": len(model.blocks) if name.startswith("blocks.*") else 1,
+            "times": times.get(".".join(name.split(".")[:2]), 1),
         }
         for name in sizes
     ]
+
+
+def _group_blocks(model: Transformer) -> tuple[dict[int, str], dict[str, list[int]]]:
+    """The name of the first of all blocks that are alike, and the blocks of each name: `*`, or `0` and `1-11`."""
+    layers: dict[tuple[tuple[str, torch.Size], ...], list[int]] = {}
+    for number, block in enumerate(model.blocks):
+        shapes = tuple((name, parameter.shape) for name, parameter in block.named_parameters())
+        layers.setdefault(shapes, []).append(number)
+    names = ["*"] if len(layers) == 1 else [_name_layers(each) for each in layers.values()]
+    alike = dict(zip(names, layers.values(), strict=True))
+    return {each[0]: name for name, each in alike.items()}, alike
+
+
+def _name_layers(layers: Sequence[int]) -> str:
+    """`1-11` for neighbours, `0,4` for others."""
+    if len(layers) > 1 and layers[-1] - layers[0] == len(layers) - 1:
+        return f"{layers[0]}-{layers[-1]}"
+    return ",".join(map(str, layers))
+
+
+def _rename(name: str, places: Mapping[int, str]) -> str | None:
+    """A parameter's name with that of its blocks; None for a block that is like an earlier one."""
+    parts = name.split(".")
+    if parts[0] != "blocks":
+        return name
+    place = places.get(int(parts[1]))
+    return None if place is None else ".".join(["blocks", place, *parts[2:]])
 
 
 def show_tree(modules: Sequence[Module]) -> list[str]:
@@ -58,8 +84,9 @@ def show_tree(modules: Sequence[Module]) -> list[str]:
     for module in modules:
         depth = module["name"].removeprefix("blocks.").count(".")
         name = module["name"].rpartition(".")[2]
-        if module["name"] == "blocks.*":
-            name = f"blocks (each of {module['times']})"
+        if module["name"].startswith("blocks.") and not depth:
+            which = "" if name == "*" else f" {name}"
+            name = f"blocks{which} (each of {module['times']})" if module["times"] > 1 else f"block{which}"
         rows.append(("  " * depth + name, show_shapes(module["shapes"]), f"{module['parameters']:,}"))
     return columns(rows, "llr")
 
