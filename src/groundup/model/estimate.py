@@ -19,7 +19,8 @@ class Estimate:
     """Trainable numbers by part: embedding, attention, feed_forward, norms, pooler, heads. Exact."""
     forward_flops: dict[str, float]
     """Of one forward pass, per token of the batch, by part: projections and scores (the two halves of attention: what
-    every token costs, and what grows with the length of its sequence), feed_forward, pooler, heads."""
+    every token costs, and what grows with the length of its sequence), feed_forward, pooler, heads; encoder and
+    cross_attention where there is an encoder."""
     memory: dict[str, int]
     """Bytes by kind while training: weights, gradients, optimizer, activations. Activations are an estimate."""
     cache_values_per_token: int | None

@@ -65,6 +65,8 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "design.part": ("part", "部分"),
     "design.share": ("share", "占比"),
     "design.size": ("size", "大小"),
+    "part.encoder": ("encoder", "编码器"),
+    "part.cross_attention": ("attention to the encoder", "对编码器的注意力"),
     "part.projections": ("attention: projections", "注意力：投影"),
     "part.scores": ("attention: scores", "注意力：打分"),
     "part.embedding": ("embedding", "嵌入"),

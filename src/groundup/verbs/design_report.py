@@ -19,6 +19,8 @@ Form = Callable[[Number], str]
 
 _PARTS: Final = {
     "embedding": (),
+    "encoder": ("encoder",),
+    "cross_attention": ("cross_attention",),
     "attention": ("projections", "scores"),
     "feed_forward": ("feed_forward",),
     "norms": (),
@@ -202,8 +204,8 @@ def _value(tree: Any, key: str) -> Any:
 def _show_parts(content: Design) -> list[str]:
     rows = [("", "parameters", "", "FLOPs a token", "")]
     for part, flops_parts in _PARTS.items():
-        count = content["parameters"][part]
-        flops = sum(content["forward_flops"][each] for each in flops_parts)
+        count = content["parameters"].get(part, 0)
+        flops = sum(content["forward_flops"].get(each, 0.0) for each in flops_parts)
         if not count and not flops:
             continue
         rows.append(

@@ -16,6 +16,7 @@ from groundup.model.config import (
     CausalLMHead,
     ClassificationHead,
     Dropout,
+    Encoder,
     GatedFeedForward,
     HeadTransform,
     LayerNormConfig,
@@ -150,6 +151,23 @@ def test_flops_of_heads_are_those_that_torch_counts(
         model.heads["classification"](model.summarize(packed))
     found = estimate(model.config, batch_tokens=64, lengths=packed.lengths)
     assert found.forward_flops_per_token * 64 == pytest.approx(counter.get_total_flops(), rel=1e-6)
+
+
+def test_flops_of_an_encoder_decoder_are_those_that_torch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"hidden_size": 64, "num_layers": 3, "num_kv_heads": 2, "norm_places": ("input", "final")}
+    encoder = Encoder(num_layers=2, intermediate_size=96)
+    config = ModelConfig(vocab_size=500, **values, causal=True, encoder=encoder, heads=(CausalLMHead(),))
+    model = Transformer(config).eval()
+    initialize(model, 0)
+    lengths = (60, 30, 30, 8)
+    packed = Packed.from_sequences([np.arange(n) for n in lengths])
+    monkeypatch.setattr(linear, "product_library", lambda: "torch")
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        model.heads["causal_lm"](model(packed, memory=model.encode(packed), rows=torch.arange(0, 128, 4)))
+    found = estimate(config, batch_tokens=128, lengths=lengths, target_fraction=0.25)
+    # torch counts what the mask hides: attention of the decoder to itself is half of that.
+    hidden = 4 * 3 * 64 * (sum(n * n for n in lengths) - sum(n * (n + 1) // 2 for n in lengths))
+    assert found.forward_flops_per_token * 128 + hidden == pytest.approx(counter.get_total_flops(), rel=1e-6)
 
 
 def test_causal_attention_is_counted_to_the_diagonal() -> None:
