@@ -43,6 +43,7 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.masked import Masked
 from groundup.optim.adamw import AdamW
 from groundup.optim.schedule import Linear
+from groundup.text.pack import Shuffled
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.config import TrainConfig
@@ -100,10 +101,12 @@ def run_ours(sequences: list[np.ndarray], tokenizer: Tokenizer, options: argpars
         precision=options.precision,
     )
     with tempfile.TemporaryDirectory() as folder:
+        samples = ListSamples(sequences)
         Trainer(
             model=model,
             objective=Masked(max_length=128).build(tokenizer),
-            samples=ListSamples(sequences),
+            samples=samples,
+            planner=Shuffled(samples.lengths, seed=0, batch_size=options.batch_size, micro_batch_tokens=10**9),
             validation=None,
             optimizer=AdamW(learning_rate=5e-5).build(model.named_parameters(), parameter_role),
             schedule=Linear(warmup=0),

@@ -6,7 +6,8 @@ All learn the first 90 % of tinyshakespeare by the letter and are measured by on
 64 tokens that predict every token once. `tutorial` is the tutorial's model and loop as it describes them: 4 layers of
 128, context 64, batch 12, 2,000 steps, random offsets, one matrix for q, k and v, fused attention, AdamW (fused, which
 the tutorial has on GPUs alone), cosine, no dropout. `same` is recipes/shakespeare-char.yaml: the same model and
-optimizer in our loop. `same-bf16` is that with `train.precision=bf16`. `best` is recipes/shakespeare-char-best.yaml.
+optimizer in our loop. `same-bf16` is that with `train.precision=bf16`. `same-tuned` is that with another rate and
+schedule, and the steps that it then needs. `best` is recipes/shakespeare-char-best.yaml.
 Seconds are those of training; validation and what comes before and after training are not counted for anyone. Every
 round takes the next seed and starts with another contender; ratios are taken within a round. Needs GROUNDUP_DATA.
 """
@@ -35,10 +36,19 @@ from groundup.recipe import Recipe
 from groundup.training.evaluate import evaluate
 from groundup.training.trainer import Trainer
 from groundup.verbs.assemble import assemble, build_model
+from groundup.verbs.corpora import make_planner
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 STEPS, BATCH, CONTEXT, LAYERS, HEADS, WIDTH = 2000, 12, 64, 4, 4, 128
 PEAK, FLOOR, WARMUP = 1e-3, 1e-4, 100
+TUNED = [
+    "train.precision=bf16",
+    "train.steps=1050",
+    "train.evaluate_every=1050",
+    "optimizer.learning_rate=4e-3",
+    "schedule={kind: warmup_stable_decay, warmup: 50, decay: 0.8, shape: linear}",
+]
+"""AdamW still, of the tutorial's betas and weight decay."""
 
 
 class Outcome(NamedTuple):
@@ -145,6 +155,7 @@ def run_recipe(name: str, overrides: list[str], seed: int) -> Outcome:
             model=model,
             objective=parts.objective,
             samples=parts.train,
+            planner=make_planner(recipe, parts.train),
             validation=None,
             optimizer=recipe.optimizer.build(model.named_parameters(), parameter_role),
             schedule=recipe.schedule,
@@ -191,6 +202,7 @@ def main() -> None:
         "tutorial": lambda seed: run_tutorial(text, validation, vocab_size, seed),
         "same": lambda seed: run_recipe(plain, more, seed),
         "same-bf16": lambda seed: run_recipe(plain, ["train.precision=bf16", *more], seed),
+        "same-tuned": lambda seed: run_recipe(plain, [*TUNED, *more], seed),
         "best": lambda seed: run_recipe("shakespeare-char-best.yaml", more, seed),
     }
     names = [name for name in contenders if not options.only or name in ("tutorial", *options.only)]

@@ -139,8 +139,25 @@ class Recipe(Config):
             for name in ("evaluate_every", "patience"):
                 if (value := getattr(self.train, name)) is not None:
                     raise ValueError(f"train.{name}: there is no validation data, got {value}; name data.validation")
+        if self.data.kind == "corpus":
+            self._check_corpus(self.data)
         if self.train.steps is not None:
             self.schedule.factor(0, self.train.steps)  # a schedule longer than the run is an error at every step
         if self.tokenizer is None and self.model.kind != "pretrained":
             raise ValueError("tokenizer: a model from fresh weights has none of its own; give one, kind wordpiece say")
         return self
+
+    def _check_corpus(self, data: CorpusConfig) -> None:
+        """ValueError where sources and stages do not go with the rest."""
+        if data.others and self.train.batch_tokens is not None:
+            raise ValueError(
+                f"train.batch_tokens: sources that are mixed are dealt by sequences, got {self.train.batch_tokens}; "
+                "take train.batch_size"
+            )
+        if data.curriculum and self.train.steps is None:
+            raise ValueError("data.curriculum: stages are shares of train.steps, got train.epochs; give the steps")
+        if data.curriculum and (longest := data.curriculum[-1].max_length) >= self.objective.max_length:
+            raise ValueError(
+                f"data.curriculum: every stage must be shorter than objective.max_length {self.objective.max_length}, "
+                f"got {longest}"
+            )

@@ -91,7 +91,7 @@ def _more_dropout(report: Report, train: float, validation: float) -> Iterator[F
     more = {name: round(min(0.5, now[name] + 0.1), 3) for name in ("embedding", "residual")}
     if more == {name: now[name] for name in more}:
         return
-    setting = ", ".join(f"{name}: {value:g}" for name, value in (now | more).items())
+    setting = ", ".join(f"{name}: {value:g}" for name, value in (now | more).items() if value is not None)
     values = {"train": f"{train:.3f}", "validation": f"{validation:.3f}"}
     yield "dropout", values, [f"model.dropout={{{setting}}}"], "dropout"
 

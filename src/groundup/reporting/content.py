@@ -306,7 +306,8 @@ class Lengths(TypedDict):
 class DataSplit(TypedDict):
     """One part of the data."""
 
-    name: Split
+    name: str
+    """`train`, `validation`, or what another source is called."""
     files: list[File]
     digest: str
     """Of what the model gets to see; a resume compares it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from groundup.figures import format_bytes, format_count, format_share
@@ -75,15 +75,23 @@ def _draw_slots(config: dict[str, Any]) -> Html:
         ),
         "design.norm": say("design.norm_at", kind=say_name("norm", config["norm"]["kind"]), places=commas(norms)),
         "design.vocabulary": say(vocabulary, count=data(f"{config['vocab_size']:,}")),
-        "design.dropout": say(
-            "design.dropout_of", **{name: data(f"{value:g}") for name, value in config["dropout"].items()}
-        ),
+        "design.dropout": commas(_list_dropout(config["dropout"])),
         "design.head": commas([_name_head(head) for head in config["heads"]])
         if config["heads"]
         else say("design.no_head"),
     }
     rows = [[say(key), Cell(value)] for key, value in slots.items()]
     return table(say("design.slots"), None, rows)
+
+
+def _list_dropout(dropout: Mapping[str, float | None]) -> list[Html]:
+    """Place by place; those that few designs have only where they have them."""
+    always = ("embedding", "attention", "residual")
+    return [
+        join(say_name("dropout", place), data(f" {value:g}"))
+        for place, value in dropout.items()
+        if place in always or value
+    ]
 
 
 def _name_head(head: dict[str, Any]) -> Html:
@@ -202,7 +210,7 @@ def _draw_counts(report: Report, splits: list[DataSplit]) -> Html:
         if all(value is None for value in values) or (is_optional and not any(values)):
             continue
         rows.append([name, *(number("–" if value is None else f"{value:,}") for value in values)])
-    head = [say("data.figure"), *(say(f"data.{split['name']}") for split in splits)]
+    head = [say("data.figure"), *(say_name("data", split["name"]) for split in splits)]
     return table(say("data.counts"), head, rows, "numbers")
 
 
@@ -218,7 +226,7 @@ def _draw_labels(splits: list[DataSplit], most: int = 20) -> Html | None:
             count, share = (split["labels"] or {}).get(label, 0), (split["label_shares"] or {}).get(label, 0.0)
             row.append(Cell(join(data(f"{count:,}"), " ", data(format_share(share), "small")), "number"))
         rows.append([*row, draw_bar(labels[label] / largest)])
-    head = [say("data.label"), *(say(f"data.{split['name']}") for split in splits), ""]
+    head = [say("data.label"), *(say_name("data", split["name"]) for split in splits), ""]
     return table(say("data.labels"), head, rows, "numbers")
 
 
@@ -241,7 +249,7 @@ def _draw_lengths(split: DataSplit) -> Html:
 def _draw_files(splits: list[DataSplit], most: int = 20) -> Html:
     rows = [
         [
-            join(say(f"data.{split['name']}"), ": ", prose(file["name"], "code")),
+            join(say_name("data", split["name"]), ": ", prose(file["name"], "code")),
             number(format_bytes(file["bytes"])),
             Cell(data(file["sha256"], "code", class_="hash")),
         ]
@@ -250,7 +258,7 @@ def _draw_files(splits: list[DataSplit], most: int = 20) -> Html:
     ]
     rows += [
         [
-            join(say(f"data.{split['name']}"), ": ", say("data.digest")),
+            join(say_name("data", split["name"]), ": ", say("data.digest")),
             Cell(""),
             Cell(data(split["digest"], "code", class_="hash")),
         ]

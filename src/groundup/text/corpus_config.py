@@ -11,18 +11,15 @@ from groundup.readers.lines import TextEncoding
 from groundup.readers.records import Layout
 
 
-class CorpusConfig(Config):
-    """Text to pretrain on: plain text files, or one column of tsv, csv or jsonl files."""
+class CorpusFiles(Config):
+    """Plain text files, or one column of tsv, csv or jsonl files."""
 
-    kind: Literal["corpus"] = "corpus"
     train: tuple[str, ...] = Field(min_length=1)
     """Files or globs to learn from; `${NAME}` is taken from the environment."""
     validation: tuple[str, ...] = ()
     """Files or globs to measure on."""
     validation_share: float | None = Field(None, gt=0.0, lt=1.0)
     """In place of `validation`: the last share of all tokens is held out and measured on. Fit for one long text."""
-    folder: str | None = None
-    """Where the prepared tokens are kept; null: in the run folder."""
     document: Literal["line", "paragraph", "file", "sentence"] = "line"
     """What a document is; no sample crosses its end. Paragraphs end at a blank line, sentences also at a line's end."""
     sentences_per_document: PositiveInt = 1
@@ -57,8 +54,14 @@ class CorpusConfig(Config):
     @property
     def settings(self) -> dict[str, object]:
         """What decides the prepared tokens, beside the files and the tokenizer."""
-        others = {"kind", "train", "validation", "folder", "min_length", "max_validation_tokens", "validation_share"}
-        return self.model_dump(mode="json", exclude=others)
+        deciding = CorpusFiles.model_fields.keys() - {
+            "train",
+            "validation",
+            "min_length",
+            "max_validation_tokens",
+            "validation_share",
+        }
+        return self.model_dump(mode="json", include=set(deciding))
 
     @model_validator(mode="after")
     def _check_column(self) -> Self:
@@ -70,4 +73,56 @@ class CorpusConfig(Config):
             raise ValueError(f"document: a column holds lines or sentences, got {self.document!r}; choose line")
         if self.document != "sentence" and self.sentences_per_document != 1:
             raise ValueError(f"sentences_per_document: is for document: sentence, got document: {self.document!r}")
+        return self
+
+
+class Source(CorpusFiles):
+    """Other text that is mixed in, such as what a model has learnt before and should not forget."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """What it is called in figures, as in `loss[general]`, and its folder."""
+    share: float = Field(gt=0.0, lt=1.0)
+    """Of all tokens that are learnt from, those that come from here. A source that is used up starts again."""
+
+
+class Stage(Config):
+    """A part of the run with shorter sequences."""
+
+    until: float = Field(gt=0.0, lt=1.0)
+    """The share of all steps at which it ends."""
+    max_length: PositiveInt
+    """The most tokens of one sequence until then; the sequences of a step grow in number as they shrink."""
+
+
+class CorpusConfig(CorpusFiles):
+    """Text to pretrain on, from one source or several."""
+
+    kind: Literal["corpus"] = "corpus"
+    folder: str | None = None
+    """Where the prepared tokens are kept; null: in the run folder."""
+    others: tuple[Source, ...] = ()
+    """Other sources that are mixed in by their shares; the files of `train` give the rest."""
+    curriculum: tuple[Stage, ...] = ()
+    """Shorter sequences first; after the last stage they have `objective.max_length`."""
+
+    @property
+    def sources(self) -> dict[str, CorpusFiles]:
+        """Every source by where its settings stand: the files of this section itself first."""
+        return {"data": self, **{f"data.others.{number}": source for number, source in enumerate(self.others)}}
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        names = [source.name for source in self.others]
+        if len(set(names)) != len(names) or {"train", "validation"} & set(names):
+            raise ValueError(f"others: each needs a name of its own, none of them train or validation, got {names}")
+        if (total := sum(source.share for source in self.others)) >= 1.0:
+            raise ValueError(f"others: the shares must sum to less than 1, the rest is of data.train, got {total:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> Self:
+        for name in ("until", "max_length"):
+            values = [getattr(stage, name) for stage in self.curriculum]
+            if values != sorted(set(values)):
+                raise ValueError(f"curriculum: {name} must grow from stage to stage, got {values}")
         return self

@@ -11,7 +11,7 @@ from groundup.language.sentences import split_sentences
 from groundup.readers.lines import Line, find_files, iterate_lines, place
 from groundup.readers.records import iterate_rows
 from groundup.readers.table import take_field
-from groundup.text.corpus_config import CorpusConfig
+from groundup.text.corpus_config import CorpusFiles
 from groundup.text.cut import CONTEXT, IsSafe, always_safe, find_cut
 
 PIECE_CHARS = 1 << 15
@@ -31,14 +31,14 @@ class Piece(NamedTuple):
     """Bytes of the file that were read by now."""
 
 
-def iterate_texts(files: Iterable[str], config: CorpusConfig, where: str = "data.train") -> Iterator[str]:
+def iterate_texts(files: Iterable[str], config: CorpusFiles, where: str = "data.train") -> Iterator[str]:
     """The text of all files in pieces of bounded size, as a tokenizer is trained on it."""
     for path in find_files(tuple(files), where):
         for piece in iterate_pieces(path, config, always_safe, where):
             yield piece.text
 
 
-def iterate_pieces(path: Path, config: CorpusConfig, is_safe: IsSafe, where: str = "") -> Iterator[Piece]:
+def iterate_pieces(path: Path, config: CorpusFiles, is_safe: IsSafe, where: str = "") -> Iterator[Piece]:
     """The documents of one file. Blank ones are left out. Raises DataError naming the file and the line."""
     builder = _Builder(path, where, is_safe)
     if config.column is not None:
@@ -52,7 +52,7 @@ def iterate_pieces(path: Path, config: CorpusConfig, is_safe: IsSafe, where: str
     yield from split(lines, config, builder)
 
 
-def _iterate_column(path: Path, config: CorpusConfig, where: str) -> Iterator[Line]:
+def _iterate_column(path: Path, config: CorpusFiles, where: str) -> Iterator[Line]:
     assert config.column is not None
     for row in iterate_rows(path, config.layout, where):
         value = take_field(row, config.column, "column", path, where)
@@ -62,7 +62,7 @@ def _iterate_column(path: Path, config: CorpusConfig, where: str) -> Iterator[Li
         yield Line(row.line, value, True, row.offset)
 
 
-def _split_lines(lines: Iterator[Line], config: CorpusConfig, builder: _Builder) -> Iterator[Piece]:
+def _split_lines(lines: Iterator[Line], config: CorpusFiles, builder: _Builder) -> Iterator[Piece]:
     """Each line is a document, or holds some."""
     if config.document == "sentence":
         yield from _split_sentences(lines, config.sentences_per_document, builder)
@@ -73,7 +73,7 @@ def _split_lines(lines: Iterator[Line], config: CorpusConfig, builder: _Builder)
             yield from builder.end()
 
 
-def _join_lines(lines: Iterator[Line], config: CorpusConfig, builder: _Builder) -> Iterator[Piece]:
+def _join_lines(lines: Iterator[Line], config: CorpusFiles, builder: _Builder) -> Iterator[Piece]:
     """Several lines are a document: up to the end of the file, or to a blank line."""
     is_start, is_blank, breaks = True, True, 0
     for line in lines:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, Int64
@@ -23,14 +24,32 @@ class StepPlan:
     step: int
     epoch: int
     micro_batches: tuple[Int64[np.ndarray, " _samples"], ...]
+    draw: int
+    """What corruption is drawn by, beside the seed: different wherever a sample comes back."""
+    capacity: int | None = None
+    """The tokens that each micro-batch has room for, where they are packed to fill it; None where nothing is wasted."""
 
     def of(self, rank: int, num_ranks: int) -> tuple[Int64[np.ndarray, " _samples"], ...]:
         """The micro-batches of one rank: every `num_ranks`-th, so that long and short ones are dealt out evenly."""
         return self.micro_batches[rank::num_ranks]
 
 
-class Planner:
-    """Deals the samples of each epoch, in a fresh order, to steps of `batch_size`."""
+@runtime_checkable
+class Planner(Protocol):
+    """Deals samples to steps."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one pass over the data."""
+        ...
+
+    def plan(self, step: int) -> StepPlan:
+        """The plan of step `step`, counted from 0."""
+        ...
+
+
+class Shuffled:
+    """Deals the samples of each epoch, in a fresh order, to steps of `batch_size` (implements Planner)."""
 
     def __init__(
         self,
@@ -66,7 +85,8 @@ class Planner:
         """The plan of step `step`, counted from 0."""
         epoch, batch = divmod(step, self.steps_per_epoch)
         chosen = self._order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
-        return StepPlan(step, epoch, cut_by_tokens(chosen, self.lengths, self.micro_batch_tokens, self.num_ranks))
+        micro_batches = cut_by_tokens(chosen, self.lengths, self.micro_batch_tokens, self.num_ranks)
+        return StepPlan(step, epoch, micro_batches, draw=epoch)
 
     def _draw_order(self, epoch: int) -> Int64[np.ndarray, " samples"]:
         return draw_permutation(make_key(self.seed, epoch, "order"), len(self.lengths))

@@ -20,7 +20,7 @@ import numpy as np
 
 from groundup.errors import DataError
 from groundup.readers.lines import find_files, hash_file
-from groundup.text.corpus_config import CorpusConfig
+from groundup.text.corpus_config import CorpusFiles
 from groundup.text.cut import make_check
 from groundup.text.documents import Piece, iterate_pieces
 from groundup.text.manifest import (
@@ -57,7 +57,7 @@ def prepare(
     files: Sequence[str],
     tokenizer: Tokenizer,
     folder: str | Path,
-    config: CorpusConfig,
+    config: CorpusFiles,
     *,
     where: str = "data.train",
     progress: Callable[[Progress], None] | None = None,
@@ -88,7 +88,7 @@ def prepare(
 
 
 def check_prepared(
-    files: Sequence[str], tokenizer: Tokenizer, folder: str | Path, config: CorpusConfig, *, where: str = "data.train"
+    files: Sequence[str], tokenizer: Tokenizer, folder: str | Path, config: CorpusFiles, *, where: str = "data.train"
 ) -> None:
     """DataError where `folder` holds tokens of other text, or other tokens of it, so that `prepare` would refuse."""
     found = read_manifest(Path(folder))
@@ -104,7 +104,7 @@ class _Preparation:
         paths: list[Path],
         tokenizer: Tokenizer,
         folder: Path,
-        config: CorpusConfig,
+        config: CorpusFiles,
         where: str,
         progress: Callable[[Progress], None] | None,
         shard_tokens: int,
@@ -222,7 +222,7 @@ class _ShardWriter:
         return f"{what}-{len(self._manifest.shards):05d}.bin"
 
 
-def _describe(paths: Sequence[Path], tokenizer: Tokenizer, config: CorpusConfig, shard_tokens: int) -> Origin:
+def _describe(paths: Sequence[Path], tokenizer: Tokenizer, config: CorpusFiles, shard_tokens: int) -> Origin:
     return Origin(
         tokenizer_digest=tokenizer.digest,
         vocab_size=tokenizer.vocab_size,

@@ -21,6 +21,9 @@ class TrainConfig(Config):
     """Passes over the training data; give this or `steps`."""
     batch_size: PositiveInt = 32
     """Sequences of one optimizer step, over all micro-batches."""
+    batch_tokens: PositiveInt | None = None
+    """In place of `batch_size`: tokens that a step has room for; sequences are packed so that next to none stays empty.
+    A multiple of `micro_batch_tokens`, or less than it."""
     micro_batch_tokens: PositiveInt = 16384
     """The most tokens computed at once. It bounds memory; the gradient stays the same, but dropout draws anew."""
     clip_norm: float | None = Field(1.0, gt=0.0)
@@ -50,4 +53,8 @@ class TrainConfig(Config):
     def _check_length(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("steps: give exactly one of steps and epochs")
+        if self.batch_tokens is not None and "batch_size" in self.model_fields_set:
+            raise ValueError(
+                f"batch_tokens: is in place of batch_size, got both; leave batch_size {self.batch_size} out"
+            )
         return self

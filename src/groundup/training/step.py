@@ -46,9 +46,9 @@ def prepare_step(objective: Objective, samples: Samples, plan: StepPlan, seed: i
     for chosen in plan.micro_batches:
         found = [samples[int(index)] for index in chosen]
         if isinstance(objective, Paced):
-            batches.append(objective.prepare_at(found, seed, plan.epoch, progress))
+            batches.append(objective.prepare_at(found, seed, plan.draw, progress))
         else:
-            batches.append(objective.prepare(found, seed, plan.epoch))
+            batches.append(objective.prepare(found, seed, plan.draw))
     return batches
 
 

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
+from typing import Final
 
 import torch
 
@@ -29,6 +30,9 @@ from groundup.training.evaluate import evaluate
 from groundup.training.log import Log, read_lines, write_whole
 from groundup.training.state import Progress, State, check_domain, exactness_domain
 from groundup.training.step import StepOutcome, compute_gradient, prepare_step
+
+FURTHER: Final = ("loss", "perplexity", "accuracy")
+"""The metrics that are told of what is measured beside the validation data."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class Trainer:
         model: Transformer,
         objective: Objective,
         samples: Samples,
+        planner: Planner,
         validation: Samples | None,
+        further: Mapping[str, Samples] = MappingProxyType({}),
         optimizer: torch.optim.Optimizer,
         schedule: ScheduleConfig,
         settings: TrainConfig,
@@ -66,7 +72,9 @@ class Trainer:
             model: on the device it trains on.
             objective: what it learns.
             samples: what it learns from.
+            planner: which of them at which step.
             validation: what it is judged on; None for no validation.
+            further: what is measured beside it, by names.
             optimizer: over the parameters of `model`; its learning rates are the peaks of the schedule.
             schedule: the learning rate's factor by step.
             settings: the recipe's section `train`.
@@ -79,13 +87,8 @@ class Trainer:
         self.samples, self.validation, self.schedule = samples, validation, schedule
         self.folder, self.recipe, self.quiet = folder, dict(recipe), quiet
         self.device = next(model.parameters()).device
-        self.planner = Planner(
-            samples.lengths,
-            seed=seed,
-            batch_size=settings.batch_size,
-            micro_batch_tokens=settings.micro_batch_tokens,
-        )
-        self.total_steps = count_steps(settings, self.planner)
+        self.planner, self.further = planner, dict(further)
+        self.total_steps = count_steps(settings, planner)
         self.store = Store(folder / "checkpoints")
         self.state = State(model, optimizer, Progress())
         self._peaks = [group["lr"] for group in optimizer.param_groups]
@@ -125,11 +128,13 @@ class Trainer:
     def _loop(self, log: Log, ahead: ThreadPoolExecutor | None) -> None:
         progress = self.state.progress
         self.model.train()
-        window_start, window_tokens = time.perf_counter(), 0
+        window_start, window_tokens, window_waiting = time.perf_counter(), 0, 0.0
         started, first_step = window_start, progress.step
         prepared = self._prepare(self.planner.plan(progress.step), ahead)
         while progress.step < self.total_steps and not progress.stopped_early:
+            asked = time.perf_counter()
             plan, batches = self.planner.plan(progress.step), prepared()
+            window_waiting += time.perf_counter() - asked
             if progress.step + 1 < self.total_steps:
                 prepared = self._prepare(self.planner.plan(progress.step + 1), ahead)
             outcome = self._take_step(plan, batches, log)
@@ -137,10 +142,10 @@ class Trainer:
             now = time.perf_counter()
             left = (now - started) / (progress.step - first_step) * (self.total_steps - progress.step)
             if progress.step % self.settings.log_every == 0 or progress.step == self.total_steps:
-                rate = window_tokens / (now - window_start)
-                progress.seconds += now - window_start
-                self._log_window(log, plan, outcome, rate, left)
-                window_start, window_tokens = time.perf_counter(), 0
+                seconds = now - window_start
+                progress.seconds += seconds
+                self._log_window(log, plan, outcome, window_tokens / seconds, window_waiting / seconds, left)
+                window_start, window_tokens, window_waiting = time.perf_counter(), 0, 0.0
             is_new_best = self._evaluate(log) if self._is_due(self.settings.evaluate_every, plan.epoch) else False
             at_end = progress.step == self.total_steps or progress.stopped_early
             every, stop_signal = self.settings.save_every, self._stop_signal  # once: it may arrive at any instant
@@ -208,7 +213,10 @@ class Trainer:
             raise TrainingError(f"step {plan.step + 1}", f"{progress.skipped_in_a_row} bad steps in a row: {message}")
         log.say(f"step {plan.step + 1} skipped: {message}")
 
-    def _log_window(self, log: Log, plan: StepPlan, outcome: StepOutcome, rate: float, left: float) -> None:
+    def _log_window(
+        self, log: Log, plan: StepPlan, outcome: StepOutcome, rate: float, waiting: float, left: float
+    ) -> None:
+        """A line of the log; `waiting` is the share of the time that went into planning, packing and corrupting."""
         progress = self.state.progress
         if progress.window_count == 0:
             return
@@ -223,8 +231,9 @@ class Trainer:
         }
         if outcome.is_finite:
             values["grad_norm"] = outcome.grad_norm
-        log.train(progress.step, values, {"seconds": progress.seconds, "tokens_per_second": rate})
-        text = f"loss {format_figure(loss)}  lr {learning_rate:.2e}  {rate:,.0f} tokens/s"
+        times = {"seconds": progress.seconds, "tokens_per_second": rate, "data_share": waiting}
+        log.train(progress.step, values, times)
+        text = f"loss {format_figure(loss)}  lr {learning_rate:.2e}  {rate:,.0f} tokens/s (data {waiting:.1%})"
         log.terminal.progress(progress.step, text, left)
         progress.window_loss, progress.window_count = 0.0, 0
 
@@ -233,14 +242,12 @@ class Trainer:
         progress, started = self.state.progress, time.perf_counter()
         if self.validation is None:
             return False
-        metrics = evaluate(
-            self.model,
-            self.objective,
-            self.validation,
-            device=self.device,
-            precision=self.settings.precision,
-            max_tokens=self.settings.micro_batch_tokens,
-        )
+        metrics = self._measure(self.validation)
+        for name, samples in self.further.items():
+            found = self._measure(samples)
+            metrics |= {
+                f"{each}[{name}]": replace(found[each], name=f"{each}[{name}]") for each in FURTHER if each in found
+            }
         is_finite = all(math.isfinite(metric.value) for metric in metrics.values())
         if is_finite:
             log.evaluation(progress.step, metrics, {"seconds": time.perf_counter() - started})
@@ -263,6 +270,16 @@ class Trainer:
         if progress.stopped_early:
             log.say(f"no better {name} in {progress.evaluations_without_gain} validations: stopping early")
         return is_better
+
+    def _measure(self, samples: Samples) -> dict[str, Metric]:
+        return evaluate(
+            self.model,
+            self.objective,
+            samples,
+            device=self.device,
+            precision=self.settings.precision,
+            max_tokens=self.settings.micro_batch_tokens,
+        )
 
     def _report_bad_validation(self, metrics: Mapping[str, Metric], log: Log) -> None:
         """Show figures that are not finite; stop unless the recipe says to skip: then it is no gain, never the best."""
@@ -304,7 +321,8 @@ class Trainer:
         """Of all that decides what a step sees, beside the recipe."""
         sources = self.objective.sources if isinstance(self.objective, Sourced) else {}
         validation = None if self.validation is None else self.validation.digest
-        return {"train": self.samples.digest, "validation": validation, **sources}
+        further = {f"validation[{name}]": samples.digest for name, samples in self.further.items()}
+        return {"train": self.samples.digest, "validation": validation, **further, **sources}
 
     def _resume(self, accept_inexact: bool) -> list[str]:
         """Take over the newest checkpoint after checking that it is of this run; what differs of the machine."""
@@ -344,7 +362,7 @@ def check_data(tree: Tree, digests: Mapping[str, str | None]) -> None:
     for name, digest in digests.items():
         if tree["data"].get(name) != digest:
             raise CheckpointError(
-                f"data.{name}" if name in ("train", "validation") else f"objective.{name}",
+                f"data.{name}" if name.startswith(("train", "validation")) else f"objective.{name}",
                 "has changed since the checkpoint was written, so a resume would not be exact",
                 cure="restore the data, or choose another output folder",
             )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundup.checkpoint import pretrained
@@ -22,14 +21,18 @@ from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.readers.table import TableConfig, iterate_table, read_table
 from groundup.recipe import Recipe, check_direction
 from groundup.tasks.classification import ClassificationTask
-from groundup.text.corpus import Corpus
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
-from groundup.text.prepare import Progress, prepare
 from groundup.text.sample import EncodingReport, Samples
 from groundup.text.tokenizer import Tokenizer, train_tokenizer
-from groundup.training.log import format_seconds
 from groundup.verbs.check_data import check_files
+from groundup.verbs.corpora import (
+    open_further,
+    open_source,
+    open_training,
+    prepare_source,
+    prepare_sources,
+)
 from groundup.verbs.memory import check_weights
 
 AnyObjective = MaskedObjective | CausalObjective | ClassificationTask
@@ -47,6 +50,8 @@ class Parts:
     """The classes in order; None where there are none."""
     notes: tuple[str, ...]
     """What a user should know about the data before training."""
+    further: Mapping[str, Samples] = field(default_factory=dict)
+    """What is measured beside `validation`, by the names of the sources it is held out of."""
 
 
 def as_recipe(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequence[str] = ()) -> Recipe:
@@ -155,7 +160,8 @@ def iterate_training_texts(recipe: Recipe) -> Iterator[str]:
             if example.pair is not None:
                 yield example.pair
     else:
-        yield from iterate_texts(data.train, data, "data.train")
+        for where, source in data.sources.items():
+            yield from iterate_texts(source.train, source, f"{where}.train")
 
 
 def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: bool) -> Parts:
@@ -180,72 +186,27 @@ def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet:
         recipe.objective.load_segmenter()  # one that is missing is told of before minutes of preparing
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())
-    train = open_corpus(recipe, data, tokenizer, folder, "train", quiet=quiet)
-    validation = None
-    if data.has_validation:
-        validation = open_corpus(recipe, data, tokenizer, folder, "validation", quiet=quiet)
-    notes = [f"train: {len(train)} sequences, {int(train.lengths.sum()):,} tokens"]
-    if validation is not None:
-        notes.append(f"validation: {len(validation)} sequences, {int(validation.lengths.sum()):,} tokens")
-    return Parts(tokenizer, objective, train, validation, None, tuple(notes))
+    prepare_sources(recipe, data, tokenizer, folder, quiet=quiet)
+    return open_parts(recipe, data, tokenizer, objective, folder)
 
 
-def open_corpus(
-    recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, folder: Path, split: str, *, quiet: bool = False
-) -> Corpus:
-    """The prepared tokens of `train` or `validation`, prepared first where they are not."""
-    files, settings = corpus_source(data, split)
-    report = None if quiet else _ProgressLine(f"preparing {split}")
-    home = corpus_folder(data, folder, split)
-    prepare(files, tokenizer, home, settings, where=f"data.{split}", progress=report)
-    return open_prepared(recipe, data, tokenizer, folder, split)
-
-
-def corpus_source(data: CorpusConfig, split: str) -> tuple[tuple[str, ...], CorpusConfig]:
-    """The files that `train` or `validation` is prepared from, and how."""
-    if split == "validation" and data.validation_share is None:
-        return data.validation, data.model_copy(update={"max_tokens": data.max_validation_tokens})
-    return data.train, data
-
-
-def open_prepared(recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, folder: Path, split: str) -> Corpus:
-    """The prepared tokens of `train` or `validation`; their texts are not asked for."""
-    border = 1.0 - (data.validation_share or 0.0)
-    is_held_out = split == "validation" and data.validation_share is not None
-    return Corpus.open(
-        corpus_folder(data, folder, split),
-        tokenizer,
-        max_length=recipe.objective.max_length,
-        min_length=data.min_length,
-        frame=recipe.objective.frame(tokenizer),
-        part=(border, 1.0) if is_held_out else (0.0, border),
-    )
-
-
-def corpus_folder(data: CorpusConfig, folder: Path, split: str) -> Path:
-    """Where the prepared tokens of `train` or `validation` are kept; those that share files are kept together."""
-    home = folder / "corpus" if data.folder is None else expand_path(data.folder, "data.folder")
-    return home / ("train" if data.validation_share is not None else split)
-
-
-class _ProgressLine:
-    """The progress of a preparation, at most once a second."""
-
-    def __init__(self, what: str) -> None:
-        self._what, self._started, self._last = what, time.monotonic(), time.monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now - self._last < 1.0:
-            return
-        self._last = now
-        share = progress.done_bytes / max(1, progress.total_bytes)
-        left = (now - self._started) * (1.0 - share) / max(share, 1e-9)
-        print(
-            f"{self._what}: {share:.0%}  {progress.num_tokens:,} tokens  {progress.tokens_per_second:,.0f} tokens/s  "
-            f"{format_seconds(left)} left",
-            file=sys.stderr,
-        )
+def open_parts(
+    recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, objective: AnyObjective, folder: Path
+) -> Parts:
+    """The parts of a run whose corpora are prepared: their texts are not asked for."""
+    train = open_training(recipe, data, tokenizer, folder)
+    has_validation = data.has_validation
+    validation = open_source(recipe, data, data, tokenizer, folder, "validation") if has_validation else None
+    further = open_further(recipe, data, tokenizer, folder)
+    named = [
+        ("train", train),
+        ("validation", validation),
+        *((f"validation {name}", each) for name, each in further.items()),
+    ]
+    notes = [
+        f"{name}: {len(each)} sequences, {int(each.lengths.sum()):,} tokens" for name, each in named if each is not None
+    ]
+    return Parts(tokenizer, objective, train, validation, None, tuple(notes), further)
 
 
 def open_test(recipe: Recipe, objective: AnyObjective) -> Samples | None:
@@ -269,7 +230,9 @@ def open_validation(recipe: Recipe, tokenizer: Tokenizer, objective: AnyObjectiv
         raise ConfigError("data.validation", "names no file to evaluate on", cure='data.validation=["FILE"]')
     with tempfile.TemporaryDirectory() as folder:
         # Memory-mapped files live on until they are let go of, so the folder may vanish first.
-        corpus = open_corpus(recipe, data.model_copy(update={"folder": None}), tokenizer, Path(folder), "validation")
+        data = data.model_copy(update={"folder": None})
+        prepare_source(data, data, tokenizer, Path(folder), "validation")
+        corpus = open_source(recipe, data, data, tokenizer, Path(folder), "validation")
     held_out = f"the last {data.validation_share:.0%} of {', '.join(data.train)}" if data.validation_share else ""
     return corpus, held_out or ", ".join(data.validation)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from groundup.text.prepare import check_prepared
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.step import prepare_step
 from groundup.training.trainer import check_best, check_data, choose_device, keep_threads
-from groundup.verbs.assemble import Parts, as_recipe, build_model, corpus_folder, corpus_source, get_tokenizer
+from groundup.verbs.assemble import Parts, as_recipe, build_model, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,
     SampledWindows,
@@ -33,9 +34,9 @@ from groundup.verbs.check_data import (
 from groundup.verbs.check_report import Baseline, CheckReport, Plan, TokenizerFigures
 from groundup.verbs.check_step import DesignReport, StepReport, describe_design, take_step
 from groundup.verbs.check_warnings import find_warnings
+from groundup.verbs.corpora import make_planner, source_files, source_folder, split_names
 from groundup.verbs.memory import check_weights
 from groundup.verbs.run_folder import check_recipe
-from groundup.verbs.show import make_planner
 
 _FORWARD_SHARE: Final = 0.4
 """Of the time of training on some tokens, what a validation on as many takes, roughly."""
@@ -124,10 +125,11 @@ def _check_unchanged(recipe: Recipe, found: _Found) -> None:
     if is_trained and not (recipe.folder / "tokenizer").is_dir():
         return
     if isinstance(data, CorpusConfig):
-        for split in ("train", "validation") if data.has_validation else ("train",):
-            files, settings = corpus_source(data, split)
-            home = corpus_folder(data, recipe.folder, split)
-            check_prepared(files, parts.tokenizer, home, settings, where=f"data.{split}")
+        for where, source in data.sources.items():
+            for split in split_names(source):
+                files, settings = source_files(source, split)
+                home = source_folder(data, source, recipe.folder, split)
+                check_prepared(files, parts.tokenizer, home, settings, where=f"{where}.{split}")
     elif (store := Store(recipe.folder / "checkpoints")).steps():
         digests = {"train": parts.train, "validation": parts.validation}
         check_data(store.load(), {name: each and each.digest for name, each in digests.items()})
@@ -237,7 +239,7 @@ def _measure(
 
 def _plan(recipe: Recipe, found: _Found) -> Plan:
     settings = recipe.train
-    steps_per_epoch = -(-found.sequences // settings.batch_size)
+    steps_per_epoch = max(1, math.ceil(found.sequences / _step_size(recipe, found)))
     steps = settings.steps or max(1, round((settings.epochs or 0.0) * steps_per_epoch))
     every = settings.evaluate_every or steps_per_epoch
     validations = -(-steps // every) if found.validation_tokens else 0
@@ -245,10 +247,19 @@ def _plan(recipe: Recipe, found: _Found) -> Plan:
     return Plan(found.sequences, found.is_estimate, steps_per_epoch, steps, epochs, validations, None)
 
 
+def _step_size(recipe: Recipe, found: _Found) -> float:
+    """Sequences of `data.train` in a step, about."""
+    settings, others = recipe.train, () if isinstance(recipe.data, TableConfig) else recipe.data.others
+    if settings.batch_tokens is not None:
+        return settings.batch_tokens / float(found.parts.train.lengths.mean())
+    return settings.batch_size * (1.0 - sum(source.share for source in others))
+
+
 def _estimate_seconds(recipe: Recipe, found: _Found, plan: Plan, step: StepReport | None) -> float | None:
     if step is None:
         return None
-    tokens_of_step = float(found.parts.train.lengths.mean()) * min(recipe.train.batch_size, found.sequences)
+    size = min(_step_size(recipe, found), found.sequences)
+    tokens_of_step = float(found.parts.train.lengths.mean()) * size
     validating = plan.validations * found.validation_tokens * _FORWARD_SHARE
     return step.seconds_per_token * (plan.steps * tokens_of_step + validating)
 
@@ -259,7 +270,7 @@ def _try_step(
     """The design, and its first step where memory allows it."""
     parts, device = found.parts, choose_device(recipe.train)
     recipe = _with_final_vocabulary(recipe, found)
-    planner = make_planner(recipe, parts.train.lengths)
+    planner = make_planner(recipe, parts.train)
     chosen = planner.plan(0)
     batches = prepare_step(parts.objective, parts.train, chosen, recipe.seed, total_steps)
     if recipe.model.kind == "transformer":

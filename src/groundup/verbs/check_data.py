@@ -17,7 +17,7 @@ from groundup.errors import DataError, GroundupError
 from groundup.readers.lines import find_files
 from groundup.readers.table import Example, TableConfig, iterate_table, read_table
 from groundup.recipe import Recipe
-from groundup.text.corpus_config import CorpusConfig
+from groundup.text.corpus_config import CorpusConfig, CorpusFiles
 from groundup.text.cut import always_safe
 from groundup.text.documents import Piece, iterate_pieces
 from groundup.text.sample import Sample
@@ -138,9 +138,10 @@ def check_files(recipe: Recipe, where: str = "recipe") -> None:
             if getattr(data, name) is not None:
                 _attempt(problems, lambda: _open_table(recipe, data, name))  # noqa: B023
     else:
-        for name in ("train", "validation"):
-            if getattr(data, name):
-                _attempt(problems, lambda: _open_corpus_files(data, name))  # noqa: B023
+        for where, source in data.sources.items():
+            for name in ("train", "validation"):
+                if getattr(source, name):
+                    _attempt(problems, lambda: _open_corpus_files(source, name, where))  # noqa: B023
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -160,9 +161,9 @@ def _open_table(recipe: Recipe, data: TableConfig, name: str) -> None:
     next(rows, None)
 
 
-def _open_corpus_files(data: CorpusConfig, name: str) -> None:
-    for path in find_files(getattr(data, name), f"data.{name}"):
-        next(iterate_pieces(path, data, always_safe, f"data.{name}"), None)
+def _open_corpus_files(source: CorpusFiles, name: str, where: str) -> None:
+    for path in find_files(getattr(source, name), f"{where}.{name}"):
+        next(iterate_pieces(path, source, always_safe, f"{where}.{name}"), None)
 
 
 def read_split(

@@ -10,9 +10,10 @@ from pathlib import Path
 from groundup.errors import ConfigError
 from groundup.recipe import Recipe
 from groundup.text.corpus import Corpus
-from groundup.text.corpus_config import CorpusConfig
-from groundup.verbs.assemble import as_recipe, corpus_folder, get_tokenizer, open_corpus
+from groundup.text.corpus_config import CorpusConfig, Source
+from groundup.verbs.assemble import as_recipe, get_tokenizer
 from groundup.verbs.check_data import check_files
+from groundup.verbs.corpora import open_source, prepare_sources, source_folder, split_names
 from groundup.verbs.fit import tokenizer
 from groundup.verbs.layout import columns, fold, format_bytes, format_share
 from groundup.verbs.run_folder import enter_run
@@ -98,14 +99,15 @@ def prepare(
     with enter_run(recipe) as folder:
         check_files(recipe)
         found = get_tokenizer(recipe, folder)
-        names = ["train", "validation"] if data.has_validation else ["train"]
+        prepare_sources(recipe, data, found, folder, quiet=quiet)
         splits = tuple(
             _describe(
-                name,
-                open_corpus(recipe, data, found, folder, name, quiet=quiet),
-                corpus_folder(data, folder, name),
+                f"{source.name} {split}" if isinstance(source, Source) else split,
+                open_source(recipe, data, source, found, folder, split),
+                source_folder(data, source, folder, split),
             )
-            for name in names
+            for source in data.sources.values()
+            for split in split_names(source)
         )
     return PrepareReport(splits, recipe.objective.max_length, time.perf_counter() - started)
 

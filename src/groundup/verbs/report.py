@@ -23,7 +23,7 @@ from groundup.text.tokenizer import PretrainedTokenizer
 from groundup.training.log import read_lines
 from groundup.training.state import load_weights
 from groundup.training.trainer import choose_device
-from groundup.verbs.assemble import Parts, assemble, build_model, get_tokenizer, open_prepared
+from groundup.verbs.assemble import Parts, assemble, build_model, get_tokenizer, open_parts
 from groundup.verbs.report_classes import measure_classes
 from groundup.verbs.report_data import describe_data
 from groundup.verbs.report_masked import measure_masked
@@ -199,9 +199,7 @@ def _open_parts(recipe: Recipe, folder: Path, model_folder: Path | None) -> Part
     if isinstance(data, TableConfig):
         return assemble(recipe, folder, quiet=True)
     tokenizer = get_tokenizer(recipe, folder)
-    train = open_prepared(recipe, data, tokenizer, folder, "train")
-    validation = open_prepared(recipe, data, tokenizer, folder, "validation") if data.has_validation else None
-    return Parts(tokenizer, recipe.objective.build(tokenizer, ()), train, validation, None, ())
+    return open_parts(recipe, data, tokenizer, recipe.objective.build(tokenizer, ()), folder)
 
 
 def _check_data(recorded: Mapping[str, str | None], parts: Parts) -> None:

@@ -10,20 +10,28 @@ from groundup.config import expand_path
 from groundup.readers.lines import hash_file
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
-from groundup.reporting.content import DataSplit, File, Lengths, Split
+from groundup.reporting.content import DataSplit, File, Lengths
 from groundup.text.corpus import Corpus
+from groundup.text.corpus_config import CorpusConfig
+from groundup.text.joined import Joined
 from groundup.text.sample import FlatSamples, Samples
 from groundup.verbs.assemble import Parts
 from groundup.verbs.check_data import Lengths as LengthFigures
 
 
 def describe_data(recipe: Recipe, parts: Parts) -> list[DataSplit]:
-    """The training data, then the validation data where there is some."""
-    splits: list[tuple[Split, Samples | None]] = [("train", parts.train), ("validation", parts.validation)]
+    """The training data, then the validation data where there is some; source by source."""
+    splits: list[tuple[str, Samples | None]] = [("train", parts.train), ("validation", parts.validation)]
+    if isinstance(recipe.data, CorpusConfig) and isinstance(parts.train, Joined):
+        others = [source.name for source in recipe.data.others]
+        # The last stage has sequences of full length.
+        last = parts.train.parts[-1 - len(others) :]
+        splits = [("train", last[0]), ("validation", parts.validation), *zip(others, last[1:], strict=True)]
+    splits += [(f"{name} validation", samples) for name, samples in parts.further.items()]
     return [_describe(recipe, parts, name, samples) for name, samples in splits if samples is not None]
 
 
-def _describe(recipe: Recipe, parts: Parts, name: Split, samples: Samples) -> DataSplit:
+def _describe(recipe: Recipe, parts: Parts, name: str, samples: Samples) -> DataSplit:
     limit = recipe.objective.max_length
     shared: DataSplit = {
         "name": name,

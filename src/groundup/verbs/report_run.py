@@ -16,8 +16,9 @@ from groundup.recipe import Recipe
 from groundup.reporting.content import Baseline, Curves, Figure, Run, RunDesign, ShownBatch, State
 from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts
+from groundup.verbs.corpora import make_planner
 from groundup.verbs.design import Subject, describe_design, find_use
-from groundup.verbs.show import make_planner, show_step
+from groundup.verbs.show import show_step
 from groundup.yaml_reader import parse_value
 
 MOST_POINTS: Final = 500
@@ -34,7 +35,7 @@ def describe_run(
     trained = [line for line in lines if line["kind"] == "train"]
     last = trained[-1] if trained else {}
     step = max((line["step"] for line in lines), default=0)
-    planner = None if parts is None else make_planner(recipe, parts.train.lengths)
+    planner = None if parts is None else make_planner(recipe, parts.train)
     total = recipe.train.steps if planner is None else count_steps(recipe.train, planner)
     evaluations = [line for line in lines if line["kind"] == "evaluation"]
     return {

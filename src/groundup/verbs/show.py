@@ -13,10 +13,11 @@ from groundup.errors import ConfigError
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.protocol import Batch
 from groundup.recipe import Recipe
-from groundup.text.pack import Planner, StepPlan
+from groundup.text.pack import StepPlan
 from groundup.training.step import prepare_step
 from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts, as_recipe, assemble
+from groundup.verbs.corpora import make_planner
 from groundup.verbs.layout import fold, format_share, plural
 from groundup.verbs.run_folder import work_folder
 
@@ -128,23 +129,13 @@ def show(
 
 def show_step(recipe: Recipe, parts: Parts, *, count: int, step: int) -> ShowReport:
     """`show` for a run that is put together already."""
-    planner = make_planner(recipe, parts.train.lengths)
+    planner = make_planner(recipe, parts.train)
     total = count_steps(recipe.train, planner)
     if not 0 <= step < total:
         raise ConfigError("step", f"is not one of the run's steps 0 to {total - 1}", got=step)
     plan = planner.plan(step)
     batches = prepare_step(parts.objective, parts.train, plan, recipe.seed, total)
     return _report(parts, plan, total, batches, count)
-
-
-def make_planner(recipe: Recipe, lengths: np.ndarray) -> Planner:
-    """The planner that `train` would use."""
-    return Planner(
-        lengths,
-        seed=recipe.seed,
-        batch_size=recipe.train.batch_size,
-        micro_batch_tokens=recipe.train.micro_batch_tokens,
-    )
 
 
 def _report(parts: Parts, plan: StepPlan, total: int, batches: Sequence[Batch], count: int) -> ShowReport:

@@ -23,6 +23,7 @@ from groundup.training.log import format_seconds, read_lines
 from groundup.training.state import exactness_domain, load_weights
 from groundup.training.trainer import Outcome, Trainer, choose_device, keep_threads
 from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model, open_test
+from groundup.verbs.corpora import make_planner
 from groundup.verbs.report import Weights, write_report
 from groundup.verbs.run_folder import open_run
 
@@ -94,7 +95,9 @@ def train(
             model=model,
             objective=parts.objective,
             samples=parts.train,
+            planner=make_planner(recipe, parts.train),
             validation=parts.validation,
+            further=parts.further,
             optimizer=recipe.optimizer.build(model.named_parameters(), parameter_role),
             schedule=recipe.schedule,
             settings=recipe.train,

@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.errors import DataError
-from groundup.text.pack import Planner, cut_by_tokens
+from groundup.text.pack import Shuffled, cut_by_tokens
 
 LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=80).map(lambda values: np.array(values, dtype=np.int32))
 
 
-def make_planner(lengths: np.ndarray, **changed: int) -> Planner:
+def make_planner(lengths: np.ndarray, **changed: int) -> Shuffled:
     values = {"seed": 3, "batch_size": 8, "micro_batch_tokens": 256, "num_ranks": 1} | changed
-    return Planner(lengths, **values)
+    return Shuffled(lengths, **values)
 
 
-def samples_of(planner: Planner, step: int) -> list[int]:
+def samples_of(planner: Shuffled, step: int) -> list[int]:
     return np.concatenate(planner.plan(step).micro_batches).tolist()
 
 
