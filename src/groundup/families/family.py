@@ -80,6 +80,7 @@ def canonical(config: ModelConfig) -> ModelConfig:
             "num_kv_heads": None if config.num_kv_heads == config.num_heads else config.num_kv_heads,
             "attention_output_bias": config.resolved_attention_output_bias,
             "dropout": dropout.model_copy(update={"attention_output": dropout.resolved_attention_output}),
+            "sharing": None if config.num_blocks == config.num_layers else config.sharing,
             "window": None if config.window is None else _canonical_window(config.window, config),
             "norm_places": tuple(sorted(config.norm_places)),
             "heads": tuple(sorted(config.heads, key=lambda head: head.kind)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -14,10 +14,13 @@ from groundup.model.head_config import (
     Head,
     HeadTransform,
     MaskedLMHead,
+    MultipleChoiceHead,
     NextSentenceHead,
     PermutedLMHead,
     Pooling,
     Probability,
+    ReplacedHead,
+    SentenceOrderHead,
     SpanHead,
     TokenHead,
 )
@@ -33,6 +36,18 @@ from groundup.model.position_config import (
     RotaryScaling,
     SinusoidalPositions,
     Window,
+)
+from groundup.model.stack_config import (
+    Dropout,
+    Encoder,
+    FeedForwardConfig,
+    GatedFeedForward,
+    LayerNormConfig,
+    Norm,
+    NormPlace,
+    PlainFeedForward,
+    RMSNormConfig,
+    Sharing,
 )
 
 __all__ = [
@@ -52,6 +67,7 @@ __all__ = [
     "Llama3Scaling",
     "MaskedLMHead",
     "ModelConfig",
+    "MultipleChoiceHead",
     "NextSentenceHead",
     "NoPositions",
     "Norm",
@@ -65,8 +81,11 @@ __all__ = [
     "RMSNormConfig",
     "RelativeBias",
     "RelativePositions",
+    "ReplacedHead",
     "RotaryPositions",
     "RotaryScaling",
+    "SentenceOrderHead",
+    "Sharing",
     "SinusoidalPositions",
     "SpanHead",
     "TokenHead",
@@ -76,92 +95,17 @@ __all__ = [
 OutputInit = Literal["normal", "scaled", "zero"]
 
 
-class LayerNormConfig(Config):
-    """(x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016)."""
-
-    kind: Literal["layer_norm"] = "layer_norm"
-    eps: float = Field(1e-12, gt=0.0)
-    """Added to the variance."""
-    bias: bool = True
-    """Whether a trained bias is added."""
-
-
-class RMSNormConfig(Config):
-    """x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019)."""
-
-    kind: Literal["rms_norm"] = "rms_norm"
-    eps: float = Field(1e-6, gt=0.0)
-    """Added to the mean square."""
-
-
-Norm = Annotated[LayerNormConfig | RMSNormConfig, Field(discriminator="kind")]
-
-NormPlace = Literal["embedding", "input", "output", "residual", "final"]
-"""After the embedding; in each branch `x -> N_residual(x + N_output(f(N_input(x))))`; after the stack."""
-
-
-class PlainFeedForward(Config):
-    """down(activation(up(x)))."""
-
-    kind: Literal["plain"] = "plain"
-    activation: Activation = "gelu"
-    """`gelu` is the exact one, `gelu_tanh` its approximation by tanh (GPT-2)."""
-
-
-class GatedFeedForward(Config):
-    """down(activation(gate(x)) * up(x)) (Shazeer 2020)."""
-
-    kind: Literal["gated"] = "gated"
-    activation: Activation = "silu"
-    """The function on the gate."""
-
-
-FeedForwardConfig = Annotated[PlainFeedForward | GatedFeedForward, Field(discriminator="kind")]
-
-
-class Dropout(Config):
-    """The probability of dropping a value, by place."""
-
-    embedding: Probability = 0.1
-    """After the embedding and its norm."""
-    attention: Probability = 0.1
-    """On attention probabilities."""
-    residual: Probability = 0.1
-    """On the output of each branch, before it is added."""
-    feed_forward: Probability = 0.0
-    """Inside the feed-forward, on what its last matrix reads (T5, BART)."""
-    final: Probability = 0.0
-    """After the stack and its norm (T5)."""
-    attention_output: Probability | None = None
-    """On the output of the attention branch; null for the same as `residual`."""
-
-    @property
-    def resolved_attention_output(self) -> float:
-        """On the output of the attention branch."""
-        return self.residual if self.attention_output is None else self.attention_output
-
-
-class Encoder(Config):
-    """Where the encoder of an encoder-decoder differs from its decoder: what is null is the same in both.
-
-    The token embedding is one for both; positions and norms are each stack's own.
-    """
-
-    num_layers: Annotated[int, Field(gt=0, le=10_000)] | None = None
-    """Blocks, each attention then feed-forward."""
-    num_heads: PositiveInt | None = None
-    """Query heads."""
-    intermediate_size: PositiveInt | None = None
-    """The inner width of the feed-forward."""
-
-
 class Design(Config):
     """The design of one stack of Transformer blocks and its heads, whatever the vocabulary."""
 
     hidden_size: PositiveInt = 256
     """The width of the residual stream."""
     num_layers: int = Field(4, gt=0, le=10_000)
-    """Blocks, each attention then feed-forward."""
+    """Blocks that a token passes, each attention then feed-forward."""
+    sharing: Sharing | None = None
+    """Which of them are the same block; null: each is one of its own."""
+    embedding_size: PositiveInt | None = None
+    """The width of the embedding, from which a linear map leads to `hidden_size` (ALBERT); null: the same, no map."""
     num_heads: PositiveInt = 4
     """Query heads; `hidden_size` must divide by it unless `head_dim` is given."""
     num_kv_heads: PositiveInt | None = None
@@ -242,6 +186,25 @@ class Design(Config):
         own = {"encoder": None, "causal": False, "heads": (), "pooler": False}
         return self.model_copy(update={**own, **differing})
 
+    @property
+    def resolved_embedding_size(self) -> int:
+        """The width of the embedding."""
+        return self.embedding_size or self.hidden_size
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks that are stored."""
+        return self.num_layers if self.sharing is None else self.sharing.num_groups * self.sharing.group_size
+
+    def block_of(self, layer: int) -> int:
+        """Which of the stored blocks is passed at this place of the stack, both counted from 0."""
+        if self.sharing is None:
+            return layer
+        group_size, num_groups = self.sharing.group_size, self.sharing.num_groups
+        # In floats, as the published models are: 9 / (18 / 14) rounds to below 7.
+        group = int(layer // group_size / (self.num_layers // group_size / num_groups))
+        return group * group_size + layer % group_size
+
     def window_of(self, layer: int) -> int | None:
         """The furthest distance that a token of this layer sees, counted from 0; None for any."""
         if self.window is None or (self.window.layers is not None and layer not in self.window.layers):
@@ -261,10 +224,7 @@ class Design(Config):
     @property
     def has_pooler(self) -> bool:
         """Whether a token is pooled: because a head needs it, or because the design says so."""
-        return self.pooler or any(
-            head.kind == "next_sentence" or (head.kind == "classification" and head.pooling == "pooler")
-            for head in self.heads
-        )
+        return self.pooler or any(getattr(head, "pooling", None) == "pooler" for head in self.heads)
 
     @model_validator(mode="after")
     def _check_design(self) -> Self:
@@ -287,6 +247,8 @@ class Design(Config):
             )
         if self.window is not None:
             _check_window(self.window, self.num_layers, self.position.kind)
+        if self.sharing is not None:
+            _check_sharing(self, self.sharing)
         if self.encoder is not None:
             _check_encoder(self)
         if self.position.kind == "none" and not self.causal:
@@ -300,6 +262,12 @@ class Design(Config):
         kinds = [head.kind for head in self.heads]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"heads: at most one of a kind, got {kinds}")
+        plain = next((kind for kind in kinds if kind in ("causal_lm", "permuted_lm")), None)
+        if plain is not None and self.tie_embeddings and self.resolved_embedding_size != self.hidden_size:
+            raise ValueError(
+                f"tie_embeddings: {plain} reads hidden states of {self.hidden_size} and cannot share an embedding of "
+                f"{self.embedding_size}, got True"
+            )
         return self
 
 
@@ -332,6 +300,24 @@ def _check_encoder(design: Design) -> None:
         raise ValueError(f"num_kv_heads: must divide encoder.num_heads {encoder.num_heads}, got {design.num_kv_heads}")
     if design.window is not None:
         _check_window(design.window, encoder.num_layers, design.position.kind)
+    if design.sharing is not None:
+        _check_sharing(encoder, design.sharing)
+
+
+def _check_sharing(design: Design, sharing: Sharing) -> None:
+    rounds, rest = divmod(design.num_layers, sharing.group_size)
+    if rest:
+        raise ValueError(f"sharing.group_size: must divide num_layers {design.num_layers}, got {sharing.group_size}")
+    if sharing.num_groups > rounds:
+        raise ValueError(
+            f"sharing.num_groups: must be at most {rounds}, as often as groups are passed, got {sharing.num_groups}"
+        )
+    if design.window is not None and design.window.layers is not None:
+        raise ValueError(
+            f"window.layers: a block that is passed several times is everywhere the same, got {design.window.layers}"
+        )
+    if not design.first_input_norm:
+        raise ValueError("first_input_norm: a block that is passed several times is everywhere the same, got False")
 
 
 def _check_window(window: Window, num_layers: int, position: str) -> None:

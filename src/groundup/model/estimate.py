@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundup.model.config import Head, ModelConfig
+from groundup.model.head_config import count_logits
 
 BYTES_OF_WEIGHT = 4
 """Weights, gradients, optimizer state and caches are fp32, whatever the products of training are computed in."""
@@ -19,8 +20,8 @@ class Estimate:
     """Trainable numbers by part: embedding, attention, feed_forward, norms, pooler, heads. Exact."""
     forward_flops: dict[str, float]
     """Of one forward pass, per token of the batch, by part: projections and scores (the two halves of attention: what
-    every token costs, and what grows with the length of its sequence), feed_forward, pooler, heads; encoder and
-    cross_attention where there is an encoder."""
+    every token costs, and what grows with the length of its sequence), feed_forward, pooler, heads; embedding where
+    it is mapped to another width; encoder and cross_attention where there is an encoder."""
     memory: dict[str, int]
     """Bytes by kind while training: weights, gradients, optimizer, activations. Activations are an estimate."""
     cache_values_per_token: int | None
@@ -92,11 +93,11 @@ def count_cached(config: ModelConfig) -> int | None:
 def count_parameters(config: ModelConfig) -> dict[str, int]:
     """Trainable numbers by part, equal to those of the built model."""
     hidden = config.hidden_size
-    parts = {"embedding": config.vocab_size * hidden + _position_size(config)}
+    parts = {"embedding": config.vocab_size * config.resolved_embedding_size + _position_size(config)}
     if config.encoder is not None:
         encoder = config.of_encoder
         parts["encoder"] = _position_size(encoder) + sum(_block_sizes(encoder).values())
-        parts["cross_attention"] = config.num_layers * _attention_size(config)
+        parts["cross_attention"] = config.num_blocks * _attention_size(config)
     return {
         **parts,
         **_block_sizes(config),
@@ -112,21 +113,26 @@ def _position_size(config: ModelConfig) -> int:
         rows += config.max_length + config.position.offset
     if config.position.kind == "relative_bias":
         biases = config.position.num_buckets * config.num_heads
-    return rows * config.hidden_size + biases
+    size = config.resolved_embedding_size
+    projection = 0 if config.embedding_size is None else (size + 1) * config.hidden_size
+    return rows * size + biases + projection
 
 
 def _block_sizes(config: ModelConfig) -> dict[str, int]:
     """The blocks of a stack and all norms, without cross-attention."""
     branches = 2 if config.encoder is None else 3
     branch_norms = sum(place in ("input", "output", "residual") for place in config.norm_places)
-    outer_norms = sum(place in ("embedding", "final") for place in config.norm_places)
-    num_norms = branches * branch_norms * config.num_layers + outer_norms - (not config.first_input_norm)
-    num_head_norms = 2 * (branches - 1) * config.num_layers if config.qk_norm else 0
+    num_norms = branches * branch_norms * config.num_blocks + ("final" in config.norm_places)
+    num_head_norms = 2 * (branches - 1) * config.num_blocks if config.qk_norm else 0
+    norms = [
+        (num_norms - (not config.first_input_norm)) * _norm_size(config, config.hidden_size),
+        ("embedding" in config.norm_places) * _norm_size(config, config.resolved_embedding_size),
+        num_head_norms * _norm_size(config, config.resolved_head_dim),
+    ]
     return {
-        "attention": config.num_layers * _attention_size(config),
-        "feed_forward": config.num_layers * _feed_forward_size(config),
-        "norms": num_norms * _norm_size(config, config.hidden_size)
-        + num_head_norms * _norm_size(config, config.resolved_head_dim),
+        "attention": config.num_blocks * _attention_size(config),
+        "feed_forward": config.num_blocks * _feed_forward_size(config),
+        "norms": sum(norms),
     }
 
 
@@ -157,26 +163,19 @@ def _feed_forward_size(config: ModelConfig) -> int:
 
 
 def _head_size(config: ModelConfig, head: Head) -> int:
-    hidden = config.hidden_size
-    match head.kind:
-        case "masked_lm":
-            return _transform_size(config, head.dense_bias) + _decoder_size(config, head.bias)
-        case "causal_lm" | "permuted_lm":
-            return _decoder_size(config, head.bias)
-        case "next_sentence":
-            return (hidden + 1) * 2
-        case "classification" | "token" | "span":
-            own = 0 if head.transform is None else _transform_size(config, head.transform.bias)
-            return own + (hidden + 1) * (2 if head.kind == "span" else head.num_labels)
+    hidden, size = config.hidden_size, config.resolved_embedding_size
+    if head.kind == "masked_lm":
+        dense = (hidden + head.dense_bias) * size + _norm_size(config, size)
+        return dense + _decoder_size(config, size, head.bias)
+    if head.kind in ("causal_lm", "permuted_lm"):
+        return _decoder_size(config, hidden, head.bias)
+    transform = getattr(head, "transform", None)
+    own = 0 if transform is None else (hidden + transform.bias) * hidden + transform.norm * _norm_size(config, hidden)
+    return own + (hidden + 1) * count_logits(head)
 
 
-def _transform_size(config: ModelConfig, has_bias: bool) -> int:
-    hidden = config.hidden_size
-    return hidden * hidden + (hidden if has_bias else 0) + _norm_size(config, hidden)
-
-
-def _decoder_size(config: ModelConfig, has_bias: bool) -> int:
-    own = 0 if config.tie_embeddings else config.vocab_size * config.hidden_size
+def _decoder_size(config: ModelConfig, width: int, has_bias: bool) -> int:
+    own = 0 if config.tie_embeddings else config.vocab_size * width
     return own + (config.vocab_size if has_bias else 0)
 
 
@@ -216,11 +215,14 @@ def _stack_flops(config: ModelConfig, lengths: Sequence[int], queries: float, as
         # Every row meets the waves of about twice as many distances as it has keys, and each wave is projected.
         waves = layers * (2 * max(lengths) - 1) / sum(lengths)
         scores += 4 * (1 + queries) * keys * width + waves * 2 * config.hidden_size * width
-    return {
+    parts = {
         "projections": 2.0 * config.hidden_size * (layers * ((1 + queries) * width + 2 * kv_width) + after * width),
         "scores": scores,
         "feed_forward": 2.0 * config.hidden_size * after * (num_up + 1) * config.intermediate_size,
     }
+    if config.embedding_size is not None:
+        parts["embedding"] = 2.0 * (1 + queries) * config.embedding_size * config.hidden_size
+    return parts
 
 
 def _queries_per_token(config: ModelConfig, target_fraction: float) -> float:
@@ -230,29 +232,31 @@ def _queries_per_token(config: ModelConfig, target_fraction: float) -> float:
 
 def _asked_share(config: ModelConfig, sequences_per_token: float, target_fraction: float) -> float:
     """The share of tokens whose final hidden state some head asks for: what the last block computes after attention."""
-    shares = {
-        "masked_lm": target_fraction,
-        "causal_lm": target_fraction,
-        "permuted_lm": target_fraction,
-        "classification": sequences_per_token,
-        "next_sentence": sequences_per_token,
-    }
-    asked = [1.0 if getattr(head, "pooling", None) == "mean" else shares.get(head.kind, 1.0) for head in config.heads]
+    asked = [
+        1.0 if getattr(head, "pooling", None) == "mean" else _share_of(head, sequences_per_token, target_fraction)
+        for head in config.heads
+    ]
     return max(asked, default=1.0)
 
 
+def _share_of(head: Head, sequences_per_token: float, target_fraction: float) -> float:
+    """How often a head is computed, per token of the batch."""
+    if head.kind in ("masked_lm", "causal_lm", "permuted_lm"):
+        return target_fraction
+    return sequences_per_token if hasattr(head, "pooling") else 1.0
+
+
 def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, target_fraction: float) -> float:
-    hidden = config.hidden_size
+    hidden, size = config.hidden_size, config.resolved_embedding_size
     match head.kind:
         case "masked_lm":
-            return target_fraction * 2 * hidden * (hidden + config.vocab_size)
+            products = hidden * size + size * config.vocab_size
         case "causal_lm" | "permuted_lm":
-            return target_fraction * 2 * hidden * config.vocab_size
-        case "next_sentence":
-            return sequences_per_token * 2 * hidden * 2
-        case "classification" | "token" | "span":
-            width = (hidden if head.transform else 0) + (2 if head.kind == "span" else head.num_labels)
-            return (sequences_per_token if head.kind == "classification" else 1.0) * 2 * hidden * width
+            products = hidden * config.vocab_size
+        case _:
+            has_transform = getattr(head, "transform", None) is not None
+            products = hidden * ((hidden if has_transform else 0) + count_logits(head))
+    return _share_of(head, sequences_per_token, target_fraction) * 2 * products
 
 
 def _mean_seen(lengths: Sequence[int], window: int | None, is_causal: bool) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from groundup.model.config import CausalLMHead, Head, HeadTransform, MaskedLMHead, ModelConfig, PermutedLMHead
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import ACTIVATIONS
+from groundup.model.head_config import count_logits
 from groundup.model.linear import Linear, linear
 from groundup.model.norm import build_norm
 
@@ -25,17 +26,19 @@ class LanguageModelHead(nn.Module):
         super().__init__()
         self.scale = config.hidden_size**-0.5 if isinstance(head, CausalLMHead) and head.scale_hidden else 1.0
         self.activation = ACTIVATIONS[head.activation] if isinstance(head, MaskedLMHead) else None
+        width = config.hidden_size
         if isinstance(head, MaskedLMHead):
-            self.dense = Linear(config.hidden_size, config.hidden_size, head.dense_bias)
-            self.norm = build_norm(config.norm, config.hidden_size)
+            width = config.resolved_embedding_size
+            self.dense = Linear(config.hidden_size, width, head.dense_bias)
+            self.norm = build_norm(config.norm, width)
         if not config.tie_embeddings:
-            self.decoder = Linear(config.hidden_size, config.vocab_size, bias=False)
+            self.decoder = Linear(width, config.vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size)) if head.bias else None
         # In a tuple the module is not registered a second time: the shared weight is saved once, under its own name.
         self._source = (embedding if config.tie_embeddings else self.decoder,)
 
     @property
-    def weight(self) -> Float[Tensor, "vocab hidden"]:
+    def weight(self) -> Float[Tensor, "vocab inner"]:
         """The decoder's matrix: the token embedding's own storage where the two are tied."""
         return self._source[0].weight
 
@@ -49,17 +52,19 @@ class LanguageModelHead(nn.Module):
 
 
 class Transform(nn.Module):
-    """norm(activation(dense(x)))."""
+    """norm(activation(dense(dropout(x)))), norm and dropout where the design has them."""
 
-    def __init__(self, config: ModelConfig, transform: HeadTransform) -> None:
+    def __init__(self, config: ModelConfig, transform: HeadTransform, dropout: float) -> None:
+        """`dropout` is that of the head."""
         super().__init__()
+        self.dropout = Dropout(dropout if transform.drop_input else 0.0)
         self.activation = ACTIVATIONS[transform.activation]
         self.dense = Linear(config.hidden_size, config.hidden_size, transform.bias)
-        self.norm = build_norm(config.norm, config.hidden_size)
+        self.norm = build_norm(config.norm, config.hidden_size) if transform.norm else nn.Identity()
 
     def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows hidden"]:
         """Each row alone."""
-        return self.norm(self.activation(self.dense(hidden)))
+        return self.norm(self.activation(self.dense(self.dropout(hidden))))
 
 
 class LinearHead(nn.Module):
@@ -69,7 +74,7 @@ class LinearHead(nn.Module):
         self, config: ModelConfig, num_logits: int, dropout: float = 0.0, transform: HeadTransform | None = None
     ) -> None:
         super().__init__()
-        self.transform = nn.Identity() if transform is None else Transform(config, transform)
+        self.transform = nn.Identity() if transform is None else Transform(config, transform, dropout)
         self.dropout = Dropout(dropout)
         self.linear = Linear(config.hidden_size, num_logits)
 
@@ -83,9 +88,11 @@ def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> Lang
     match head.kind:
         case "masked_lm" | "causal_lm" | "permuted_lm":
             return LanguageModelHead(config, head, embedding)
-        case "classification" | "token":
-            return LinearHead(config, head.num_labels, head.dropout, head.transform)
         case "next_sentence":
-            return LinearHead(config, 2)
-        case "span":
-            return LinearHead(config, 2, head.dropout, head.transform)
+            return LinearHead(config, count_logits(head))
+        case "sentence_order":
+            return LinearHead(config, count_logits(head), head.dropout)
+        case "replaced":
+            return LinearHead(config, count_logits(head), 0.0, head.transform)
+        case "classification" | "multiple_choice" | "token" | "span":
+            return LinearHead(config, count_logits(head), head.dropout, head.transform)

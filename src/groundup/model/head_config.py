@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -14,12 +14,16 @@ Pooling = Literal["pooler", "first", "mean"]
 
 
 class HeadTransform(Config):
-    """norm(activation(dense(x))) before the logits (ModernBERT)."""
+    """norm(activation(dense(x))) before the logits (ModernBERT; RoBERTa and ELECTRA without the norm)."""
 
     activation: Activation = "gelu"
     """The function after the dense map."""
     bias: bool = True
     """Whether the dense map has a bias."""
+    norm: bool = True
+    """Whether a norm comes last."""
+    drop_input: bool = False
+    """Whether the dropout of the head is also on what the dense map reads (RoBERTa)."""
 
 
 class MaskedLMHead(Config):
@@ -56,6 +60,16 @@ class NextSentenceHead(Config):
     """Two logits on the pooled token: 0 = B follows A, 1 = B is random (BERT)."""
 
     kind: Literal["next_sentence"] = "next_sentence"
+    pooling: ClassVar[Pooling] = "pooler"
+
+
+class SentenceOrderHead(Config):
+    """Two logits on the pooled token: 0 = A stood before B, 1 = the two were exchanged (ALBERT)."""
+
+    kind: Literal["sentence_order"] = "sentence_order"
+    pooling: ClassVar[Pooling] = "pooler"
+    dropout: Probability = 0.1
+    """On the pooled vector."""
 
 
 class ClassificationHead(Config):
@@ -68,6 +82,18 @@ class ClassificationHead(Config):
     """On the vector, after the transform."""
     pooling: Pooling = "pooler"
     """The vector: tanh of a dense map of the pooled token, the first token as it is, or the mean over all tokens."""
+    transform: HeadTransform | None = None
+    """What the vector passes before the dropout; null for nothing."""
+
+
+class MultipleChoiceHead(Config):
+    """One logit for a sequence, which is one of several answers; the task compares those of one question."""
+
+    kind: Literal["multiple_choice"] = "multiple_choice"
+    dropout: Probability = 0.1
+    """On the vector, after the transform."""
+    pooling: Pooling = "pooler"
+    """The vector: tanh of a dense map of the first token, the first token as it is, or the mean over all tokens."""
     transform: HeadTransform | None = None
     """What the vector passes before the dropout; null for nothing."""
 
@@ -94,7 +120,37 @@ class SpanHead(Config):
     """What the hidden states pass before the dropout; null for nothing."""
 
 
+class ReplacedHead(Config):
+    """One logit for every token: whether another one stood there before (Clark et al. 2020)."""
+
+    kind: Literal["replaced"] = "replaced"
+    transform: HeadTransform | None = HeadTransform(norm=False)
+    """What the hidden states pass before; null for nothing."""
+
+
 Head = Annotated[
-    MaskedLMHead | CausalLMHead | PermutedLMHead | NextSentenceHead | ClassificationHead | TokenHead | SpanHead,
+    MaskedLMHead
+    | CausalLMHead
+    | PermutedLMHead
+    | NextSentenceHead
+    | SentenceOrderHead
+    | ClassificationHead
+    | MultipleChoiceHead
+    | TokenHead
+    | SpanHead
+    | ReplacedHead,
     Field(discriminator="kind"),
 ]
+
+
+def count_logits(head: Head) -> int:
+    """The logits of a head on each vector or token; of a language model's, as many as the vocabulary, it says 0."""
+    match head.kind:
+        case "masked_lm" | "causal_lm" | "permuted_lm":
+            return 0
+        case "classification" | "token":
+            return head.num_labels
+        case "next_sentence" | "sentence_order" | "span":
+            return 2
+        case "multiple_choice" | "replaced":
+            return 1

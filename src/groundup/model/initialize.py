@@ -32,7 +32,9 @@ def parameter_role(name: str, parameter: Tensor) -> Role:
         return "norm"
     if parts[-1].endswith("bias"):
         return "bias"
-    return "embedding" if parts[0] == "embedding" else "matrix" if parts[0] == "blocks" else "head"
+    if parts[0] == "blocks" or parts[:2] == ["embedding", "projection"]:
+        return "matrix"
+    return "embedding" if parts[0] == "embedding" else "head"
 
 
 def initialize(model: Transformer, seed: int, names: Collection[str] | None = None) -> None:

@@ -185,9 +185,9 @@ def build_position(config: ModelConfig) -> NoPosition:
     position = config.position
     match position.kind:
         case "learned":
-            return LearnedPosition(position, config.max_length, config.hidden_size)
+            return LearnedPosition(position, config.max_length, config.resolved_embedding_size)
         case "sinusoidal":
-            return SinusoidalPosition(position, config.max_length, config.hidden_size)
+            return SinusoidalPosition(position, config.max_length, config.resolved_embedding_size)
         case "relative_bias":
             return BucketPosition(position, config.num_heads, is_causal=config.causal)
         case "rotary":

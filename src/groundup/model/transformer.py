@@ -16,27 +16,30 @@ from groundup.model.config import ModelConfig
 from groundup.model.dropout import Dropout
 from groundup.model.head import build_head
 from groundup.model.history import History
+from groundup.model.linear import Linear
 from groundup.model.norm import build_norm
 from groundup.model.packed import Memory, Packed
 from groundup.model.position import build_position
 
 
 class Embedding(nn.Module):
-    """dropout(norm(token + token_type + position)), each part where the design has it."""
+    """projection(dropout(norm(token + token_type + position))), each part where the design has it."""
 
     def __init__(self, config: ModelConfig, *, has_token: bool = True) -> None:
         """With `has_token=False` the token embedding is another stack's."""
         super().__init__()
+        size = config.resolved_embedding_size
         if has_token:
-            self.token = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.padding_id)
+            self.token = nn.Embedding(config.vocab_size, size, padding_idx=config.padding_id)
         if config.num_token_types:
-            self.token_type = nn.Embedding(config.num_token_types, config.hidden_size)
+            self.token_type = nn.Embedding(config.num_token_types, size)
         self.has_token_types = bool(config.num_token_types)
         if config.query_stream:
-            self.query = nn.Parameter(torch.empty(1, config.hidden_size))
+            self.query = nn.Parameter(torch.empty(1, size))
         self.position = build_position(config)
-        self.norm = build_norm(config.norm, config.hidden_size) if "embedding" in config.norm_places else nn.Identity()
+        self.norm = build_norm(config.norm, size) if "embedding" in config.norm_places else nn.Identity()
         self.dropout = Dropout(config.dropout.embedding)
+        self.projection = nn.Identity() if config.embedding_size is None else Linear(size, config.hidden_size)
 
     def forward(self, packed: Packed, token: nn.Embedding | None = None) -> Float[Tensor, "tokens hidden"]:
         """The residual stream before the first block; `token` is the other stack's embedding where it is shared."""
@@ -48,11 +51,11 @@ class Embedding(nn.Module):
         added = self.position.embed(packed.position_ids)
         if added is not None:
             hidden = hidden + added
-        return self.dropout(self.norm(hidden))
+        return self.projection(self.dropout(self.norm(hidden)))
 
     def ask(self, count: int) -> Float[Tensor, "count hidden"]:
         """The query stream before the first block: one vector for whatever token, since attention adds the place."""
-        return self.dropout(self.norm(self.query.expand(count, -1)))
+        return self.projection(self.dropout(self.norm(self.query.expand(count, -1))))
 
 
 class Stack(nn.Module):
@@ -62,7 +65,8 @@ class Stack(nn.Module):
         """With `has_token=False` the token embedding is another stack's."""
         super().__init__()
         self.embedding = Embedding(config, has_token=has_token)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_blocks))
+        self.layers = tuple(config.block_of(layer) for layer in range(config.num_layers))
         self.final_norm = (
             build_norm(config.norm, config.hidden_size) if "final" in config.norm_places else nn.Identity()
         )
@@ -87,11 +91,12 @@ class Stack(nn.Module):
         relation = self.embedding.position.relate(packed, queries, cache if isinstance(cache, History) else None)
         place = partial(self.embedding.position.place, packed.position_ids)
         placements = {is_local: place(is_local=is_local) for is_local in {block.is_local for block in self.blocks}}
-        layers = [None] * len(self.blocks) if cache is None else cache.layers
-        last = len(self.blocks) - 1
-        for number, (block, layer) in enumerate(zip(self.blocks, layers, strict=True)):
+        stores = [None] * len(self.layers) if cache is None else cache.layers
+        last = len(self.layers) - 1
+        for number, (layer, store) in enumerate(zip(self.layers, stores, strict=True)):
+            block = self.blocks[layer]
             placement = placements[block.is_local]._replace(relation=relation)
-            hidden = block(hidden, packed, placement, layer, rows if number == last else None, memory)
+            hidden = block(hidden, packed, placement, store, rows if number == last else None, memory)
         if cache is not None:
             cache.advance(packed)
         return self.final_dropout(self.final_norm(hidden))
@@ -147,13 +152,13 @@ class Transformer(Stack):
         """The token of each sequence that stands for it."""
         return packed.starts if self.config.pooled == "first" else packed.boundaries[1:].long() - 1
 
-    def summarize(self, packed: Packed) -> Float[Tensor, "sequences hidden"]:
-        """One vector for each sequence, as the classification head of the design wants it."""
-        head = next(head for head in self.config.heads if head.kind == "classification")
-        if head.pooling == "mean":
+    def summarize(self, packed: Packed, kind: str = "classification") -> Float[Tensor, "sequences hidden"]:
+        """One vector for each sequence, as the design's head of this kind wants it."""
+        pooling = next(head for head in self.config.heads if head.kind == kind).pooling
+        if pooling == "mean":
             hidden = self(packed)[: packed.num_tokens]
             return torch.stack([part.mean(dim=0) for part in hidden.split(list(packed.lengths))])
-        if head.pooling == "first":
+        if pooling == "first":
             return self(packed, rows=packed.starts)
         return self.pool(self(packed, rows=self.pooled_rows(packed)))
 

@@ -18,7 +18,7 @@ from groundup.verbs.run_folder import differing_keys
 Form = Callable[[Number], str]
 
 _PARTS: Final = {
-    "embedding": (),
+    "embedding": ("embedding",),
     "encoder": ("encoder",),
     "cross_attention": ("cross_attention",),
     "attention": ("projections", "scores"),

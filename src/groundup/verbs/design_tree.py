@@ -107,9 +107,11 @@ def describe_values(config: ModelConfig) -> Mapping[str, str]:
     if config.shifted_kv_heads:
         heads += f", {config.shifted_kv_heads} with shifted keys"
     drop = config.dropout
+    shared = "" if config.sharing is None else f" in {config.num_blocks} blocks"
+    width = "" if config.embedding_size is None else f" of {config.embedding_size}"
     return {
-        "stack": f"{direction}, {config.num_layers} layers of {config.hidden_size}, {heads}",
-        "vocabulary": f"{config.vocab_size:,} entries" + _say_tie(config),
+        "stack": f"{direction}, {config.num_layers} layers of {config.hidden_size}{shared}, {heads}",
+        "vocabulary": f"{config.vocab_size:,} entries{width}" + _say_tie(config),
         "positions": f"{config.position.kind}, at most {config.max_length} tokens",
         "norm": norm,
         "feed-forward": f"{feed_forward}, {config.intermediate_size} wide",
