@@ -13,6 +13,7 @@ from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
+from groundup.objectives.permuted import Permuted
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
 from groundup.readers.table import TableConfig
@@ -64,10 +65,17 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
-ObjectiveChoice = Annotated[Masked | Causal | Classification, Field(discriminator="kind")]
+ObjectiveChoice = Annotated[Masked | Causal | Permuted | Classification, Field(discriminator="kind")]
 
 
-def check_direction(objective: Masked | Causal | Classification, is_causal: bool) -> None:
+def check_stream(objective: Masked | Causal | Permuted | Classification, has_query_stream: bool) -> None:
+    """ConfigError where tokens are to be predicted from a stream that the design does not have."""
+    if objective.kind == "permuted" and not has_query_stream:
+        cure = "set it to true, with model.position.kind=relative, or take an XLNet folder"
+        raise ConfigError("model.query_stream", "the objective 'permuted' predicts from it", got=False, cure=cure)
+
+
+def check_direction(objective: Masked | Causal | Permuted | Classification, is_causal: bool) -> None:
     """ConfigError where the stack does not see what the objective needs, or sees what it must not."""
     if objective.kind == "causal" and not is_causal:
         raise ConfigError("model.causal", "a causal objective needs a decoder stack", got=False, cure="set it to true")
@@ -130,6 +138,7 @@ class Recipe(Config):
             raise ValueError(f"data.label: {self.objective.kind!r} learns from no label, got {self.data.label!r}")
         if self.model.kind == "transformer":
             check_direction(self.objective, self.model.causal)
+            check_stream(self.objective, self.model.query_stream)
         if self.model.kind == "transformer" and self.objective.max_length > self.model.max_length:
             raise ValueError(
                 f"objective.max_length: is more than the model's {self.model.max_length} positions, got "

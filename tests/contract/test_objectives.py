@@ -12,11 +12,12 @@ import torch
 
 from groundup.config import parse, to_json
 from groundup.language.segment import Jieba
-from groundup.model.config import Dropout, ModelConfig
+from groundup.model.config import Dropout, LearnedPositions, ModelConfig, RelativePositions
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
+from groundup.objectives.permuted import Permuted
 from groundup.objectives.protocol import Batch, Objective, Task
 from groundup.objectives.rate import FallingRate
 from groundup.recipe import ObjectiveChoice
@@ -40,8 +41,8 @@ TEXTS = [
 class Member:
     """A member of a union: settings that are not its defaults, and how to build it."""
 
-    config: Masked | Causal | Classification
-    build: Callable[[Masked | Causal | Classification, Tokenizer], Objective]
+    config: Masked | Causal | Permuted | Classification
+    build: Callable[[Masked | Causal | Permuted | Classification, Tokenizer], Objective]
     is_random: bool
     """Whether it corrupts its samples, so that every pass differs."""
 
@@ -56,6 +57,12 @@ MEMBERS = {
     ),
     "masked spans": Member(
         Masked(rate=FallingRate(start=0.5, end=0.3), unit="span", segmenter=Jieba()),
+        lambda config, tokenizer: config.build(tokenizer),
+        True,
+    ),
+    "permuted": Member(Permuted(rate=0.3, longest_span=3), lambda config, tokenizer: config.build(tokenizer), True),
+    "permuted segments": Member(
+        Permuted(rate=0.4, unit="word", segmenter=Jieba(), segment_length=7, memory_length=9),
         lambda config, tokenizer: config.build(tokenizer),
         True,
     ),
@@ -106,6 +113,9 @@ def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
         dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0),
         initializer_range=0.2,
         padding_id=None,
+        # Every token of these samples is of one type, so that segments would have no gradient.
+        position=RelativePositions(segments=False) if objective.head.kind == "permuted_lm" else LearnedPositions(),
+        query_stream=objective.head.kind == "permuted_lm",
         causal=objective.head.kind == "causal_lm",
         num_token_types=0 if objective.head.kind == "causal_lm" else 2,
         heads=(objective.head,),

@@ -168,8 +168,9 @@ class XLNet:
             written["max_sequence_length"] = config.max_length
         if config.output_init != "normal":
             written["output_init"] = config.output_init
-        if any(value != dropout for value in to_json(config.dropout).values()):
-            written["dropout_by_place"] = to_json(config.dropout)
+        by_place = {name: value for name, value in to_json(config.dropout).items() if value is not None}
+        if any(value != dropout for value in by_place.values()):
+            written["dropout_by_place"] = by_place
         for head in config.heads:
             if isinstance(head, ClassificationHead | TokenHead):
                 key = "summary_last_dropout" if head.kind == "classification" else "classifier_dropout"
@@ -240,7 +241,7 @@ def _read_clamp(values: Values) -> int | None:
 def _read_dropout(values: Values) -> Dropout:
     """One probability for all places, unless a folder of ours says more."""
     everywhere = values.number("dropout", 0.1)
-    by_place = dict.fromkeys(Dropout.model_fields, everywhere)
+    by_place = dict.fromkeys(Dropout.model_fields, everywhere) | {"attention_output": None}
     if (found := values.config.get("dropout_by_place")) is not None:
         if not isinstance(found, Mapping):
             raise values.error("dropout_by_place", "must name probabilities by place")

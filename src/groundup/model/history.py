@@ -7,7 +7,8 @@ carries nothing of it from step to step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -89,3 +90,36 @@ class History:
         for layer in self.layers:
             layer.choose(chosen)
         self.lengths = tuple(lengths)
+
+
+class Segment(NamedTuple):
+    """One pass over sequences that are read piece by piece."""
+
+    packed: Packed
+    tokens: Int[Tensor, " tokens"]
+    """Its tokens, counted in the whole run."""
+    going_on: tuple[int, ...]
+    """Those of its sequences that the next segment goes on with."""
+
+
+def cut_segments(packed: Packed, length: int) -> Iterator[Segment]:
+    """Each sequence in pieces of `length` tokens, its last one shorter: the first pieces, then all second ones."""
+    starts = np.cumsum([0, *packed.lengths])[:-1]
+    left = list(packed.lengths)
+    sequences = list(range(len(left)))
+    while sequences:
+        sizes = tuple(min(length, left[number]) for number in sequences)
+        spans = [
+            np.arange(starts[number], starts[number] + size) for number, size in zip(sequences, sizes, strict=True)
+        ]
+        tokens = torch.from_numpy(np.concatenate(spans)).to(packed.input_ids.device)
+        for number, size in zip(sequences, sizes, strict=True):
+            starts[number] += size
+            left[number] -= size
+        going_on = tuple(place for place, number in enumerate(sequences) if left[number])
+        order = None if packed.order is None else packed.order[tokens]
+        ids, types, positions = (
+            each[tokens] for each in (packed.input_ids, packed.token_type_ids, packed.position_ids)
+        )
+        yield Segment(Packed(ids, types, positions, sizes, order), tokens, going_on)
+        sequences = [sequences[place] for place in going_on]

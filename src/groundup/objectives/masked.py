@@ -11,7 +11,7 @@ of the batch or the worker.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
@@ -293,7 +293,7 @@ def fill(
     try:
         device = next(model.parameters()).device
         packed = Packed.from_sequences([ids.input_ids], [ids.token_type_ids]).to(device)
-        logits = model.heads["masked_lm"](model(packed, rows=torch.from_numpy(places).to(device)))
+        logits = _mask_logits(model, packed, torch.from_numpy(places).to(device))
         likely = logits.float().softmax(dim=-1).topk(min(top_k, logits.shape[-1]), dim=-1)
     finally:
         model.train(was_training)
@@ -301,6 +301,14 @@ def fill(
         [Candidate(token, share) for token, share in zip(tokenizer.tokens(row), shares, strict=True)]
         for row, shares in zip(likely.indices.tolist(), likely.values.tolist(), strict=True)
     ]
+
+
+def _mask_logits(model: Transformer, packed: Packed, rows: Int64[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
+    """Of each mask; where the model has a query stream for it, that sees every token but the masks."""
+    if "permuted_lm" not in model.heads:
+        return model.heads["masked_lm"](model(packed, rows=rows))
+    order = torch.zeros_like(packed.input_ids).index_fill_(0, rows, 1)
+    return model.heads["permuted_lm"](model(replace(packed, order=order), rows=rows, stream="query"))
 
 
 def _metric(name: str, count: int, signature: str, value: float, low: float, high: float) -> Metric:

@@ -18,8 +18,9 @@ from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import Masked, MaskedObjective
+from groundup.objectives.permuted import Permuted, PermutedObjective
 from groundup.readers.table import TableConfig, iterate_table, read_table
-from groundup.recipe import Recipe, check_direction
+from groundup.recipe import Recipe, check_direction, check_stream
 from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
@@ -35,7 +36,7 @@ from groundup.verbs.corpora import (
 )
 from groundup.verbs.memory import check_weights
 
-AnyObjective = MaskedObjective | CausalObjective | ClassificationTask
+AnyObjective = MaskedObjective | CausalObjective | PermutedObjective | ClassificationTask
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
             cure=f"lower it to {config.max_length}, or raise model.max_length",
         )
     check_direction(recipe.objective, config.causal)
+    check_stream(recipe.objective, config.query_stream)
     if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
         raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
     return model, notes
@@ -182,7 +184,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
-    if isinstance(recipe.objective, Masked):
+    if isinstance(recipe.objective, Masked | Permuted):
         recipe.objective.load_segmenter()  # one that is missing is told of before minutes of preparing
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())

@@ -10,6 +10,7 @@ from groundup.errors import CheckpointError, DataError
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
+from groundup.objectives.permuted import Permuted
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
@@ -79,7 +80,7 @@ def check_utf8(text: str, where: str) -> None:
         raise DataError(where, "is no UTF-8 text", got=text, cure="convert it to UTF-8") from None
 
 
-def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Classification:
+def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Permuted | Classification:
     """What a Hugging Face folder can do, by its heads."""
     kinds = [head.kind for head in loaded.config.heads]
     length = loaded.config.max_length
@@ -89,6 +90,8 @@ def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Classif
         return Masked(max_length=length)
     if "causal_lm" in kinds:
         return Causal(max_length=length, separator="")
+    if "permuted_lm" in kinds:
+        return Permuted(max_length=length)
     raise CheckpointError(
         "model", "has no head that predicts", got=kinds, cure="fine-tune it first: model.kind=pretrained in a recipe"
     )
