@@ -27,6 +27,8 @@ class Rename:
     """Whether their matrix is [in, out], as GPT-2's is; ours is [out, in]."""
     folded: tuple[int, ...] = ()
     """The sizes of all their axes but the first, where ours has them in one: heads and head width, as in XLNet's."""
+    is_row: bool = False
+    """Whether theirs is a matrix whose only row is our vector, as BART's bias of the head is."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class KeyMap:
         rule, _ = self._find_ours(ours)
         shape = [shape[0] * len(rule.ours), *shape[1:]] if isinstance(rule, Split) else list(shape)
         shape = shape[::-1] if rule is not None and rule.is_transposed else shape
+        if isinstance(rule, Rename) and rule.is_row:
+            return [1, *shape]
         return [shape[0], *rule.folded] if isinstance(rule, Rename) and rule.folded else shape
 
     def _find_ours(self, ours: str) -> tuple[Rename | Split | None, str]:
@@ -181,6 +185,8 @@ def _cut(tensor: Tensor, rule: Rename | Split, where: str, name: str) -> tuple[T
             what = f"the tensor {name!r} must be of the shape [any, {', '.join(map(str, folded))}]"
             raise CheckpointError(where, what, got=list(tensor.shape))
         tensor = tensor.flatten(1)
+    if isinstance(rule, Rename) and rule.is_row and len(tensor) == 1:
+        tensor = tensor[0]  # with more rows, its shape is told of as wrong
     turned = _turn(tensor).contiguous() if rule.is_transposed else tensor
     if isinstance(rule, Rename):
         return (turned,)
@@ -202,6 +208,8 @@ def _join(theirs: str, rule: Rename | Split, part: str, tensors: Mapping[str, Te
         raise CheckpointError(theirs, f"holds {', '.join(names)}, which must be of one shape", got=shapes)
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
     turned = _turn(joined).contiguous() if rule.is_transposed else joined
+    if isinstance(rule, Rename) and rule.is_row:
+        return turned[None]
     return turned.unflatten(1, rule.folded) if isinstance(rule, Rename) and rule.folded else turned
 
 

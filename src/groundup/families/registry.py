@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundup.families.bart import BART
 from groundup.families.bert import BERT
 from groundup.families.family import Family
 from groundup.families.gpt2 import GPT2
 from groundup.families.llama import LLAMA
+from groundup.families.marian import MARIAN
 from groundup.families.native import NATIVE
+from groundup.families.t5 import MT5, T5
 from groundup.families.xlnet import XLNET
 
-FAMILIES: Final[tuple[Family, ...]] = (BERT, GPT2, LLAMA, XLNET, NATIVE)
+FAMILIES: Final[tuple[Family, ...]] = (BERT, GPT2, LLAMA, XLNET, T5, MT5, BART, MARIAN, NATIVE)

@@ -50,7 +50,7 @@ class Embedding(nn.Module):
             hidden = hidden + self.token_type(packed.token_type_ids)
         added = self.position.embed(packed.position_ids)
         if added is not None:
-            hidden = hidden + added
+            hidden = hidden + added.to(hidden.dtype)
         return self.projection(self.dropout(self.norm(hidden)))
 
     def ask(self, count: int) -> Float[Tensor, "count hidden"]:
