@@ -1,83 +1,90 @@
-"""Greedy writing is that of transformers' `generate`, token for token, for every family that decodes."""
+"""What is written is what transformers' `generate` writes, token for token, for every family that decodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from writing_peers import FAMILIES, Answer, Pair, draw_prompts, generate, load_pair, read
 
-from groundup.checkpoint import pretrained
 from groundup.decoding.config import Decoding
-from groundup.decoding.generate import Writer
-from groundup.model.config import RotaryPositions
-from groundup.model.transformer import Transformer
 
-transformers = pytest.importorskip("transformers")
-
-VOCAB, NEW = 60, 12
-ENDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+NEW = 12
+SEARCHES = [
+    {"num_beams": beams, "length_penalty": penalty, "early_stopping": stopping}
+    for beams, penalty, stopping in product((2, 3, 4), (0.6, 1.0, 2.0), (True, False, "never"))
+]
 
 
-def build_gpt2() -> torch.nn.Module:
-    config = transformers.GPT2Config(vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, **ENDS)
-    return transformers.GPT2LMHeadModel(config)
+@pytest.fixture(scope="module", params=FAMILIES)
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return load_pair(request.param, tmp_path_factory.mktemp("folder"))
 
 
-def build_llama() -> torch.nn.Module:
-    config = transformers.LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        **ENDS,
+def spoil(request: pytest.FixtureRequest, pair: Pair, folder: Path) -> Pair:
+    """Ours has forgotten where its tokens stand."""
+    family = request.node.callspec.params["pair"]
+    other = load_pair(family, folder)
+    with torch.no_grad():
+        FAMILIES[family][1](other.ours)
+    return other
+
+
+def test_200_prompts_are_continued_alike(pair: Pair, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    prompts = draw_prompts(200)
+    found = read(pair.write(prompts, Decoding(max_tokens=NEW)))
+    assert found == generate(pair.theirs, prompts)
+    assert 0 < sum(each.is_ended for each in found) < len(prompts), "some write their end, some are cut off"
+    assert read(spoil(request, pair, tmp_path).write(prompts, Decoding(max_tokens=NEW))) != found
+
+
+def test_200_prompts_are_searched_alike(pair: Pair, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Each way to search on some of them: all beams that are left, in their order, with their scores."""
+    prompts, spoiled = draw_prompts(200, longest=6), spoil(request, pair, tmp_path)
+    ended = count = differences = 0
+    for number, settings in enumerate(SEARCHES):
+        some, beams = prompts[number :: len(SEARCHES)], settings["num_beams"]
+        decoding = Decoding(max_tokens=NEW, num_return=beams, **settings)
+        found = read(pair.write(some, decoding))
+        expected = generate(pair.theirs, some, num_return_sequences=beams, **settings)
+        assert are_alike(found, expected), settings
+        differences += not are_alike(read(spoiled.write(some, decoding)), expected)
+        ended, count = ended + sum(each.is_ended for each in found), count + len(found)
+    assert differences == len(SEARCHES)
+    assert 0.1 * count < ended < 0.9 * count, "some write their end, some are cut off"
+
+
+def test_every_setting_of_a_search_matters(pair: Pair) -> None:
+    """Were one of them ignored, the answers above would be alike by chance."""
+    prompts = draw_prompts(60, longest=6)
+    plain = {"num_beams": 3, "length_penalty": 2.0, "early_stopping": False}
+    found = read(pair.write(prompts, Decoding(max_tokens=NEW, **plain)))
+    for change in ({"num_beams": 2}, {"length_penalty": 1.0}, {"early_stopping": True}, {"early_stopping": "never"}):
+        assert not are_alike(found, read(pair.write(prompts, Decoding(max_tokens=NEW, **plain | change)))), change
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({"repetition_penalty": 1.4}, {"repetition_penalty": 1.4}),
+        ({"no_repeat_ngram": 1}, {"no_repeat_ngram_size": 1}),
+        ({"repetition_penalty": 0.8, "no_repeat_ngram": 2}, {"repetition_penalty": 0.8, "no_repeat_ngram_size": 2}),
+    ],
+)
+@pytest.mark.parametrize("beams", [1, 3])
+def test_repetition_is_restrained_alike(pair: Pair, ours: dict, theirs: dict, beams: int) -> None:
+    prompts = draw_prompts(30, longest=8)
+    found = read(pair.write(prompts, Decoding(max_tokens=NEW, num_beams=beams, **ours)))
+    assert are_alike(found, generate(pair.theirs, prompts, num_beams=beams, **theirs))
+    assert not are_alike(found, read(pair.write(prompts, Decoding(max_tokens=NEW, num_beams=beams))))
+
+
+def are_alike(ours: list[Answer], theirs: list[Answer]) -> bool:
+    """The same tokens and ends, and scores equal to 1e-5."""
+    assert len(ours) == len(theirs)
+    return all(
+        one[:2] == other[:2] and one.score == (None if other.score is None else pytest.approx(other.score, abs=1e-5))
+        for one, other in zip(ours, theirs, strict=True)
     )
-    return transformers.LlamaForCausalLM(config)
-
-
-def move_positions(ours: Transformer) -> None:
-    ours.embedding.position.weight.copy_(ours.embedding.position.weight.flip(0))
-
-
-def turn_otherwise(ours: Transformer) -> None:
-    ours.embedding.position.values = RotaryPositions(base=100.0)
-
-
-FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[Transformer], None]]] = {
-    "gpt2": (build_gpt2, move_positions),
-    "llama": (build_llama, turn_otherwise),
-}
-"""A model of transformers, and how ours forgets where its tokens stand."""
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_200_prompts_are_continued_alike(family: str, tmp_path: Path) -> None:
-    build, spoil = FAMILIES[family]
-    torch.manual_seed(0)
-    theirs = build().eval()
-    with torch.no_grad():
-        for parameter in theirs.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    theirs.save_pretrained(tmp_path / family)
-    ours = pretrained.load(tmp_path / family).model.eval()
-    draw = np.random.default_rng(0)
-    prompts = [draw.integers(1, VOCAB, draw.integers(1, 40)) for _ in range(200)]
-    written = Writer(ours, lambda ids: "", end_id=0).write(prompts, Decoding(max_tokens=NEW))
-    ended = 0
-    for prompt, found in zip(prompts, written, strict=True):
-        ids = torch.tensor(prompt)[None]
-        with torch.no_grad():
-            whole = theirs.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW, do_sample=False)
-        expected = whole[0, len(prompt) :].tolist()
-        assert list(found.token_ids) == [each for each in expected if each != 0]
-        ended += expected[-1] == 0
-    assert 0 < ended < len(prompts), "some write their end, some are cut off"
-    # The control: greedy answers hang on where a token stands.
-    with torch.no_grad():
-        spoil(ours)
-    assert Writer(ours, lambda ids: "", end_id=0).write(prompts, Decoding(max_tokens=NEW)) != written

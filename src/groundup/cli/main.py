@@ -157,28 +157,44 @@ def generate(
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most likely token; above, draws.")] = 0.0,
     top_k: Annotated[int | None, typer.Option(min=1, help="Draw among so many of the most likely tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw among the fewest tokens of this probability.")] = None,
+    min_p: Annotated[float | None, typer.Option(help="Draw among tokens of this share of the likeliest one's.")] = None,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1 makes tokens that were there less likely.")] = 1.0,
+    no_repeat_ngram: Annotated[int | None, typer.Option(min=1, help="Write no run of so many tokens twice.")] = None,
+    beams: Annotated[int, typer.Option(min=1, help="Texts kept in a search for the likeliest.")] = 1,
+    length_penalty: Annotated[float, typer.Option(help="Of a search: above 1 for longer texts.")] = 1.0,
+    early_stopping: Annotated[
+        str, typer.Option(help="Of a search: true, false or never.", metavar="true|false|never")
+    ] = "false",
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the writing; may be given again.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
-    count: Annotated[int, typer.Option(min=1, help="Texts to write, one after the other.")] = 1,
+    count: Annotated[int, typer.Option(min=1, help="Texts to write: so many draws, or the best so many beams.")] = 1,
 ) -> None:
-    """Write on from a prompt, shown as it is written. Drawing is repeatable: a seed gives one text."""
+    """Write on from a prompt, shown as it is written where it is one text. A seed gives the same texts again."""
     from groundup.config import parse
     from groundup.decoding.config import Decoding
+    from groundup.verbs.generate import generate as run
     from groundup.verbs.generate import stream
     from groundup.verbs.trained import load_trained
 
-    values = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    values = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    values |= {"repetition_penalty": repetition_penalty, "no_repeat_ngram": no_repeat_ngram, "num_beams": beams}
+    stopping = {"true": True, "false": False}.get(early_stopping, early_stopping)
+    values |= {"length_penalty": length_penalty, "early_stopping": stopping, "seed": seed, "num_return": count}
     decoding = parse(Decoding, values | {"stop": stop or []}, where="generate")
     trained = load_trained(model)
-    for number in range(count):
-        pieces = stream(trained, prompt, decoding.model_copy(update={"seed": seed + number}))
-        if count > 1:
-            typer.echo(f"--- {number + 1}")
-        typer.echo("" if trained.has_completions else prompt, nl=False)
+    start = "" if trained.has_completions else prompt
+    if count == 1 and beams == 1:
+        pieces = stream(trained, prompt, decoding)
+        typer.echo(start, nl=False)
         for piece in pieces:
             typer.echo(piece.text, nl=False)
             sys.stdout.flush()
         typer.echo()
+        return
+    for number, written in enumerate(run(trained, [prompt], decoding)):
+        if count > 1:
+            typer.echo(f"--- {number + 1}")
+        typer.echo(start + written.text)
 
 
 @inspect_app.command("anything", hidden=True)

@@ -12,20 +12,20 @@ from groundup.randomness import draw_uniform, make_key
 
 
 def choose(
-    logits: Float[Tensor, "sequences vocab"], decoding: Decoding, prompts: Int[np.ndarray, " sequences"], step: int
+    logits: Float[Tensor, "sequences vocab"], decoding: Decoding, numbers: Int[np.ndarray, " sequences"], step: int
 ) -> Int[Tensor, " sequences"]:
-    """One token each; where tokens are drawn, by a number that is a function of seed, prompt and step alone.
+    """One token each; where tokens are drawn, by a function of seed, number of the sequence and step alone.
 
     Args:
         logits: of the next token.
-        decoding: greedy, or temperature with `top_k` and `top_p`.
-        prompts: the number of each sequence's prompt.
+        decoding: greedy, or temperature with `top_k`, `top_p` and `min_p`.
+        numbers: of the sequences, the same in whatever batch they stand.
         step: the number of the token, counted from 0.
     """
     if decoding.temperature == 0.0:
         return logits.argmax(dim=-1)
     shares, order = distribution(logits, decoding)
-    drawn = draw_uniform(make_key(decoding.seed, "next token"), prompts, step)
+    drawn = draw_uniform(make_key(decoding.seed, "next token"), numbers, step)
     sums = shares.cumsum(dim=-1)
     point = torch.from_numpy(drawn).to(sums.device)[:, None] * sums[:, -1:]
     place = (sums <= point).sum(dim=-1, keepdim=True)
@@ -36,7 +36,7 @@ def choose(
 def distribution(
     logits: Float[Tensor, "sequences vocab"], decoding: Decoding
 ) -> tuple[Float[Tensor, "sequences vocab"], Int[Tensor, "sequences vocab"]]:
-    """Probabilities from the largest to the smallest, 0 for what `top_k` and `top_p` leave out, and whose they are."""
+    """Probabilities from the largest to the smallest, 0 for what the rules leave out, and whose they are."""
     ordered, order = logits.double().sort(dim=-1, descending=True, stable=True)
     shares = (ordered / decoding.temperature).softmax(dim=-1)
     if decoding.top_k is not None:
@@ -45,5 +45,8 @@ def distribution(
     if decoding.top_p is not None:
         before = shares.cumsum(dim=-1) - shares
         shares = shares.masked_fill(before >= decoding.top_p, 0.0)
+        shares /= shares.sum(dim=-1, keepdim=True)
+    if decoding.min_p is not None:
+        shares = shares.masked_fill(shares < decoding.min_p * shares[:, :1], 0.0)
         shares /= shares.sum(dim=-1, keepdim=True)
     return shares, order

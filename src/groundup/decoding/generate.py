@@ -4,74 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
+from groundup.decoding.beam import search
 from groundup.decoding.choose import choose
 from groundup.decoding.config import Decoding
-from groundup.decoding.text import Decode, TextStream
-from groundup.errors import DataError
-from groundup.model.cache import Cache
-from groundup.model.transformer import Transformer, check_packed
+from groundup.decoding.continuation import Continuation
+from groundup.decoding.repetition import restrain
+from groundup.decoding.text import Decode, Reason, TextStream, read_text
+from groundup.errors import ConfigError, DataError
+from groundup.model.transformer import Transformer
 
-Reason = Literal["end", "stop", "length"]
-"""The model wrote its end token; a stop text was met; `max_tokens` were written."""
+Prompt = Int[np.ndarray, " _length"]
 
 
 class Piece(NamedTuple):
-    """What one step adds to one sequence."""
+    """What one step adds to one text."""
 
     prompt: int
     """The number of the prompt."""
+    answer: int
+    """The number of the answer to it, below `num_return`."""
     text: str
     """May be empty: half a character, or what may become a stop text."""
     reason: Reason | None
-    """Why the sequence ends here; None where it goes on."""
+    """Why the text ends here; None where it goes on."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written after one prompt."""
+    """One answer to a prompt."""
 
     text: str
     token_ids: tuple[int, ...]
     """Without the end token."""
     reason: Reason
+    score: float | None = None
+    """Of a beam: its log probability / tokens^length_penalty, the end token counted; None where none was searched."""
 
 
-class _Sequence:
-    """One prompt being continued."""
+class _Answer:
+    """One text being written."""
 
-    def __init__(self, number: int, prompt: Int[np.ndarray, " length"], decode: Decode, decoding: Decoding) -> None:
-        self.number, self.written = number, list[int]()
-        self.context = np.asarray(prompt, dtype=np.int64)
-        self.stream = TextStream(decode, decoding.stop)
+    def __init__(self, prompt: int, answer: int, decode: Decode, decoding: Decoding) -> None:
+        self.prompt, self.answer, self.token_ids = prompt, answer, list[int]()
+        self.reason: Reason | None = None
+        self._stream, self._max_tokens = TextStream(decode, decoding.stop), decoding.max_tokens
 
-    def add(self, token: int, end_id: int | None, decoding: Decoding) -> Piece:
+    @property
+    def number(self) -> int:
+        """What its draws are drawn by: that of the prompt alone for the first answer."""
+        return self.prompt + (self.answer << 32)
+
+    def add(self, token: int, end_id: int | None) -> Piece:
+        """The next token, and what it adds to the text."""
+        text = ""
         if token == end_id:
-            return Piece(self.number, self.stream.finish(), "end")
-        self.written.append(token)
-        text = self.stream.push(token)
-        if self.stream.is_stopped:
-            return Piece(self.number, text, "stop")
-        if len(self.written) == decoding.max_tokens:
-            return Piece(self.number, text + self.stream.finish(), "length")
-        return Piece(self.number, text, None)
+            self.reason = "end"
+        else:
+            self.token_ids.append(token)
+            text = self._stream.push(token)
+            if self._stream.is_stopped:
+                self.reason = "stop"
+            elif len(self.token_ids) == self._max_tokens:
+                self.reason = "length"
+        if self.reason is not None:
+            text += self._stream.finish()
+        return Piece(self.prompt, self.answer, text, self.reason)
 
-    def recent(self, length: int) -> Int[Tensor, " length"]:
-        """The last tokens of prompt and writing together."""
-        return torch.from_numpy(np.concatenate([self.context, np.array(self.written, dtype=np.int64)])[-length:])
+    def finish(self) -> Written:
+        """All of it, once it has ended."""
+        assert self.reason is not None
+        return Written(self._stream.text, tuple(self.token_ids), self.reason)
 
 
 class Writer:
-    """A decoder at work: `stream` for pieces as they come, `write` for whole texts.
-
-    Where a sequence fills all positions of the model, its older half is forgotten and the rest is read anew.
-    """
+    """A decoder at work: `stream` for pieces as they come, `write` for whole texts."""
 
     def __init__(
         self,
@@ -92,65 +104,92 @@ class Writer:
         if "causal_lm" not in model.heads:
             raise DataError("model", "has no causal head, so it cannot write", got=sorted(model.heads))
         self.model, self.decode, self.end_id = model, decode, end_id
-        self.device = next(model.parameters()).device
         banned = sorted(set(banned_ids) - {end_id})
-        self._banned = torch.tensor(banned, dtype=torch.int64, device=self.device)
+        self._banned = torch.tensor(banned, dtype=torch.int64, device=next(model.parameters()).device)
 
-    def write(
-        self, prompts: Sequence[Int[np.ndarray, " _length"]], decoding: Decoding, *, batch_size: int = 64
-    ) -> list[Written]:
-        """Continue each prompt, `batch_size` of similar lengths at a time; the answers are in the order of prompts."""
+    def write(self, prompts: Sequence[Prompt], decoding: Decoding, *, batch_size: int = 64) -> list[Written]:
+        """The answers to each prompt, `num_return` one after another, in the order of prompts.
+
+        Args:
+            prompts: ids to go on from.
+            decoding: how; answers of beams come best first.
+            batch_size: texts at a time, of similar lengths; it changes no answer but by rounding.
+        """
+        _check(prompts)
         order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-        done: dict[int, Written] = {}
-        for start in range(0, len(order), batch_size):
-            numbers = order[start : start + batch_size]
-            sequences = self._start([prompts[number] for number in numbers], numbers, decoding)
-            texts = {number: "" for number in numbers}
-            for piece in self._run(sequences, decoding):
-                texts[piece.prompt] += piece.text
-                if piece.reason is not None:
-                    written = next(each.written for each in sequences if each.number == piece.prompt)
-                    done[piece.prompt] = Written(texts[piece.prompt], tuple(written), piece.reason)
-        return [done[number] for number in range(len(prompts))]
+        size = max(1, batch_size // max(decoding.num_beams, decoding.num_return))
+        done: dict[int, list[Written]] = {}
+        for start in range(0, len(order), size):
+            numbers = order[start : start + size]
+            chosen = [prompts[number] for number in numbers]
+            write = self._search if decoding.num_beams > 1 else self._write
+            done |= zip(numbers, write(chosen, numbers, decoding), strict=True)
+        return [each for number in range(len(prompts)) for each in done[number]]
 
-    def stream(self, prompts: Sequence[Int[np.ndarray, " _length"]], decoding: Decoding) -> Iterator[Piece]:
-        """Continue all prompts at once; a piece for each of them after every step, until its reason to end."""
-        return self._run(self._start(prompts, range(len(prompts)), decoding), decoding)
+    def stream(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Piece]:
+        """Continue all prompts at once; a piece for every answer after every step, until its reason to end.
 
-    def _start(self, prompts: Sequence[np.ndarray], numbers: Sequence[int], decoding: Decoding) -> list[_Sequence]:
-        for number, prompt in zip(numbers, prompts, strict=True):
-            if len(prompt) == 0:
-                cure = "give some text, or use a tokenizer with a start token"
-                raise DataError(f"prompt {number + 1}", "holds no token to go on from", cure=cure)
-        return [_Sequence(number, each, self.decode, decoding) for number, each in zip(numbers, prompts, strict=True)]
+        ConfigError with beams: which of them is the best is known in the end alone.
+        """
+        _check(prompts)
+        if decoding.num_beams > 1:
+            cure = "write it whole, or leave num_beams out"
+            raise ConfigError(
+                "num_beams", "a beam cannot be shown before it is whole", got=decoding.num_beams, cure=cure
+            )
+        return self._run(prompts, self._begin(range(len(prompts)), decoding), decoding)
+
+    def _begin(self, numbers: Sequence[int], decoding: Decoding) -> list[_Answer]:
+        answers = range(decoding.num_return)
+        return [_Answer(number, answer, self.decode, decoding) for number in numbers for answer in answers]
+
+    def _write(self, prompts: Sequence[Prompt], numbers: Sequence[int], decoding: Decoding) -> list[list[Written]]:
+        answers = self._begin(numbers, decoding)
+        for _ in self._run(prompts, answers, decoding):
+            pass
+        whole, count = [each.finish() for each in answers], decoding.num_return
+        return [whole[start : start + count] for start in range(0, len(whole), count)]
 
     @torch.inference_mode()
-    def _run(self, sequences: list[_Sequence], decoding: Decoding) -> Iterator[Piece]:
-        active, config = list(sequences), self.model.config
-        cache = Cache(config, len(active), device=self.device, dtype=next(self.model.parameters()).dtype)
-        new = [each.recent(config.max_length) for each in active]
-        for step in range(decoding.max_tokens):
-            logits = self._next_logits(cache, new)
-            numbers = np.array([each.number for each in active], dtype=np.int64)
-            tokens = choose(logits, decoding, numbers, step).tolist()
-            pieces = [each.add(token, self.end_id, decoding) for each, token in zip(active, tokens, strict=True)]
-            kept = [place for place, piece in enumerate(pieces) if piece.reason is None]
-            if len(kept) < len(active):
-                active = [active[place] for place in kept]
-                cache.select(kept)
-            yield from pieces
-            if not active:
-                return
-            is_full = (cache.lengths >= config.max_length).tolist()
-            cache.restart([place for place, full in enumerate(is_full) if full])
-            half = max(1, config.max_length // 2)
-            new = [each.recent(half if full else 1) for each, full in zip(active, is_full, strict=True)]
+    def _search(self, prompts: Sequence[Prompt], numbers: Sequence[int], decoding: Decoding) -> list[list[Written]]:
+        continuation = self._continue(prompts, decoding)
+        found = search(continuation, decoding, self.decode, end_id=self.end_id, banned=self._banned)
+        return [
+            [Written(read_text(self.decode, each.token_ids, decoding.stop), *each) for each in hypotheses]
+            for hypotheses in found
+        ]
 
-    def _next_logits(self, cache: Cache, new: Sequence[Int[Tensor, " _length"]]) -> Float[Tensor, "sequences vocab"]:
-        packed = cache.pack(new)
-        check_packed(self.model.config, packed)
-        packed = packed.to(self.device)
-        last = packed.boundaries[1:].long() - 1
-        logits = self.model.heads["causal_lm"](self.model(packed, rows=last, cache=cache))
+    def _run(self, prompts: Sequence[Prompt], answers: Sequence[_Answer], decoding: Decoding) -> Iterator[Piece]:
+        continuation, active = self._continue(prompts, decoding), list(answers)
+        # A prompt is read once, however many answers are drawn to it.
+        rows = [row for row in range(len(prompts)) for _ in range(decoding.num_return)]
+        for step in range(decoding.max_tokens):
+            numbers = np.array([each.number for each in active], dtype=np.int64)
+            tokens = self._choose(continuation, rows, decoding, numbers, step)
+            yield from [each.add(token, self.end_id) for each, token in zip(active, tokens, strict=True)]
+            kept = [place for place, each in enumerate(active) if each.reason is None]
+            if not kept:
+                return
+            active = [active[place] for place in kept]
+            continuation.extend([rows[place] for place in kept], [tokens[place] for place in kept])
+            rows = list(range(len(active)))
+
+    @torch.inference_mode()
+    def _choose(
+        self, continuation: Continuation, rows: list[int], decoding: Decoding, numbers: np.ndarray, step: int
+    ) -> list[int]:
+        """The next token of these texts."""
+        logits = continuation.next_logits()
         logits[:, self._banned] = -torch.inf
-        return logits
+        logits = restrain(logits, continuation.texts, decoding)
+        return choose(logits[rows], decoding, numbers, step).tolist()
+
+    def _continue(self, prompts: Sequence[Prompt], decoding: Decoding) -> Continuation:
+        return Continuation(self.model, [prompt.tolist() for prompt in prompts], decoding.max_tokens)
+
+
+def _check(prompts: Sequence[Prompt]) -> None:
+    for number, prompt in enumerate(prompts):
+        if len(prompt) == 0:
+            cure = "give some text, or use a tokenizer with a start token"
+            raise DataError(f"prompt {number + 1}", "holds no token to go on from", cure=cure)

@@ -18,7 +18,7 @@ from groundup.verbs.trained import Trained, check_utf8, load_trained
 def generate(
     model: str | Path | Trained, prompts: Sequence[str], decoding: Decoding | None = None, *, batch_size: int = 64
 ) -> list[Written]:
-    """What the model writes after each prompt, in their order.
+    """What the model writes after each prompt, in their order; `num_return` answers to one stand side by side.
 
     A model that learnt completions gets its prompts with the separator of its training; any other writes on.
 
@@ -26,7 +26,7 @@ def generate(
         model: a model folder, a run folder, a recipe, or a model that is loaded already.
         prompts: texts to go on from.
         decoding: greedy by default.
-        batch_size: prompts at a time; it changes no answer but by rounding.
+        batch_size: texts at a time; it changes no answer but by rounding.
     """
     trained = model if isinstance(model, Trained) else load_trained(model)
     writer = build_writer(trained)
@@ -35,12 +35,10 @@ def generate(
     )
 
 
-def stream(
-    model: str | Path | Trained, prompt: str, decoding: Decoding | None = None, *, count: int = 1
-) -> Iterator[Piece]:
-    """The same for one prompt, `count` times at once, piece by piece as it is written."""
+def stream(model: str | Path | Trained, prompt: str, decoding: Decoding | None = None) -> Iterator[Piece]:
+    """The same for one prompt, piece by piece as it is written; not for beams."""
     trained = model if isinstance(model, Trained) else load_trained(model)
-    return build_writer(trained).stream([encode_prompt(trained, prompt)] * count, decoding or Decoding())
+    return build_writer(trained).stream([encode_prompt(trained, prompt)], decoding or Decoding())
 
 
 def build_writer(trained: Trained) -> Writer:

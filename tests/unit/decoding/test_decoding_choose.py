@@ -11,14 +11,22 @@ from groundup.decoding.choose import choose, distribution
 from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError
 
+MIN_P = {"temperature": 1.5, "top_k": 20, "top_p": 0.95, "min_p": 0.1}
+
 
 def draw_logits(rows: int = 4, vocab: int = 30) -> torch.Tensor:
     return 2.0 * torch.randn(rows, vocab, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("values", [{"temperature": 0.7}, {"temperature": 1.3, "top_k": 7}, {"top_p": 0.6}])
+@pytest.mark.parametrize("values", [{"temperature": 0.7}, {"temperature": 1.3, "top_k": 7}, {"top_p": 0.6}, MIN_P])
 def test_the_distribution_is_that_of_transformers(values: dict) -> None:
-    from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+    from transformers import (
+        LogitsProcessorList,
+        MinPLogitsWarper,
+        TemperatureLogitsWarper,
+        TopKLogitsWarper,
+        TopPLogitsWarper,
+    )
 
     decoding = Decoding(**{"temperature": 1.0, **values})
     theirs = LogitsProcessorList([TemperatureLogitsWarper(decoding.temperature)])
@@ -26,6 +34,8 @@ def test_the_distribution_is_that_of_transformers(values: dict) -> None:
         theirs.append(TopKLogitsWarper(decoding.top_k))
     if decoding.top_p is not None:
         theirs.append(TopPLogitsWarper(decoding.top_p))
+    if decoding.min_p is not None:
+        theirs.append(MinPLogitsWarper(decoding.min_p))
     logits = draw_logits()
     expected = theirs(torch.zeros(4, 1, dtype=torch.int64), logits.double()).softmax(-1)
     shares, order = distribution(logits, decoding)
@@ -68,6 +78,17 @@ def test_greedy_takes_the_most_likely() -> None:
     [
         ({"top_k": 5}, "top_k: does nothing at temperature 0"),
         ({"top_p": 0.5}, "top_p: does nothing at temperature 0"),
+        ({"min_p": 0.5}, "min_p: does nothing at temperature 0"),
+        ({"temperature": 1.0, "min_p": 1.5}, "min_p"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty"),
+        ({"no_repeat_ngram": 0}, "no_repeat_ngram"),
+        ({"num_beams": 0}, "num_beams"),
+        ({"num_beams": 2, "temperature": 1.0}, "num_beams: a search draws nothing, got 2 with temperature 1"),
+        ({"length_penalty": 0.6}, "length_penalty: does nothing without beams, got 0.6; set num_beams"),
+        ({"early_stopping": True}, "early_stopping: does nothing without beams"),
+        ({"early_stopping": "sometimes", "num_beams": 2}, "early_stopping"),
+        ({"num_return": 2}, "num_return: num_beams gives 1 and temperature 0 no more, got 2"),
+        ({"num_return": 4, "num_beams": 3}, "num_return: num_beams gives 3"),
         ({"temperature": 1.0, "top_p": 1.5}, "top_p"),
         ({"temperature": -1.0}, "temperature"),
         ({"stop": [""]}, "stop"),

@@ -5,35 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from small_decoders import build, decode, make_prompts
 
 from groundup.decoding.config import Decoding
 from groundup.decoding.generate import Writer
 from groundup.errors import DataError
-from groundup.model.config import CausalLMHead, MaskedLMHead, ModelConfig, RotaryPositions
-from groundup.model.initialize import initialize
+from groundup.model.config import MaskedLMHead, RotaryPositions
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
-
-VOCAB = 26
-
-
-def decode(ids: object) -> str:
-    return "".join(chr(97 + each) for each in ids)
-
-
-def build(**values: object) -> Transformer:
-    plain = {"vocab_size": VOCAB, "hidden_size": 32, "num_layers": 2, "num_heads": 4, "max_length": 24, "causal": True}
-    config = ModelConfig(
-        **{**plain, "initializer_range": 0.3, "padding_id": None, "heads": (CausalLMHead(),), **values}
-    )
-    model = Transformer(config)
-    initialize(model, 0)
-    return model.eval()
-
-
-def make_prompts(*lengths: int) -> list[np.ndarray]:
-    draw = np.random.default_rng(0)
-    return [draw.integers(0, VOCAB, length) for length in lengths]
 
 
 @torch.inference_mode()
@@ -65,15 +44,28 @@ def test_a_prompt_draws_the_same_alone_and_among_others() -> None:
     assert writer.write(prompts, decoding.model_copy(update={"seed": 4})) != together
 
 
+def test_answers_to_a_prompt_differ_and_none_depends_on_their_number() -> None:
+    writer, decoding = Writer(build(), decode, end_id=4), Decoding(max_tokens=12, temperature=1.0, seed=3)
+    prompts = make_prompts(3, 11, 1)
+    single = writer.write(prompts, decoding)
+    several = writer.write(prompts, decoding.model_copy(update={"num_return": 3}))
+    assert several[::3] == single
+    assert len(set(several)) == 9
+    assert writer.write(prompts, decoding.model_copy(update={"num_return": 2}), batch_size=1) == [
+        each for number, each in enumerate(several) if number % 3 < 2
+    ]
+
+
 def test_the_stream_is_what_is_written() -> None:
-    writer, decoding = Writer(build(), decode, end_id=4), Decoding(max_tokens=9, temperature=1.5)
+    writer, decoding = Writer(build(), decode, end_id=4), Decoding(max_tokens=9, temperature=1.5, num_return=2)
     prompts = make_prompts(3, 5)
-    texts, reasons = ["", ""], {}
+    texts, reasons = [""] * 4, {}
     for piece in writer.stream(prompts, decoding):
-        assert piece.prompt not in reasons, "a sequence that has ended goes on"
-        texts[piece.prompt] += piece.text
+        number = 2 * piece.prompt + piece.answer
+        assert number not in reasons, "a text that has ended goes on"
+        texts[number] += piece.text
         if piece.reason is not None:
-            reasons[piece.prompt] = piece.reason
+            reasons[number] = piece.reason
     written = writer.write(prompts, decoding)
     assert texts == [each.text for each in written]
     assert reasons == {number: each.reason for number, each in enumerate(written)}

@@ -1,0 +1,51 @@
+"""One step of writing, whatever chooses the token: what may come next after each of several texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from groundup.model.cache import Cache
+from groundup.model.transformer import Transformer, check_packed
+
+
+class Continuation:
+    """Texts that a decoder writes on. Each token is computed once.
+
+    Where a text fills all positions of the model, its older half is forgotten and the rest is read anew.
+    """
+
+    def __init__(self, model: Transformer, prompts: Sequence[Sequence[int]], max_tokens: int) -> None:
+        """Texts to go on from, each of one token or more, by at most `max_tokens`."""
+        self.model = model
+        self.texts: list[list[int]] = [list(prompt) for prompt in prompts]
+        """The ids of each text so far, its prompt included."""
+        first, length = next(model.parameters()), model.config.max_length
+        capacity = min(length, max(map(len, prompts)) + max_tokens)
+        self._cache = Cache(model.config, len(prompts), capacity=capacity, device=first.device, dtype=first.dtype)
+        self._device = first.device
+        self._unread = [text[-length:] for text in self.texts]
+
+    @torch.inference_mode()
+    def next_logits(self) -> Float[Tensor, "texts vocab"]:
+        """Of the token that comes next in each text; called once between two calls of `extend`."""
+        packed = self._cache.pack([torch.tensor(ids) for ids in self._unread])
+        check_packed(self.model.config, packed)
+        packed = packed.to(self._device)
+        last = packed.boundaries[1:].long() - 1
+        return self.model.heads["causal_lm"](self.model(packed, rows=last, cache=self._cache)).float()
+
+    @torch.inference_mode()
+    def extend(self, kept: Sequence[int], tokens: Sequence[int]) -> None:
+        """Go on with these texts in this order, one perhaps more than once, each with a token more."""
+        if list(kept) != list(range(len(self.texts))):
+            self._cache.select(kept)
+        self.texts = [[*self.texts[place], token] for place, token in zip(kept, tokens, strict=True)]
+        length = self.model.config.max_length
+        is_full = [held >= length for held in self._cache.lengths.tolist()]
+        self._cache.restart([place for place, full in enumerate(is_full) if full])
+        half = max(1, length // 2)
+        self._unread = [text[-half:] if full else text[-1:] for text, full in zip(self.texts, is_full, strict=True)]

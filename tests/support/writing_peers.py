@@ -1,0 +1,110 @@
+"""Tiny decoders of transformers that write, and how ours read their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from groundup.checkpoint import pretrained
+from groundup.decoding.config import Decoding
+from groundup.decoding.generate import Writer, Written
+from groundup.model.config import RotaryPositions
+from groundup.model.transformer import Transformer
+
+transformers = pytest.importorskip("transformers")
+
+VOCAB, NEW, END = 16, 12, 0
+ENDS = {"bos_token_id": END, "eos_token_id": END, "pad_token_id": END}
+
+
+def build_gpt2() -> torch.nn.Module:
+    config = transformers.GPT2Config(vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, **ENDS)
+    return transformers.GPT2LMHeadModel(config)
+
+
+def build_llama() -> torch.nn.Module:
+    config = transformers.LlamaConfig(
+        vocab_size=VOCAB,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        **ENDS,
+    )
+    return transformers.LlamaForCausalLM(config)
+
+
+def move_positions(ours: Transformer) -> None:
+    ours.embedding.position.weight.copy_(ours.embedding.position.weight.flip(0))
+
+
+def turn_otherwise(ours: Transformer) -> None:
+    ours.embedding.position.values = RotaryPositions(base=100.0)
+
+
+FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[Transformer], None]]] = {
+    "gpt2": (build_gpt2, move_positions),
+    "llama": (build_llama, turn_otherwise),
+}
+"""A model of transformers, and how ours forgets where its tokens stand."""
+
+
+class Pair(NamedTuple):
+    theirs: torch.nn.Module
+    ours: Transformer
+
+    def write(self, prompts: list[np.ndarray], decoding: Decoding, **options: int) -> list[Written]:
+        return Writer(self.ours, lambda ids: "", end_id=END).write(prompts, decoding, **options)
+
+
+def load_pair(family: str, folder: Path) -> Pair:
+    """The same weights on both sides, none of them neutral."""
+    torch.manual_seed(0)
+    theirs = FAMILIES[family][0]().eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    theirs.save_pretrained(folder / family)
+    return Pair(theirs, pretrained.load(folder / family).model.eval())
+
+
+def draw_prompts(count: int, *, longest: int = 40) -> list[np.ndarray]:
+    draw = np.random.default_rng(0)
+    return [draw.integers(1, VOCAB, draw.integers(1, longest)) for _ in range(count)]
+
+
+class Answer(NamedTuple):
+    token_ids: tuple[int, ...]
+    is_ended: bool
+    score: float | None
+
+
+def read(written: list[Written]) -> list[Answer]:
+    return [Answer(each.token_ids, each.reason == "end", each.score) for each in written]
+
+
+@torch.no_grad()
+def generate(theirs: torch.nn.Module, prompts: list[np.ndarray], **settings: object) -> list[Answer]:
+    """Their answers; prompts of one length at a time, so that nothing is padded."""
+    by_length: dict[int, list[int]] = {}
+    for number, prompt in enumerate(prompts):
+        by_length.setdefault(len(prompt), []).append(number)
+    count, found = int(settings.get("num_return_sequences", 1)), dict[int, list[Answer]]()
+    for length, numbers in by_length.items():
+        ids = torch.from_numpy(np.stack([prompts[number] for number in numbers]))
+        options = {"max_new_tokens": NEW, "do_sample": False, "return_dict_in_generate": True, "output_scores": True}
+        out = theirs.generate(ids, attention_mask=torch.ones_like(ids), **options, **settings)
+        scores = out.get("sequences_scores", torch.zeros(0)).tolist() or [None] * len(out.sequences)
+        rows = [
+            Answer(tuple(each for each in row if each != END), END in row, score)
+            for row, score in zip(out.sequences[:, length:].tolist(), scores, strict=True)
+        ]
+        found |= {number: rows[place * count : (place + 1) * count] for place, number in enumerate(numbers)}
+    return [each for number in range(len(prompts)) for each in found[number]]
