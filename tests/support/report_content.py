@@ -6,6 +6,7 @@ import copy
 import math
 from typing import Any
 
+from groundup.model.config import ClassificationHead, ModelConfig
 from groundup.reporting.content import Report
 
 EVIL = '<script>alert("x")</script>&amp;\'"{braces} %s 你好 <img src=x onerror=alert(1)>'
@@ -210,24 +211,15 @@ def make_writing(*, is_scored: bool = True) -> dict[str, Any]:
 
 def make_design(**changes: Any) -> dict[str, Any]:
     """A design and its costs; `changes` are to its values."""
-    config = {
-        "hidden_size": 32,
-        "num_layers": 2,
-        "num_heads": 2,
-        "num_kv_heads": None,
-        "head_dim": None,
-        "intermediate_size": 64,
-        "max_length": 48,
-        "causal": False,
-        "position": {"kind": "learned"},
-        "norm": {"kind": "layer_norm", "eps": 1e-12, "bias": True},
-        "norm_places": ["embedding", "residual"],
-        "feed_forward": {"kind": "plain", "activation": "gelu"},
-        "dropout": {"embedding": 0.1, "attention": 0.1, "residual": 0.1},
-        "tie_embeddings": True,
-        "vocab_size": 120,
-        "heads": [{"kind": "classification", "num_labels": 2, "dropout": 0.1}],
-    }
+    config = ModelConfig(
+        vocab_size=120,
+        hidden_size=32,
+        num_layers=2,
+        num_heads=2,
+        intermediate_size=64,
+        max_length=48,
+        heads=(ClassificationHead(num_labels=2),),
+    ).model_dump(mode="json")
     return {
         "name": "a-run",
         "config": config | changes,

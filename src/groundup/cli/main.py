@@ -215,12 +215,13 @@ def inspect_design(
         list[str],
         typer.Argument(help="A recipe, a run or a model folder; a second one.", metavar="TARGET [KEY.PATH=VALUE]..."),
     ],
+    html: Annotated[str | None, typer.Option(help="Draw them as a page, in this file.", metavar="FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The tree of a design with its shapes, parameters, FLOPs and memory; settings change the recipe before them."""
     from groundup.verbs.design import inspect_designs as run
 
-    _print(run(designs), as_json)
+    _print(run(designs, html=html), as_json)
 
 
 @app.command(

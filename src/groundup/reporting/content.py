@@ -278,6 +278,25 @@ class Design(TypedDict):
     """What was assumed."""
 
 
+class ModuleChange(TypedDict):
+    """A module whose own parameters are not the same in two designs."""
+
+    name: str
+    one: str
+    """Its shapes; empty where it is not there."""
+    other: str
+
+
+class Comparison(TypedDict):
+    """Two designs and where they differ."""
+
+    one: Design
+    other: Design
+    differences: dict[str, tuple[Any, Any]]
+    """Keys of a recipe's `model`, with both values."""
+    modules: list[ModuleChange]
+
+
 class RunDesign(Design):
     """The design of a run."""
 

@@ -1,175 +1,233 @@
-"""One block of the design as a drawing: the residual stream, its two branches, and the norms where they stand."""
+"""A design as a drawing: what stands in one block and around it, and how an encoder meets its decoder.
+
+A stack grows upwards along its residual stream. A branch leaves the stream, passes its boxes and comes back:
+`x -> N_residual(x + N_output(f(N_input(x))))`, with a norm at each place that the design has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from groundup.figures import Number
 from groundup.reporting.language import draw_text, say, say_name
 from groundup.reporting.markup import Html, commas, tag
 from groundup.reporting.texts import TEXTS
 
-_STREAM: Final = 92
-"""Where the residual stream runs."""
-_BRANCH: Final = 236
-"""Where branches run."""
-_WIDTH: Final = 350
-_BOX: Final = 150
-_HEIGHT: Final = 32
-_GAP: Final = 16
+_WIDTH: Final = 372
+_BOX: Final = 172
+_STREAM: Final = 100
+"""Where the residual stream runs; in a decoder beside an encoder as far from the right side."""
+_BRANCH: Final = 264
+_GAP: Final = 14
+_LINE: Final = 14
+_PILL: Final = 68
 
 
-def draw_block(config: Mapping[str, Any]) -> Html:
-    """The drawing with its description."""
-    drawing = _Drawing()
-    places = set(config["norm_places"])
-    drawing.label("diagram.tokens")
-    drawing.up(_GAP)
-    positions = f"diagram.positions.{config['position']['kind']}"
-    is_added = config["position"]["kind"] in ("learned", "sinusoidal")
-    drawing.box("diagram.embedding", "embedding", _size(config["vocab_size"], config["hidden_size"]))
-    if is_added:
-        drawing.aside(positions)
-    if "embedding" in places:
-        drawing.norm()
-    drawing.up(10)
-    bottom = drawing.y
-    drawing.up(10)
-    is_inside = config["position"]["kind"] in ("rotary", "relative")
-    heads = f"{config['num_heads']} × {config['head_dim'] or config['hidden_size'] // config['num_heads']}"
-    drawing.branch("diagram.attention", "attention", heads, places, note=positions if is_inside else None)
-    feed_forward = f"{config['hidden_size']} → {config['intermediate_size']} → {config['hidden_size']}"
-    drawing.branch("diagram.feed_forward", "feed-forward", feed_forward, places)
-    drawing.frame(bottom, config["num_layers"])
-    drawing.up(_GAP)
-    if "final" in places:
-        drawing.norm()
-    for head in config["heads"]:
-        drawing.box("diagram.head", "head", "", kind=head["kind"])
-    drawing.arrow()
+class Line(NamedTuple):
+    """A small text in a box: a key of the texts with its values, or, without a key, a text of all languages."""
+
+    key: str
+    values: dict[str, str]
+
+
+def draw_design(config: Mapping[str, Any], name: str, caption: Html) -> Html:
+    """The drawing with its description; `name` is unique on the page."""
+    encoder = config.get("encoder")
+    shapes: list[Html] = []
+    if encoder is None:
+        stack = _Stack(config, 0, shapes)
+        stack.draw()
+        width, top = _WIDTH, stack.y
+    else:
+        own = {name: value for name, value in encoder.items() if value is not None}
+        left = _Stack({**config, **own, "encoder": None, "causal": False, "heads": []}, 0, shapes)
+        left.draw("diagram.source")
+        right = _Stack(config, _WIDTH + 28, shapes, is_mirrored=True)
+        right.draw("diagram.target")
+        shapes.append(_cross(left, right))
+        width, top = 2 * _WIDTH + 28, min(left.y, right.y)
     named = commas([say_name("place", place) for place in config["norm_places"]])
     description = say("diagram.describe", layers=str(config["num_layers"]), places=named)
+    svg = tag(
+        "svg",
+        *shapes,
+        viewBox=f"0 {top - 8:g} {width:g} {-top + 12:g}",
+        width=f"{width:g}",
+        role="img",
+        aria_labelledby=f"{name}-drawing",
+    )
     return tag(
         "figure",
-        tag("figcaption", say("design.diagram")),
-        drawing.finish(),
-        tag("p", description, id="diagram-description", class_="visually-hidden"),
-        class_="diagram",
+        tag("figcaption", caption),
+        svg,
+        tag("p", description, id=f"{name}-drawing", class_="visually-hidden"),
+        class_="diagram" if encoder is None else "diagram is-wide",
     )
 
 
-class _Drawing:
-    """Grows upwards: `y` is where the stream has come to."""
+def _cross(left: _Stack, right: _Stack) -> Html:
+    """From the encoder's end to every attention of the decoder to it."""
+    between, end, y = _WIDTH + 14, right.branch - _BOX / 2, right.crossing_y
+    wire = f"M{left.stream:g},{left.top:g} H{between:g} V{y:g} H{end:g}"
+    tip = f"M{end - 6:g},{y - 4:g} L{end:g},{y:g} L{end - 6:g},{y + 4:g}"
+    return tag("g", tag("path", d=wire, class_="wire memory"), tag("path", d=tip, class_="wire memory"))
 
-    def __init__(self) -> None:
+
+class _Stack:
+    """One stack; `y` is where its stream has come to."""
+
+    def __init__(
+        self, config: Mapping[str, Any], offset: Number, shapes: list[Html], is_mirrored: bool = False
+    ) -> None:
+        self.config, self.offset, self.shapes = config, offset, shapes
+        self.places = set(config["norm_places"])
+        self.stream, self.branch = (offset + (_WIDTH - x if is_mirrored else x) for x in (_STREAM, _BRANCH))
+        self.side = -1 if is_mirrored else 1
         self.y: Number = 0
-        self._shapes: list[Html] = []
+        self.top: Number = 0
+        """Where the stream ends, below the heads."""
+        self.crossing_y: Number = 0
+        """Where the encoder's states come in."""
 
-    def up(self, distance: Number) -> None:
+    def draw(self, start: str = "diagram.tokens") -> None:
+        """All of it, from the tokens to the heads."""
+        config = self.config
+        self._text(start, self.stream, self.y - 4)
+        self.y -= 22
+        self._up(_GAP)
+        self._box(self.stream, "diagram.embedding", "embedding", describe_embedding(config))
+        self._up(_GAP)
+        if "embedding" in self.places:
+            self._norm(self.stream)
+            self._up(_GAP)
+        self._up(10)
+        bottom = self.y
+        self._up(10)
+        self._branch("diagram.attention", "attention", describe_attention(config))
+        if config.get("encoder") is not None:
+            self._branch("diagram.cross_attention", "attention", [_plain(describe_heads(config))], is_cross=True)
+        self._branch("diagram.feed_forward", "feed-forward", describe_feed_forward(config))
+        self._frame(bottom)
+        self._up(_GAP)
+        if "final" in self.places:
+            self._norm(self.stream)
+            self._up(_GAP)
+        self.top = self.y
+        for head in config["heads"]:
+            self._box(self.stream, f"head.{head['kind']}", "head", describe_head(config, head), bare=head["kind"])
+            self._up(_GAP)
+        if config["heads"] or self.config.get("causal"):
+            self._path(f"M{self.stream - 4:g},{self.y + 5:g} l4,-5 l4,5")
+
+    def _up(self, distance: Number) -> None:
         """Run the stream on."""
-        self._line(_STREAM, self.y, _STREAM, self.y - distance)
+        self._path(f"M{self.stream:g},{self.y:g} v{-distance:g}")
         self.y -= distance
 
-    def label(self, key: str) -> None:
-        """A text at the stream's beginning."""
-        self._text(key, _STREAM, self.y - 4)
-        self.y -= 22
+    def _branch(self, key: str, style: str, lines: Sequence[Line], *, is_cross: bool = False) -> None:
+        self._up(10)
+        start = self.y
+        self.shapes.append(tag("circle", cx=f"{self.stream:g}", cy=f"{start:g}", r=3, class_="joint"))
+        self._path(f"M{self.stream:g},{start:g} H{self.branch:g} v-12")
+        self.y = start - 12
+        if "input" in self.places:
+            is_missing_once = style == "attention" and not is_cross and not self.config.get("first_input_norm", True)
+            self._norm(self.branch, "diagram.norm_but_first" if is_missing_once else "diagram.norm")
+            self._gap()
+        is_gated = style == "feed-forward" and self.config["feed_forward"]["kind"] == "gated"
+        self._box(self.branch, key, style, lines, is_gated=is_gated)
+        if is_cross:
+            self.crossing_y = self.y + self._height(lines) / 2
+        if "output" in self.places:
+            self._gap()
+            self._norm(self.branch)
+        end = self.y - 14
+        x = self.stream + 9 * self.side
+        self._path(f"M{self.branch:g},{self.y:g} V{end:g} H{x:g}")
+        self._path(f"M{x + 5 * self.side:g},{end - 4:g} L{x:g},{end:g} L{x + 5 * self.side:g},{end + 4:g}")
+        self._path(f"M{self.stream:g},{start:g} V{end + 9:g}")
+        self.shapes.append(tag("circle", cx=f"{self.stream:g}", cy=f"{end:g}", r=9, class_="sum"))
+        self.shapes.append(_draw_plain("+", self.stream, end + 4.5))
+        self.y = end - 9
+        self._up(10)
+        if "residual" in self.places:
+            self._norm(self.stream)
+            self._up(_GAP)
 
-    def aside(self, key: str) -> None:
-        """A text beside the box that was drawn last."""
-        self._text(key, _STREAM + _BOX / 2 + 12, self.y + _HEIGHT / 2 + 4, style="small", text_anchor="start")
-
-    def box(
-        self, key: str, style: str, size: str, *, x: Number = _STREAM, kind: str | None = None, note: str | None = None
+    def _box(
+        self,
+        x: Number,
+        key: str,
+        style: str,
+        lines: Sequence[Line],
+        *,
+        bare: str = "",
+        is_gated: bool = False,
     ) -> None:
-        """A box on the stream, or on a branch."""
-        self.y -= _HEIGHT
-        self._rectangle(x, self.y, style)
-        middle = self.y + _HEIGHT / 2
-        name = f"head.{kind}" if kind is not None else key
-        if name in TEXTS:
-            self._text(name, x, middle + (-1 if size else 4))
+        """A box with its name, what there is to say of it, and the two halves of a gated feed-forward."""
+        height = self._height(lines) + (36 if is_gated else 0)
+        self.y -= height
+        edge = {"x": f"{x - _BOX / 2:g}", "y": f"{self.y:g}", "width": _BOX, "height": f"{height:g}", "rx": 6}
+        self.shapes.append(tag("rect", **edge, class_=f"box {style}"))
+        y = self.y + (20 if lines else height / 2 + 4)
+        if key in TEXTS:
+            self._text(key, x, y)
         else:
-            self._shapes.append(_plain(kind or "", x, middle + 4))
-        if note is not None:
-            self._text(note, x, middle + 12, values={"size": size}, style="small")
-        elif size:
-            self._shapes.append(_plain(size, x, middle + 12, style="small"))
-        if x == _STREAM:
-            self.up(_GAP)
+            self.shapes.append(_draw_plain(bare, x, y))
+        for line in lines:
+            y += _LINE
+            if line.key:
+                self._text(line.key, x, y, values=line.values, style="small")
+            else:
+                self.shapes.append(_draw_plain(line.values["text"], x, y, style="small"))
+        if is_gated:
+            self._gate(x, y + 10)
 
-    def norm(self, x: Number = _STREAM) -> None:
+    def _gate(self, x: Number, y: Number) -> None:
+        """Two maps side by side whose product goes on."""
+        for side in (-1, 1):
+            middle = x + side * (_PILL / 2 + 12)
+            edge = {"x": f"{middle - _PILL / 2:g}", "y": f"{y:g}", "width": _PILL, "height": 20, "rx": 10}
+            self.shapes.append(tag("rect", **edge, class_="pill"))
+            if side < 0:
+                self.shapes.append(
+                    _draw_plain(self.config["feed_forward"]["activation"], middle, y + 14, style="small")
+                )
+            else:
+                self._text("diagram.up", middle, y + 14, style="small")
+        self.shapes.append(_draw_plain("×", x, y + 14.5))
+
+    def _norm(self, x: Number, key: str = "diagram.norm") -> None:
         """A norm on the stream, or on a branch."""
         self.y -= 20
-        self._shapes.append(tag("rect", x=x - _BOX / 2, y=self.y, width=_BOX, height=20, rx=10, class_="box norm"))
-        self._text("diagram.norm", x, self.y + 14, style="small")
-        if x == _STREAM:
-            self.up(_GAP)
+        edge = {"x": f"{x - _BOX / 2:g}", "y": f"{self.y:g}", "width": _BOX, "height": 20, "rx": 10}
+        self.shapes.append(tag("rect", **edge, class_="box norm"))
+        self._text(key, x, self.y + 14, style="small")
 
-    def branch(self, key: str, style: str, size: str, places: set[str], note: str | None = None) -> None:
-        """`x -> N_residual(x + N_output(f(N_input(x))))`: off the stream, through its boxes, and back onto it."""
-        self.up(10)
-        start = self.y
-        self._shapes.append(tag("circle", cx=_STREAM, cy=start, r=3, class_="joint"))
-        self._path(f"M{_STREAM},{start} H{_BRANCH} V{start - 12}")
-        self.y = start - 12
-        if "input" in places:
-            self.norm(_BRANCH)
-            self._gap()
-        self.box(key, style, size, x=_BRANCH, note=note)
-        if "output" in places:
-            self._gap()
-            self.norm(_BRANCH)
-        end = self.y - 14
-        self._path(f"M{_BRANCH},{self.y} V{end} H{_STREAM + 9}", ends=True)
-        self._line(_STREAM, start, _STREAM, end + 9)
-        self._shapes.append(tag("circle", cx=_STREAM, cy=end, r=9, class_="sum"))
-        self._shapes.append(_plain("+", _STREAM, end + 4.5))
-        self.y = end - 9
-        self.up(10)
-        if "residual" in places:
-            self.norm()
-
-    def frame(self, bottom: Number, layers: int) -> None:
-        """A frame around everything above `bottom`: what stands in the model so many times."""
-        rectangle = tag("rect", x=6, y=self.y + 4, width=_WIDTH - 12, height=bottom - self.y - 8, rx=12, class_="frame")
-        self._shapes.insert(0, rectangle)
-        self._text(
-            "diagram.times", _WIDTH - 18, self.y + 24, values={"layers": str(layers)}, style="times", text_anchor="end"
-        )
-
-    def arrow(self) -> None:
-        """The end of the stream."""
-        self._path(f"M{_STREAM - 4},{self.y + 5} L{_STREAM},{self.y} L{_STREAM + 4},{self.y + 5}")
-
-    def finish(self) -> Html:
-        """All of it as an SVG element."""
-        top = self.y - 8
-        return tag(
-            "svg",
-            *self._shapes,
-            viewBox=f"0 {top:g} {_WIDTH:g} {-top + 4:g}",
-            width=f"{_WIDTH:g}",
-            role="img",
-            aria_labelledby="diagram-description",
-        )
+    def _frame(self, bottom: Number) -> None:
+        """A frame around everything above `bottom`: what a token passes so many times."""
+        config = self.config
+        edge = {"x": f"{self.offset + 4:g}", "y": f"{self.y + 4:g}", "width": _WIDTH - 8}
+        frame = tag("rect", **edge, height=f"{bottom - self.y - 8:g}", rx=12, class_="frame")
+        self.shapes.insert(0, frame)
+        x = self.offset + (_WIDTH - 16 if self.side > 0 else 16)
+        anchor = "end" if self.side > 0 else "start"
+        key, values = "diagram.times", {"layers": str(config["num_layers"])}
+        self._text(key, x, self.y + 24, values=values, style="times", text_anchor=anchor)
+        if (sharing := config.get("sharing")) is not None:
+            stored = {"stored": str(sharing["num_groups"] * sharing["group_size"])}
+            self._text("diagram.shared", x, self.y + 40, values=stored, style="small", text_anchor=anchor)
 
     def _gap(self) -> None:
-        self._line(_BRANCH, self.y, _BRANCH, self.y - 10)
+        self._path(f"M{self.branch:g},{self.y:g} v-10")
         self.y -= 10
 
-    def _rectangle(self, x: Number, y: Number, style: str) -> None:
-        self._shapes.append(tag("rect", x=x - _BOX / 2, y=y, width=_BOX, height=_HEIGHT, rx=6, class_=f"box {style}"))
+    def _height(self, lines: Sequence[Line]) -> int:
+        return 32 + _LINE * len(lines) - (2 if lines else 0)
 
-    def _line(self, x1: Number, y1: Number, x2: Number, y2: Number) -> None:
-        self._path(f"M{x1:g},{y1:g} L{x2:g},{y2:g}")
-
-    def _path(self, d: str, *, ends: bool = False) -> None:
-        self._shapes.append(tag("path", d=d, class_="wire"))
-        if ends:
-            x, y = _STREAM + 9, float(d.rpartition(" V")[2].partition(" ")[0])
-            self._shapes.append(tag("path", d=f"M{x + 5},{y - 4} L{x},{y} L{x + 5},{y + 4}", class_="wire"))
+    def _path(self, d: str) -> None:
+        self.shapes.append(tag("path", d=d, class_="wire"))
 
     def _text(
         self,
@@ -181,14 +239,72 @@ class _Drawing:
         style: str = "name",
         text_anchor: str = "middle",
     ) -> None:
-        self._shapes.append(
-            tag("g", draw_text(key, values=values, x=f"{x:g}", y=f"{y:g}", text_anchor=text_anchor), class_=style)
-        )
+        text = draw_text(key, values=values, x=f"{x:g}", y=f"{y:g}", text_anchor=text_anchor)
+        self.shapes.append(tag("g", text, class_=style))
 
 
-def _plain(text: str, x: Number, y: Number, style: str = "name") -> Html:
+def describe_embedding(config: Mapping[str, Any]) -> list[Line]:
+    """What is looked up and added."""
+    size = config.get("embedding_size")
+    width = config["hidden_size"] if size is None else f"{size} → {config['hidden_size']}"
+    lines = [_plain(f"{config['vocab_size']:,} × {width}")]
+    if config["position"]["kind"] in ("learned", "sinusoidal"):
+        lines.append(Line(f"diagram.positions.{config['position']['kind']}", {}))
+    if config.get("num_token_types"):
+        lines.append(Line("diagram.token_types", {"count": str(config["num_token_types"])}))
+    return lines
+
+
+def describe_attention(config: Mapping[str, Any]) -> list[Line]:
+    """Heads, and all that changes who looks where."""
+    lines = [_plain(describe_heads(config))]
+    kv_heads = config["num_kv_heads"] or config["num_heads"]
+    if kv_heads != config["num_heads"]:
+        lines.append(Line("diagram.kv_heads", {"count": str(kv_heads)}))
+    if config.get("qk_norm"):
+        lines.append(Line("diagram.qk_norm", {}))
+    if config["position"]["kind"] in ("rotary", "relative_bias", "relative", "none"):
+        lines.append(Line(f"diagram.positions.{config['position']['kind']}", {}))
+    lines.append(Line("diagram.causal" if config["causal"] else "diagram.all", {}))
+    if (window := config.get("window")) is not None:
+        size = {"size": str(window["size"])}
+        layers = window["layers"]
+        if layers is None or len(layers) == config["num_layers"]:
+            lines.append(Line("diagram.window", size))
+        else:
+            share = {"count": str(len(layers)), "layers": str(config["num_layers"])}
+            lines.append(Line("diagram.window_in", {**size, **share}))
+    if config.get("shifted_kv_heads"):
+        lines.append(Line("diagram.shifted", {"count": str(config["shifted_kv_heads"])}))
+    if config.get("query_stream"):
+        lines.append(Line("diagram.query_stream", {}))
+    return lines
+
+
+def describe_heads(config: Mapping[str, Any]) -> str:
+    """`4 × 64`."""
+    return f"{config['num_heads']} × {config['head_dim'] or config['hidden_size'] // config['num_heads']}"
+
+
+def describe_feed_forward(config: Mapping[str, Any]) -> list[Line]:
+    """The widths, and the function where there is no gate to write it on."""
+    inner, activation = config["intermediate_size"], config["feed_forward"]["activation"]
+    widths = _plain(f"{config['hidden_size']} → {inner} → {config['hidden_size']}")
+    return [widths] if config["feed_forward"]["kind"] == "gated" else [widths, _plain(activation)]
+
+
+def describe_head(config: Mapping[str, Any], head: Mapping[str, Any]) -> list[Line]:
+    """Its labels, or whose matrix it takes."""
+    if "num_labels" in head:
+        return [Line("diagram.labels", {"count": str(head["num_labels"])})]
+    if head["kind"] in ("masked_lm", "causal_lm", "permuted_lm"):
+        return [Line("diagram.tied" if config["tie_embeddings"] else "diagram.untied", {})]
+    return []
+
+
+def _plain(text: str) -> Line:
+    return Line("", {"text": text})
+
+
+def _draw_plain(text: str, x: Number, y: Number, style: str = "name") -> Html:
     return tag("text", text, x=f"{x:g}", y=f"{y:g}", text_anchor="middle", class_=style, translate="no")
-
-
-def _size(rows: int, columns: int) -> str:
-    return f"{rows:,} × {columns}"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from groundup.figures import format_bytes, format_count, format_share
 from groundup.reporting.charts import draw_bar, draw_shares
-from groundup.reporting.content import Advice, DataSplit, Design, Report, RunDesign
-from groundup.reporting.diagram import draw_block
+from groundup.reporting.content import Advice, DataSplit, Design, Report
+from groundup.reporting.diagram import draw_design
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Child, Html, commas, data, join, tag
 from groundup.reporting.parts import Cell, code, fold, note, number, prose, section, table
 from groundup.reporting.sections_classes import name_range
+from groundup.reporting.slots import draw_slots
 
 
 def draw_advice(report: Report) -> Html | None:
@@ -32,71 +32,27 @@ def _draw_piece(piece: Advice) -> Html:
     return tag("li", tag("h3", say(f"advice.{rule}.title")), tag("p", say(f"advice.{rule}.reason", **values)), how)
 
 
-def draw_design(report: Report) -> Html:
+def draw_design_section(report: Report) -> Html:
     """The block, its slots, and what they cost."""
     design = report["design"]
     if design is None:
         return section("design", "design.title", note(say("design.none")))
-    return section(
-        "design",
-        "design.title",
-        tag("div", draw_block(design["config"]), tag("div", _draw_slots(design["config"])), class_="beside"),
+    return section("design", "design.title", *draw_design_parts(design))
+
+
+def draw_design_parts(design: Design, drawing: str | None = "design") -> tuple[Html | None, ...]:
+    """The drawing, the slots, the costs and the tree of a design. `drawing` is the name of the first; None for none."""
+    config = design["config"]
+    beside = "below" if config["encoder"] is not None or drawing is None else "beside"
+    drawn = None if drawing is None else draw_design(config, drawing, say("design.diagram"))
+    return (
+        tag("div", drawn, tag("div", draw_slots(config)), class_=beside),
         tag("div", _draw_parameters(design), _draw_flops(design), class_="pair"),
         tag("div", _draw_memory(design), _draw_arithmetic(design), class_="pair"),
         _draw_costs(design),
         fold(say("design.tree"), _draw_tree(design)),
         *(note(prose(each)) for each in design["notes"]),
     )
-
-
-def _draw_slots(config: dict[str, Any]) -> Html:
-    head_dim = config["head_dim"] or config["hidden_size"] // config["num_heads"]
-    kv_heads = config["num_kv_heads"] or config["num_heads"]
-    heads = {"count": data(str(config["num_heads"])), "width": data(str(head_dim))}
-    shares = "design.heads_of" if kv_heads == config["num_heads"] else "design.kv_heads"
-    has_tie = any(head["kind"].endswith("_lm") for head in config["heads"]) and config["tie_embeddings"]
-    vocabulary = "design.tied" if has_tie else "design.vocabulary_of"
-    feed_forward, norms = config["feed_forward"], [say_name("place", place) for place in config["norm_places"]]
-    slots = {
-        "design.stack": say("design.decoder" if config["causal"] else "design.encoder"),
-        "design.layers": data(str(config["num_layers"])),
-        "design.width": data(str(config["hidden_size"])),
-        "design.heads": say(shares, **heads, shared=data(str(kv_heads))),
-        "design.feed_forward": say(
-            "design.feed_forward_of",
-            kind=say_name("feed_forward", feed_forward["kind"]),
-            activation=data(feed_forward["activation"]),
-            width=data(str(config["intermediate_size"])),
-        ),
-        "design.positions": say(
-            "design.positions_of",
-            kind=say_name("position", config["position"]["kind"]),
-            length=data(str(config["max_length"])),
-        ),
-        "design.norm": say("design.norm_at", kind=say_name("norm", config["norm"]["kind"]), places=commas(norms)),
-        "design.vocabulary": say(vocabulary, count=data(f"{config['vocab_size']:,}")),
-        "design.dropout": commas(_list_dropout(config["dropout"])),
-        "design.head": commas([_name_head(head) for head in config["heads"]])
-        if config["heads"]
-        else say("design.no_head"),
-    }
-    rows = [[say(key), Cell(value)] for key, value in slots.items()]
-    return table(say("design.slots"), None, rows)
-
-
-def _list_dropout(dropout: Mapping[str, float | None]) -> list[Html]:
-    """Place by place; those that few designs have only where they have them."""
-    always = ("embedding", "attention", "residual")
-    return [
-        join(say_name("dropout", place), data(f" {value:g}"))
-        for place, value in dropout.items()
-        if place in always or value
-    ]
-
-
-def _name_head(head: dict[str, Any]) -> Html:
-    size = head.get("num_labels")
-    return join(say_name("head", head["kind"]), None if size is None else data(f" ({size})"))
 
 
 def _draw_parameters(design: Design) -> Html:
@@ -133,14 +89,14 @@ def _draw_parts(caption: Html, unit: str, parts: Sequence[tuple[Html, str, float
     return tag("div", table(caption, head, rows, "numbers"), bar, class_="with-bar")
 
 
-def _draw_arithmetic(design: RunDesign) -> Html:
+def _draw_arithmetic(design: Design) -> Html:
+    """What a token costs, and, of a design that was trained, the run."""
     cached, length = design["cache_bytes_per_token"], design["length"]
+    total, rate = design.get("total_flops"), design.get("flops_per_second")
     figures = {
         "design.flops_training": format_count(design["training_flops_per_token"], " "),
-        "design.flops_total": None if design["total_flops"] is None else format_count(design["total_flops"], " "),
-        "design.flops_rate": (
-            None if design["flops_per_second"] is None else format_count(design["flops_per_second"], " ")
-        ),
+        "design.flops_total": None if total is None else format_count(total, " "),
+        "design.flops_rate": None if rate is None else format_count(rate, " "),
         "design.cache": None if cached is None else format_bytes(cached),
     }
     rows = [[say(key), number(text)] for key, text in figures.items() if text is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,12 +23,13 @@ from groundup.readers.lines import find_files
 from groundup.readers.table import TableConfig, collect_labels, iterate_table
 from groundup.recipe import Recipe
 from groundup.reporting.content import Design
+from groundup.reporting.design_page import render_comparison, render_design
 from groundup.training.config import TrainConfig
 from groundup.verbs.assemble import as_recipe, get_tokenizer, locate_model
 from groundup.verbs.design_costs import find_costs
-from groundup.verbs.design_report import ComparisonReport, DesignReport
+from groundup.verbs.design_report import ComparisonReport, DesignReport, compare
 from groundup.verbs.design_tree import build_shape, read_tree
-from groundup.verbs.run_folder import RECIPE_FILE, read_recipe
+from groundup.verbs.run_folder import RECIPE_FILE, read_recipe, write_text
 
 _LONGEST: Final = 2048
 """Tokens of a sequence that a model folder's costs are told for, where it could take more."""
@@ -166,14 +168,15 @@ def inspect_design(
     one = describe_design(find_design(target, overrides))
     if other is None:
         return DesignReport(one)
-    return ComparisonReport(one, describe_design(find_design(other, other_overrides)))
+    return ComparisonReport(compare(one, describe_design(find_design(other, other_overrides))))
 
 
-def inspect_designs(arguments: Sequence[str]) -> DesignReport | ComparisonReport:
+def inspect_designs(arguments: Sequence[str], *, html: str | Path | None = None) -> DesignReport | ComparisonReport:
     """`inspect_design` as a command line says it: a target, its `key.path=value`, and the same of another.
 
     Args:
         arguments: at least one; what is a file or folder here, or no setting, is a target.
+        html: a file to draw the page in.
     """
     targets: list[tuple[str, list[str]]] = []
     for argument in arguments:
@@ -184,7 +187,17 @@ def inspect_designs(arguments: Sequence[str]) -> DesignReport | ComparisonReport
     if len(targets) > 2:
         raise ConfigError("design", "two designs at most are compared", got=[name for name, _ in targets])
     (target, overrides), (other, other_overrides) = (*targets, (None, []))[:2]
-    return inspect_design(target, overrides, other, other_overrides)
+    report = inspect_design(target, overrides, other, other_overrides)
+    if html is not None:
+        write_text(Path(html), render_page(report))
+    return report
+
+
+def render_page(report: DesignReport | ComparisonReport) -> str:
+    """The page of one design or of two."""
+    if isinstance(report, DesignReport):
+        return render_design(report.content, version("groundup"))
+    return render_comparison(report.content, version("groundup"))
 
 
 def _find_head(recipe: Recipe) -> tuple[Head, tuple[str, ...]]:

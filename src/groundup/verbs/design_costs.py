@@ -52,6 +52,13 @@ def _of_length(config: ModelConfig, costs: Estimate, length: int) -> _Found:
     if costs.forward_flops["scores"] > costs.forward_flops["projections"]:
         share = format_share(costs.forward_flops["scores"] / costs.forward_flops_per_token)
         yield "scores", {"length": f"{length:,}", "share": share}
+    if config.window is not None:
+        reach = config.window.size
+        if reach >= length - 1:
+            yield "window_idle", {"size": f"{reach:,}", "length": f"{length:,}"}
+        elif config.window.layers is None and reach * config.num_layers < length - 1:
+            told = {"size": f"{reach:,}", "layers": str(config.num_layers), "length": f"{length:,}"}
+            yield "window_reach", told | {"reach": f"{reach * config.num_layers:,}"}
     if config.position.kind == "learned" and length < config.max_length:
         yield "positions", {"length": f"{length:,}", "first": f"{length:,}", "last": f"{config.max_length - 1:,}"}
     if costs.cache_values_per_token is not None:
@@ -68,5 +75,10 @@ def _of_cpu(config: ModelConfig, costs: Estimate, length: int, tokens: int, acti
         if kept > _LARGE * costs.memory["activations"]:
             share = format_share(kept / costs.memory["activations"])
             yield "attention_dropout", {"share": share, "size": format_bytes(kept)}
+    if config.position.kind == "relative_bias":
+        kept = config.num_layers * config.num_heads * length * tokens * activation_bytes
+        yield "relative_bias", {"size": format_bytes(kept)}
+    if config.window is not None and config.window.size < length - 1:
+        yield "window_dense", {"size": f"{config.window.size:,}", "length": f"{length:,}"}
     if config.norm.kind == "rms_norm":
         yield "rms_norm", {}

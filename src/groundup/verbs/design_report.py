@@ -9,7 +9,7 @@ from typing import Any, Final
 from groundup.config import parse
 from groundup.figures import Number, format_bytes, format_count, format_share
 from groundup.model.config import ModelConfig
-from groundup.reporting.content import Design, Module
+from groundup.reporting.content import Comparison, Design, Module, ModuleChange
 from groundup.verbs.design_costs import say_cost
 from groundup.verbs.design_tree import describe_values, show_shapes, show_tree
 from groundup.verbs.layout import clip, columns, entry, fold
@@ -67,31 +67,25 @@ class DesignReport:
 class ComparisonReport:
     """Two designs and where they differ."""
 
-    one: Design
-    other: Design
+    content: Comparison
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `differences` are keys of a recipe's `model` with both values."""
-        return {"one": dict(self.one), "other": dict(self.other), "differences": self.differences}
-
-    @property
-    def differences(self) -> dict[str, tuple[Any, Any]]:
-        """The keys of the two designs that differ, as a recipe's `model` has them, with both values."""
-        one, other = _unfold(self.one["config"]), _unfold(self.other["config"])
-        return {key: (_value(one, key), _value(other, key)) for key in differing_keys(one, other)}
+        """Plain data."""
+        return dict(self.content)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield from _entry("one", self.one["name"])
-        yield from _entry("other", self.other["name"])
+        one, other = self.content["one"], self.content["other"]
+        yield from _entry("one", one["name"])
+        yield from _entry("other", other["name"])
         yield ""
         yield from self._show_keys()
         yield ""
         yield from self._show_modules()
-        yield from columns([("", "one", "other", ""), *self._figures()], "lrrl", indent=0)
-        for name, design, beside in (("one", self.one, self.other), ("other", self.other, self.one)):
+        yield from columns([("", "one", "other", ""), *_compare_figures(one, other)], "lrrl", indent=0)
+        for name, design, beside in (("one", one, other), ("other", other, one)):
             for cost in design["costs"]:
                 if cost not in beside["costs"]:
                     yield from fold(f"{name}: {say_cost(cost)}", indent=0, first="! ")
@@ -99,35 +93,44 @@ class ComparisonReport:
                 yield from fold(f"{name}: {note}", indent=0, first="- ")
 
     def _show_keys(self) -> Iterator[str]:
-        if not self.differences:
+        if not self.content["differences"]:
             yield "The two are the same design."
             return
         rows = [
             (f"≠ {key}", clip(show_value(one), 24), clip(show_value(other), 24))
-            for key, (one, other) in self.differences.items()
+            for key, (one, other) in self.content["differences"].items()
         ]
         yield from columns([("what differs", "one", "other"), *rows], "lll", indent=0)
 
     def _show_modules(self) -> Iterator[str]:
-        changes = list(compare_modules(self.one["modules"], self.other["modules"]))
+        changes = self.content["modules"]
         if changes:
             yield "modules"
-        for sign, name, one, other in changes:
-            yield f"  {sign} {name}"
-            yield from (line for shapes in (one, other) if shapes for line in fold(shapes, indent=6))
+        for each in changes:
+            sign = "≠" if each["one"] and each["other"] else "-" if each["one"] else "+"
+            yield f"  {sign} {each['name']}"
+            yield from (line for shapes in (each["one"], each["other"]) if shapes for line in fold(shapes, indent=6))
         if changes:
             yield ""
 
-    def _figures(self) -> Iterator[tuple[str, str, str, str]]:
-        for name, key, form in FIGURES:
-            one, other = self.one[key], self.other[key]  # type: ignore[literal-required]
-            if isinstance(one, Mapping):
-                for part in dict.fromkeys([*one, *other]):
-                    values = one.get(part, 0), other.get(part, 0)
-                    if any(values):
-                        yield _compare(f"  {part.replace('_', ' ')}", *values, form)
-            elif one is not None or other is not None:
-                yield _compare(name, one, other, form)
+
+def compare(one: Design, other: Design) -> Comparison:
+    """Two designs and where they differ."""
+    first, second = _unfold(one["config"]), _unfold(other["config"])
+    differences = {key: (_value(first, key), _value(second, key)) for key in differing_keys(first, second)}
+    modules = list(_compare_modules(one["modules"], other["modules"]))
+    return {"one": one, "other": other, "differences": differences, "modules": modules}
+
+
+def _compare_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for name, key, form in FIGURES:
+        if isinstance(one[key], Mapping):
+            for part in dict.fromkeys([*one[key], *other[key]]):
+                values = one[key].get(part, 0), other[key].get(part, 0)
+                if any(values):
+                    yield _compare(f"  {part.replace('_', ' ')}", *values, form)
+        elif one[key] is not None or other[key] is not None:
+            yield _compare(name, one[key], other[key], form)
 
 
 def _plain(value: Number) -> str:
@@ -155,17 +158,13 @@ def _compare(name: str, one: Number | None, other: Number | None, form: Form) ->
     return (name, *("–" if value is None else form(value) for value in (one, other)), ratio)
 
 
-def compare_modules(one: Sequence[Module], other: Sequence[Module]) -> Iterator[tuple[str, str, str, str]]:
-    """`≠`, `-` or `+`, the module's name, and its shapes in both, of those modules whose own parameters differ."""
-    ours, theirs = ({each["name"]: each for each in modules} for modules in (one, other))
+def _compare_modules(one: Sequence[Module], other: Sequence[Module]) -> Iterator[ModuleChange]:
+    """The modules whose own parameters differ, with their shapes in both."""
+    ours, theirs = ({each["name"]: show_shapes(each["shapes"]) for each in modules} for modules in (one, other))
     for name in dict.fromkeys([*ours, *theirs]):
-        shapes = [_own_shapes(each.get(name)) for each in (ours, theirs)]
-        if shapes[0] != shapes[1]:
-            yield "≠" if all(shapes) else "-" if shapes[0] else "+", name, *shapes
-
-
-def _own_shapes(module: Module | None) -> str:
-    return "" if module is None else show_shapes(module["shapes"])
+        change: ModuleChange = {"name": name, "one": ours.get(name, ""), "other": theirs.get(name, "")}
+        if change["one"] != change["other"]:
+            yield change
 
 
 def show_values(config: Mapping[str, Any]) -> Iterator[str]:

@@ -8,10 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from report_pages import read_page, untranslated
 
 from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, ConfigError, DataError
-from groundup.model.config import CausalLMHead, Dropout, MaskedLMHead, ModelConfig, RMSNormConfig
+from groundup.model.config import (
+    CausalLMHead,
+    Dropout,
+    MaskedLMHead,
+    ModelConfig,
+    RelativeBias,
+    RMSNormConfig,
+    RotaryPositions,
+    Window,
+)
 from groundup.model.initialize import initialize, parameter_role
 from groundup.model.transformer import Transformer
 from groundup.optim.adamw import AdamW
@@ -73,15 +83,15 @@ def test_shares_are_of_the_whole() -> None:
 def test_two_designs_of_one_recipe_side_by_side(make_recipe: Make, small_data: Path) -> None:
     path = str(write(make_recipe("masked"), small_data))
     same = inspect_designs([path, path])
-    assert isinstance(same, ComparisonReport) and same.differences == {} and "same design" in str(same)
+    assert isinstance(same, ComparisonReport) and same.content["differences"] == {} and "same design" in str(same)
     found = inspect_designs(
         [path, "model.num_layers=3", path, "model.norm={kind: layer_norm, bias: false}", "model.position.kind=rotary"]
     )
     assert isinstance(found, ComparisonReport)
-    assert set(found.differences) >= {"num_layers", "norm.bias", "position.kind", "position.base"}
-    assert not any(key.startswith(("dropout", "feed_forward", "heads")) for key in found.differences)
-    assert found.differences["norm.bias"] == (True, False)
-    assert found.differences["position.base"] == (None, 10000.0)
+    assert set(found.content["differences"]) >= {"num_layers", "norm.bias", "position.kind", "position.base"}
+    assert not any(key.startswith(("dropout", "feed_forward", "heads")) for key in found.content["differences"])
+    assert found.content["differences"]["norm.bias"] == (True, False)
+    assert found.content["differences"]["position.base"] == (None, 10000.0)
     shown = str(found).splitlines()
     assert any(line.split() == ["≠", "position.kind", "learned", "rotary"] for line in shown)
     assert any(line.strip() == "- embedding.position" for line in shown)
@@ -170,6 +180,10 @@ SPARE = {"vocab_size": 50, "hidden_size": 32, "num_heads": 2, "max_length": 64, 
             {"dropout": Dropout(attention=0.1), "num_heads": 16},
             {"dropout": Dropout(attention=0.0)},
         ),
+        ("relative_bias", {"position": RelativeBias()}, {"position": RotaryPositions()}),
+        ("window_idle", {"window": Window(size=63)}, {"window": Window(size=62)}),
+        ("window_reach", {"window": Window(size=8)}, {"window": Window(size=8, layers=(0, 1, 2))}),
+        ("window_dense", {"window": Window(size=8)}, {"window": None}),
         ("rms_norm", {"norm": RMSNormConfig()}, {"norm": ModelConfig.model_fields["norm"].default}),
     ],
 )
@@ -179,6 +193,23 @@ def test_a_cost_is_told_where_it_is_and_only_there(rule: str, values: dict, othe
     sentence = say_cost(costs[rule])
     assert sentence and "{" not in sentence.replace("{kind:", "")
     assert rule not in {cost["rule"] for cost in describe(ModelConfig(**(SPARE | values | others)))["costs"]}
+
+
+def test_the_page_of_a_design_and_of_two(make_recipe: Make, small_data: Path) -> None:
+    path, page = str(write(make_recipe("masked"), small_data)), small_data / "page.html"
+    inspect_designs([path], html=page)
+    alone = read_page(page.read_text(encoding="utf-8"))
+    assert [each.attributes["id"] for each in alone.find("section")] == ["design"]
+    report = inspect_designs([path, path, "model.feed_forward={kind: gated}", "model.num_heads=4"], html=page)
+    assert isinstance(report, ComparisonReport)
+    both = read_page(page.read_text(encoding="utf-8"))
+    assert [each.attributes["id"] for each in both.find("section")] == ["differences", "one", "other"]
+    for root in (alone, both):
+        ids = [each.attributes["id"] for each in root.walk() if "id" in each.attributes]
+        assert len(ids) == len(set(ids)) and untranslated(root) == []
+    shown = both.find("section", id="differences")[0].text("en")
+    assert all(key in shown for key in report.content["differences"])
+    assert len(both.find("svg")) == 2 and len(both.find("rect", class_="pill")) == 2
 
 
 def test_costs_of_a_cpu_are_no_costs_of_a_gpu() -> None:
