@@ -91,7 +91,9 @@ def _more_dropout(report: Report, train: float, validation: float) -> Iterator[F
     more = {name: round(min(0.5, now[name] + 0.1), 3) for name in ("embedding", "residual")}
     if more == {name: now[name] for name in more}:
         return
-    setting = ", ".join(f"{name}: {value:g}" for name, value in (now | more).items() if value is not None)
+    usual = ("embedding", "attention", "residual", "attention_output")
+    kept = {name: value for name, value in now.items() if value or (name in usual and value is not None)}
+    setting = ", ".join(f"{name}: {value:g}" for name, value in (kept | more).items())
     values = {"train": f"{train:.3f}", "validation": f"{validation:.3f}"}
     yield "dropout", values, [f"model.dropout={{{setting}}}"], "dropout"
 

@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
 def draw_design(config: Mapping[str, Any], name: str, caption: Html) -> Html:
     """The drawing with its description; `name` is unique on the page."""
-    encoder = config.get("encoder")
+    encoder = config["encoder"]
     shapes: list[Html] = []
     if encoder is None:
         stack = _Stack(config, 0, shapes)
@@ -105,7 +105,7 @@ class _Stack:
         bottom = self.y
         self._up(10)
         self._branch("diagram.attention", "attention", describe_attention(config))
-        if config.get("encoder") is not None:
+        if config["encoder"] is not None:
             self._branch("diagram.cross_attention", "attention", [_plain(describe_heads(config))], is_cross=True)
         self._branch("diagram.feed_forward", "feed-forward", describe_feed_forward(config))
         self._frame(bottom)
@@ -117,7 +117,7 @@ class _Stack:
         for head in config["heads"]:
             self._box(self.stream, f"head.{head['kind']}", "head", describe_head(config, head), bare=head["kind"])
             self._up(_GAP)
-        if config["heads"] or self.config.get("causal"):
+        if config["heads"] or self.config["causal"]:
             self._path(f"M{self.stream - 4:g},{self.y + 5:g} l4,-5 l4,5")
 
     def _up(self, distance: Number) -> None:
@@ -132,7 +132,7 @@ class _Stack:
         self._path(f"M{self.stream:g},{start:g} H{self.branch:g} v-12")
         self.y = start - 12
         if "input" in self.places:
-            is_missing_once = style == "attention" and not is_cross and not self.config.get("first_input_norm", True)
+            is_missing_once = style == "attention" and not is_cross and not self.config["first_input_norm"]
             self._norm(self.branch, "diagram.norm_but_first" if is_missing_once else "diagram.norm")
             self._gap()
         is_gated = style == "feed-forward" and self.config["feed_forward"]["kind"] == "gated"
@@ -215,7 +215,7 @@ class _Stack:
         anchor = "end" if self.side > 0 else "start"
         key, values = "diagram.times", {"layers": str(config["num_layers"])}
         self._text(key, x, self.y + 24, values=values, style="times", text_anchor=anchor)
-        if (sharing := config.get("sharing")) is not None:
+        if (sharing := config["sharing"]) is not None:
             stored = {"stored": str(sharing["num_groups"] * sharing["group_size"])}
             self._text("diagram.shared", x, self.y + 40, values=stored, style="small", text_anchor=anchor)
 
@@ -245,12 +245,12 @@ class _Stack:
 
 def describe_embedding(config: Mapping[str, Any]) -> list[Line]:
     """What is looked up and added."""
-    size = config.get("embedding_size")
+    size = config["embedding_size"]
     width = config["hidden_size"] if size is None else f"{size} → {config['hidden_size']}"
     lines = [_plain(f"{config['vocab_size']:,} × {width}")]
     if config["position"]["kind"] in ("learned", "sinusoidal"):
         lines.append(Line(f"diagram.positions.{config['position']['kind']}", {}))
-    if config.get("num_token_types"):
+    if config["num_token_types"]:
         lines.append(Line("diagram.token_types", {"count": str(config["num_token_types"])}))
     return lines
 
@@ -261,12 +261,12 @@ def describe_attention(config: Mapping[str, Any]) -> list[Line]:
     kv_heads = config["num_kv_heads"] or config["num_heads"]
     if kv_heads != config["num_heads"]:
         lines.append(Line("diagram.kv_heads", {"count": str(kv_heads)}))
-    if config.get("qk_norm"):
+    if config["qk_norm"]:
         lines.append(Line("diagram.qk_norm", {}))
     if config["position"]["kind"] in ("rotary", "relative_bias", "relative", "none"):
         lines.append(Line(f"diagram.positions.{config['position']['kind']}", {}))
     lines.append(Line("diagram.causal" if config["causal"] else "diagram.all", {}))
-    if (window := config.get("window")) is not None:
+    if (window := config["window"]) is not None:
         size = {"size": str(window["size"])}
         layers = window["layers"]
         if layers is None or len(layers) == config["num_layers"]:
@@ -274,9 +274,9 @@ def describe_attention(config: Mapping[str, Any]) -> list[Line]:
         else:
             share = {"count": str(len(layers)), "layers": str(config["num_layers"])}
             lines.append(Line("diagram.window_in", {**size, **share}))
-    if config.get("shifted_kv_heads"):
+    if config["shifted_kv_heads"]:
         lines.append(Line("diagram.shifted", {"count": str(config["shifted_kv_heads"])}))
-    if config.get("query_stream"):
+    if config["query_stream"]:
         lines.append(Line("diagram.query_stream", {}))
     return lines
 

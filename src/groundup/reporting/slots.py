@@ -49,7 +49,7 @@ def _list_slots(config: Mapping[str, Any]) -> Iterator[tuple[str, Html]]:
 
 
 def _name_layers(config: Mapping[str, Any]) -> Html:
-    layers, sharing = data(str(config["num_layers"])), config.get("sharing")
+    layers, sharing = data(str(config["num_layers"])), config["sharing"]
     if sharing is None:
         return layers
     stored = data(str(sharing["num_groups"] * sharing["group_size"]))
@@ -114,7 +114,7 @@ def _name_biases(config: Mapping[str, Any]) -> Html:
 def _name_vocabulary(config: Mapping[str, Any]) -> Html:
     has_tie = any(head["kind"].endswith("_lm") for head in config["heads"]) and config["tie_embeddings"]
     named = say("design.tied" if has_tie else "design.vocabulary_of", count=data(f"{config['vocab_size']:,}"))
-    size = config.get("embedding_size")
+    size = config["embedding_size"]
     return named if size is None else commas([named, say("design.embedding_width", width=data(str(size)))])
 
 

@@ -17,6 +17,7 @@ from groundup.model.config import (
     RelativeBias,
     RelativePositions,
     RotaryPositions,
+    Sharing,
     SinusoidalPositions,
     Window,
 )
@@ -50,6 +51,8 @@ MARKS = {
     "2 for keys and values": {"num_kv_heads": 2},
     "1 searched by the key before": {"shifted_kv_heads": 1},
     "+ 2 token types": {"num_token_types": 2},
+    "1 stored": {"sharing": Sharing()},
+    "100 × 16 → 32": {"embedding_size": 16},
     "norm, but in the first layer": {"norm_places": ("embedding", "input"), "first_input_norm": False},
     "3 labels": {"heads": (ClassificationHead(num_labels=3),)},
     "the embedding's matrix": {"causal": True, "heads": (CausalLMHead(),)},
