@@ -225,8 +225,8 @@ class Projections(nn.Module):
     """The matrices of multi-head attention (Vaswani et al. 2017, section 3.2.2); fewer key than query heads share them
     in groups."""
 
-    backend: AttentionBackend | None = None
-    """Set to force a backend; None takes the fastest one."""
+    backend: AttentionBackend | Callable[..., Heads] | None = None
+    """Set to force a backend, or to put a function in the place of one; None takes the fastest one."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -242,6 +242,11 @@ class Projections(nn.Module):
             self.q_norm = build_norm(config.norm, self.head_dim)
             self.k_norm = build_norm(config.norm, self.head_dim)
         self.has_norms = config.qk_norm
+
+    def choose_backend(self, q: Heads, dropout: float, *, is_dense: bool = False) -> Callable[..., Heads]:
+        """What computes attention for queries like these."""
+        chosen = self.backend or attention_backend(q.device, q.dtype, dropout, is_dense=is_dense)
+        return BACKENDS[chosen] if isinstance(chosen, str) else chosen
 
     def queries(self, hidden: Float[Tensor, "tokens hidden"]) -> Heads:
         """What searches."""
@@ -284,8 +289,8 @@ class Attention(Projections):
                 k = torch.cat([before, k[:, self.shifted_heads :]], dim=1)
             dropout = self.dropout if self.training else 0.0
             is_dense = placement.bias is not None or packed.order is not None
-            backend = self.backend or attention_backend(q.device, q.dtype, dropout, is_dense=is_dense)
-            attended = BACKENDS[backend](q, k, v, packed, causal=self.causal, dropout=dropout, **options)
+            attend = self.choose_backend(q, dropout, is_dense=is_dense)
+            attended = attend(q, k, v, packed, causal=self.causal, dropout=dropout, **options)
         return self.o(take_rows(attended.flatten(1), rows))
 
 
@@ -308,7 +313,6 @@ class CrossAttention(Projections):
             attended = cache.memory.attend(q, packed, scale=self.scale)
         else:
             dropout = self.dropout if self.training else 0.0
-            backend = BACKENDS[self.backend or attention_backend(q.device, q.dtype, dropout)]
             options = {"causal": False, "dropout": dropout, "scale": self.scale, "source": memory.packed}
-            attended = backend(q, *self.keys_and_values(memory.hidden), packed, **options)
+            attended = self.choose_backend(q, dropout)(q, *self.keys_and_values(memory.hidden), packed, **options)
         return self.o(take_rows(attended.flatten(1), rows))

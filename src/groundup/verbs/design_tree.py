@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
@@ -97,27 +97,56 @@ def show_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
 
 
 def describe_values(config: ModelConfig) -> Mapping[str, str]:
-    """The slots of a design that a table of shapes does not show."""
+    """The slots of a design that a table of shapes does not show, those alone that it has."""
     direction = "decoder (causal)" if config.causal else "encoder"
-    norm = f"{config.norm.kind} at {', '.join(config.norm_places)}"
-    feed_forward = f"{config.feed_forward.kind}, {config.feed_forward.activation}"
-    heads = f"{config.num_heads} heads of {config.resolved_head_dim}"
-    if config.resolved_num_kv_heads != config.num_heads:
-        heads += f", {config.resolved_num_kv_heads} for keys and values"
-    if config.shifted_kv_heads:
-        heads += f", {config.shifted_kv_heads} with shifted keys"
-    drop = config.dropout
     shared = "" if config.sharing is None else f" in {config.num_blocks} blocks"
     width = "" if config.embedding_size is None else f" of {config.embedding_size}"
-    return {
-        "stack": f"{direction}, {config.num_layers} layers of {config.hidden_size}{shared}, {heads}",
+    norm = f"{config.norm.kind} at {', '.join(config.norm_places)}"
+    norm += "" if config.first_input_norm else "; not before the first branch"
+    feed_forward = f"{config.feed_forward.kind}, {config.feed_forward.activation}"
+    dropout = {place: rate for place, rate in config.dropout if rate}
+    values = {
+        "stack": f"{direction}, {config.num_layers} layers of {config.hidden_size}{shared}",
+        "encoder": _say_encoder(config),
+        "attention": ", ".join(_list_attention(config)),
+        "window": _say_window(config),
         "vocabulary": f"{config.vocab_size:,} entries{width}" + _say_tie(config),
         "positions": f"{config.position.kind}, at most {config.max_length} tokens",
         "norm": norm,
         "feed-forward": f"{feed_forward}, {config.intermediate_size} wide",
-        "dropout": f"embedding {drop.embedding:g}, attention {drop.attention:g}, residual {drop.residual:g}",
+        "dropout": ", ".join(f"{place.replace('_', ' ')} {rate:g}" for place, rate in dropout.items()) or "none",
         "heads": ", ".join(_name_head(head) for head in config.heads) or "none",
     }
+    return {name: text for name, text in values.items() if text}
+
+
+def _say_encoder(config: ModelConfig) -> str:
+    if config.encoder is None:
+        return ""
+    own = [f"{name} {value}" for name, value in config.encoder if value is not None]
+    return "like the decoder" + (f", but for {', '.join(own)}" if own else "")
+
+
+def _list_attention(config: ModelConfig) -> Iterator[str]:
+    yield f"{config.num_heads} heads of {config.resolved_head_dim}"
+    if config.resolved_num_kv_heads != config.num_heads:
+        yield f"{config.resolved_num_kv_heads} for keys and values"
+    if config.shifted_kv_heads:
+        yield f"{config.shifted_kv_heads} with shifted keys"
+    if config.qk_norm:
+        yield "norms on queries and keys"
+    if config.attention_scale is not None:
+        yield f"scores times {config.attention_scale:g}"
+    if config.query_stream:
+        yield "a stream of queries"
+
+
+def _say_window(config: ModelConfig) -> str:
+    if config.window is None:
+        return ""
+    layers = config.window.layers
+    where = "all layers" if layers is None else f"{len(layers)} of {config.num_layers} layers"
+    return f"at most {config.window.size} tokens to each side in {where}"
 
 
 def _say_tie(config: ModelConfig) -> str:
