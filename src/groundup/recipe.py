@@ -13,7 +13,9 @@ from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
+from groundup.objectives.mix import Mix
 from groundup.objectives.permuted import Permuted
+from groundup.objectives.sentence import Sentence
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
 from groundup.readers.table import TableConfig
@@ -30,8 +32,8 @@ class FreshModel(Design):
     vocab_size: PositiveInt | None = None
     """Rows of the token embedding; null takes the tokenizer's."""
 
-    def resolve(self, vocab_size: int, padding_id: int | None, head: Head) -> ModelConfig:
-        """The design with the tokenizer's vocabulary and padding, and the head that the objective needs."""
+    def resolve(self, vocab_size: int, padding_id: int | None, *heads: Head) -> ModelConfig:
+        """The design with the tokenizer's vocabulary and padding, and the heads that the objective needs."""
         if self.vocab_size is not None and self.vocab_size < vocab_size:
             raise ConfigError(
                 "model.vocab_size",
@@ -41,7 +43,7 @@ class FreshModel(Design):
             )
         values = {name: getattr(self, name) for name in Design.model_fields}
         values |= {"vocab_size": self.vocab_size or vocab_size, "padding_id": padding_id}
-        return ModelConfig.model_validate(values | {"heads": (head,)})
+        return ModelConfig.model_validate(values | {"heads": heads})
 
     @model_validator(mode="after")
     def _check_choices(self) -> Self:
@@ -65,17 +67,18 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
-ObjectiveChoice = Annotated[Masked | Causal | Permuted | Classification, Field(discriminator="kind")]
+AnyObjectiveConfig = Masked | Causal | Permuted | Sentence | Mix | Classification
+ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 
-def check_stream(objective: Masked | Causal | Permuted | Classification, has_query_stream: bool) -> None:
+def check_stream(objective: AnyObjectiveConfig, has_query_stream: bool) -> None:
     """ConfigError where tokens are to be predicted from a stream that the design does not have."""
     if objective.kind == "permuted" and not has_query_stream:
         cure = "set it to true, with model.position.kind=relative, or take an XLNet folder"
         raise ConfigError("model.query_stream", "the objective 'permuted' predicts from it", got=False, cure=cure)
 
 
-def check_direction(objective: Masked | Causal | Permuted | Classification, is_causal: bool) -> None:
+def check_direction(objective: AnyObjectiveConfig, is_causal: bool) -> None:
     """ConfigError where the stack does not see what the objective needs, or sees what it must not."""
     if objective.kind == "causal" and not is_causal:
         raise ConfigError("model.causal", "a causal objective needs a decoder stack", got=False, cure="set it to true")
@@ -83,6 +86,17 @@ def check_direction(objective: Masked | Causal | Permuted | Classification, is_c
         raise ConfigError(
             "model.causal", f"the objective {objective.kind!r} needs an encoder stack", got=True, cure="set it to false"
         )
+
+
+def needs_sentences(objective: AnyObjectiveConfig) -> bool:
+    """Whether an objective reads pairs of segments of a corpus."""
+    return isinstance(objective, Sentence) or (isinstance(objective, Mix) and objective.needs_sentences)
+
+
+def check_pairs(objective: AnyObjectiveConfig, num_token_types: int) -> None:
+    """ConfigError where the model cannot tell the two segments of a pair apart, though it has a type for one."""
+    if num_token_types == 1 and needs_sentences(objective):
+        raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
 
 
 class Recipe(Config):
@@ -136,9 +150,14 @@ class Recipe(Config):
             )
         if self.data.kind == "table" and self.data.label is not None and not self.objective.needs_label:
             raise ValueError(f"data.label: {self.objective.kind!r} learns from no label, got {self.data.label!r}")
+        for where, source in self.data.sources.items() if needs_sentences(self.objective) else ():
+            if not source.sentences:
+                what = f"{self.objective.kind!r} learns from neighbouring sentences"
+                raise ValueError(f"{where}.sentences: {what}, got false; set it to true")
         if self.model.kind == "transformer":
             check_direction(self.objective, self.model.causal)
             check_stream(self.objective, self.model.query_stream)
+            check_pairs(self.objective, self.model.num_token_types)
         if self.model.kind == "transformer" and self.objective.max_length > self.model.max_length:
             raise ValueError(
                 f"objective.max_length: is more than the model's {self.model.max_length} positions, got "

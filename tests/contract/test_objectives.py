@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import get_args
 
@@ -17,12 +18,16 @@ from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
+from groundup.objectives.mix import Mix, MixPart
 from groundup.objectives.permuted import Permuted
-from groundup.objectives.protocol import Batch, Objective, Task
+from groundup.objectives.protocol import Batch, Loss, Objective, Task, balance, find_heads
 from groundup.objectives.rate import FallingRate
-from groundup.recipe import ObjectiveChoice
+from groundup.objectives.sentence import Sentence
+from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
 from groundup.tasks.classification import Classification
+from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
+from groundup.text.sentence_ends import encode_sentences
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
 
 TEXTS = [
@@ -41,10 +46,12 @@ TEXTS = [
 class Member:
     """A member of a union: settings that are not its defaults, and how to build it."""
 
-    config: Masked | Causal | Permuted | Classification
-    build: Callable[[Masked | Causal | Permuted | Classification, Tokenizer], Objective]
+    config: AnyObjectiveConfig
+    build: Callable[[AnyObjectiveConfig, Tokenizer], Objective]
     is_random: bool
     """Whether it corrupts its samples, so that every pass differs."""
+    is_even: bool = False
+    """Whether every sample has as many targets as any other."""
 
 
 MEMBERS = {
@@ -66,6 +73,20 @@ MEMBERS = {
         lambda config, tokenizer: config.build(tokenizer),
         True,
     ),
+    "sentence": Member(Sentence(max_length=48), lambda config, tokenizer: config.build(tokenizer), True, is_even=True),
+    "sentence order": Member(
+        Sentence(form="order"), lambda config, tokenizer: config.build(tokenizer), True, is_even=True
+    ),
+    "mix": Member(
+        Mix(
+            parts=(
+                MixPart(weight=0.75, objective=Masked(rate=0.3)),
+                MixPart(weight=0.25, objective=Sentence(form="order")),
+            )
+        ),
+        lambda config, tokenizer: config.build(tokenizer),
+        True,
+    ),
     "classification": Member(
         Classification(labels=("a", "b", "c"), dropout=0.2, average="weighted"),
         lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
@@ -74,6 +95,11 @@ MEMBERS = {
 }
 
 TASKS = {"classification"}
+
+DOCUMENTS = [
+    f"{first}. {second}. {first}, but {second}." for first, second in zip(TEXTS[:4], TEXTS[3::-1], strict=True)
+]
+DOCUMENTS += [f"{first}。{second}！{second}，{first}。" for first, second in zip(TEXTS[4:], TEXTS[:3:-1], strict=True)]
 
 
 @pytest.fixture(params=sorted(MEMBERS))
@@ -92,7 +118,22 @@ def objective(member: Member, tokenizer: Tokenizer) -> Objective:
 
 
 @pytest.fixture
-def samples(tokenizer: Tokenizer) -> list[Sample]:
+def samples(member: Member, tokenizer: Tokenizer) -> list[Sample]:
+    if needs_sentences(member.config):
+        return make_runs(tokenizer)
+    return make_samples(tokenizer)
+
+
+def make_runs(tokenizer: Tokenizer) -> list[Sample]:
+    """Runs of sentences of documents in both languages."""
+    texts, ends = encode_sentences(tokenizer, DOCUMENTS)
+    ids = np.concatenate(texts)
+    frame = PairFrame.of(tokenizer, needs_others=True)
+    windows = PairWindows(np.cumsum([len(text) for text in texts]), ends, frame, 128, 4)
+    return [windows.take(index, lambda start, end: ids[start:end].copy()) for index in range(len(windows))]
+
+
+def make_samples(tokenizer: Tokenizer) -> list[Sample]:
     encoded = tokenizer.encode_batch(TEXTS)
     labels = [0, 1, 2, None, 0, 2, 1, None]  # rows without a label, so that counts differ between micro-batches
     return [
@@ -118,7 +159,7 @@ def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
         query_stream=objective.head.kind == "permuted_lm",
         causal=objective.head.kind == "causal_lm",
         num_token_types=0 if objective.head.kind == "causal_lm" else 2,
-        heads=(objective.head,),
+        heads=find_heads(objective),
     )
     model = Transformer(config)
     initialize(model, 0)
@@ -160,32 +201,41 @@ def test_every_pass_and_seed_corrupts_anew(member: Member, objective: Objective,
 
 
 def test_samples_are_not_changed(objective: Objective, samples: list[Sample]) -> None:
-    before = [(sample.input_ids.copy(), sample.token_type_ids.copy(), sample.label) for sample in samples]
+    names = ("input_ids", "token_type_ids", "sentence_ends")
+    before = [({name: copy(getattr(sample, name)) for name in names}, sample.label) for sample in samples]
     for sample in samples:
-        sample.input_ids.flags.writeable = sample.token_type_ids.flags.writeable = False  # as memory-mapped shards are
+        for name in names:
+            if (array := getattr(sample, name)) is not None:
+                array.flags.writeable = False  # as memory-mapped shards are
     batch = objective.prepare(samples, seed=0, epoch=0)
     batch.packed.input_ids.zero_()
-    for sample, (ids, types, label) in zip(samples, before, strict=True):
-        np.testing.assert_array_equal(sample.input_ids, ids)
-        np.testing.assert_array_equal(sample.token_type_ids, types)
+    for sample, (arrays, label) in zip(samples, before, strict=True):
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(getattr(sample, name), array)
         assert sample.label == label
 
 
-def test_micro_batches_change_nothing(objective: Objective, model: Transformer, samples: list[Sample]) -> None:
+def test_micro_batches_change_nothing(
+    member: Member, objective: Objective, model: Transformer, samples: list[Sample]
+) -> None:
     whole = objective.loss(model, objective.prepare(samples, seed=0, epoch=0))
-    single = [objective.loss(model, objective.prepare([sample], seed=0, epoch=0)) for sample in samples]
+
+    def losses(parts: list[list[Sample]]) -> list[Loss]:
+        batches = balance([objective.prepare(part, seed=0, epoch=0) for part in parts])
+        return [objective.loss(model, batch) for batch in batches]
+
+    single = losses([[sample] for sample in samples])
     assert sum(loss.count for loss in single) == whole.count
-    assert len({loss.count for loss in single}) > 1, "counts must be ragged for this test to see anything"
+    is_ragged = len({loss.count for loss in single}) > 1
+    assert is_ragged != member.is_even, "counts must be ragged for this test to see anything"
     assert sum(loss.sum.item() for loss in single) == pytest.approx(whole.sum.item(), rel=1e-12)
     expected = gradient(model, [whole.sum / whole.count])
-    split = [
-        objective.loss(model, objective.prepare([sample], seed=0, epoch=0)).sum / whole.count for sample in samples
-    ]
+    split = [loss.sum / whole.count for loss in losses([[sample] for sample in samples])]
     assert (gradient(model, split) - expected).norm() < 1e-6 * expected.norm()
 
     uneven = [samples[:1], samples[1:5], samples[5:]]
-    losses = [objective.loss(model, objective.prepare(part, seed=0, epoch=0)) for part in uneven]
-    averaged = gradient(model, [loss.sum / loss.count / len(losses) for loss in losses])
+    found = [objective.loss(model, objective.prepare(part, seed=0, epoch=0)) for part in uneven]
+    averaged = gradient(model, [loss.sum / loss.count / len(found) for loss in found])
     assert (averaged - expected).norm() > 1e-2 * expected.norm()
 
 
@@ -220,13 +270,13 @@ def test_scores_follow_from_measures(objective: Objective, model: Transformer, s
     assert name in metrics
     for name, metric in metrics.items():
         is_by_text = "byte" in name or "word_" in name or "character_" in name
-        assert metric.count == loss.count or is_by_text
+        assert metric.count == loss.count or is_by_text or metric.count in {part.count for part in batch.parts}
         assert metric.low <= metric.value <= metric.high
         assert f"n={metric.count}" in metric.signature
         assert "seed=0" in metric.signature
 
 
-def test_a_causal_objective_is_blind_to_the_future(tokenizer: Tokenizer, samples: list[Sample]) -> None:
+def test_a_causal_objective_is_blind_to_the_future(tokenizer: Tokenizer) -> None:
     """The loss on the first tokens does not change with those after them, and does with those before them."""
     objective = Causal().build(tokenizer)
     config = ModelConfig(
@@ -240,7 +290,8 @@ def test_a_causal_objective_is_blind_to_the_future(tokenizer: Tokenizer, samples
         with torch.inference_mode():
             return objective.measure(model, objective.prepare([Sample(0, ids)], seed=0, epoch=0))["nll"]
 
-    ids, changed = samples[0].input_ids, samples[0].input_ids.copy()
+    ids = make_samples(tokenizer)[0].input_ids
+    changed = ids.copy()
     changed[7] = 40
     assert ids[7] != 40
     before, after = losses(ids), losses(changed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,25 +13,51 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from groundup.errors import ConfigError, DataError
 from groundup.training.trainer import Trainer
+from groundup.verbs.assemble import as_recipe
+from groundup.verbs.check import check
 from groundup.verbs.data import show
+from groundup.verbs.design import describe_recipe
+from groundup.verbs.evaluate import evaluate
+from groundup.verbs.predict import predict
 from groundup.verbs.train import train
 
 Make = Callable[..., dict]
+WORDS = ["cat", "dog", "bird", "fish", "river", "mountain"]
 
 OBJECTIVES: dict[str, dict] = {
     "falling rate": {"kind": "masked", "unit": "span", "rate": {"start": 0.6, "end": 0.1}},
+    "mix": {"kind": "mix"},
+    "next sentence": {"kind": "sentence"},
+    "sentence order": {"kind": "sentence", "form": "order"},
 }
+PAIRED = {"mix", "next sentence", "sentence order"}
+
+
+@pytest.fixture
+def make(make_recipe: Make, small_data: Path) -> Callable[..., dict]:
+    """A recipe of an objective by its name above; pairs are of documents of sentences in both languages."""
+    for file, rows in (("pairs.txt", range(60)), ("valid_pairs.txt", range(60, 80))):
+        english = [" ".join(f"The {noun} sees {row} {noun}." for noun in WORDS[row % 3 : row % 4 + 3]) for row in rows]
+        chinese = ["".join(f"{word}看见{row}。" for word in "我你他山水"[row % 2 :]) for row in rows]
+        lines = [line for pair in zip(english, chinese, strict=True) for line in pair]
+        (small_data / file).write_text("\n".join([*lines, "alone"]) + "\n", encoding="utf-8")
+
+    def build(name: str, output: str = "run") -> dict:
+        recipe = make_recipe("masked", output)
+        recipe["objective"] = {"max_length": 32} | OBJECTIVES[name]
+        if name in PAIRED:
+            files = {"train": [str(small_data / "pairs.txt")], "validation": [str(small_data / "valid_pairs.txt")]}
+            recipe["data"] |= files | {"sentences": True, "min_length": 2}
+        return recipe
+
+    return build
 
 
 @pytest.fixture(params=sorted(OBJECTIVES))
-def recipe_of(request: pytest.FixtureRequest, make_recipe: Make) -> Callable[[str], dict]:
-    def make(name: str) -> dict:
-        recipe = make_recipe("masked", name)
-        recipe["objective"] = {"max_length": 32} | OBJECTIVES[request.param]
-        return recipe
-
-    return make
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 def read_metrics(folder: Path) -> list[dict]:
@@ -38,10 +65,8 @@ def read_metrics(folder: Path) -> list[dict]:
     return [{key: value for key, value in line.items() if key != "time"} for line in lines]
 
 
-def test_a_run_that_is_stopped_resumes_exactly(
-    recipe_of: Callable[[str], dict], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, cut = recipe_of("whole"), recipe_of("cut")
+def test_a_run_that_is_stopped_resumes_exactly(name: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, cut = make(name, "whole"), make(name, "cut")
     assert train(whole, quiet=True).is_finished
     take_step = Trainer._take_step
 
@@ -69,3 +94,52 @@ def test_a_falling_rate_is_seen_in_what_the_steps_train_on(make_recipe: Make) ->
         tokens = sum(each.tokens - 2 * len(each.lengths) for each in report.micro_batches)
         shares.append(sum(each.masks.total for each in report.micro_batches) / tokens)
     assert shares == pytest.approx([0.6, 0.6 - 0.5 * 6 / 11, 0.1], abs=0.02)
+
+
+def test_an_objective_is_checked_shown_inspected_trained_and_evaluated(name: str, make: Make) -> None:
+    recipe = make(name)
+    found = check(recipe)
+    assert found.step is not None
+    assert found.step.loss == pytest.approx(found.step.expected_loss, rel=0.1)
+    assert not any("Fresh weights" in warning for warning in found.warnings)
+    assert describe_recipe(as_recipe(recipe), name).config.heads
+    text = str(show(recipe, count=6))
+    assert "‖" in text if name in PAIRED else "→" in text
+    report = train(recipe, quiet=True)
+    assert evaluate(report.model).metrics["loss"] == report.metrics["loss"]
+    assert {"config.json", "model.safetensors", "groundup.json"} <= {path.name for path in report.model.iterdir()}
+
+
+def test_sentences_left_out_are_counted_and_pairs_are_not_for_prediction(
+    make: Make, capsys: pytest.CaptureFixture
+) -> None:
+    report = train(make("next sentence"))
+    assert re.search(r"train: 120 sequences, .*; [1-9][0-9]* sentences without a neighbour", capsys.readouterr().err)
+    with pytest.raises(ConfigError, match="model: its objective has nothing to say of a text, got 'sentence'"):
+        predict(report.model, ["The cat sees 1 cat."])
+    mixed = train(make("mix", "mixed"), quiet=True)
+    assert len(predict(mixed.model, ["The [MASK] sees."])[0]["fills"][0]) == 5
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("data", {"sentences": False}, r"data\.sentences: 'mix' learns from neighbouring sentences, got false"),
+        ("model", {"causal": True}, r"model\.causal: the objective 'mix' needs an encoder stack"),
+        ("model", {"num_token_types": 1}, r"model\.num_token_types: tells no pair apart, got 1"),
+    ],
+)
+def test_what_cannot_learn_from_pairs_is_refused_early(make: Make, section: str, values: dict, message: str) -> None:
+    recipe = make("mix")
+    recipe[section] |= values
+    with pytest.raises(ConfigError, match=message):
+        as_recipe(recipe)
+
+
+def test_documents_of_one_sentence_are_refused_before_training(make: Make, small_data: Path) -> None:
+    recipe = make("next sentence")
+    (small_data / "pairs.txt").write_text("one alone\n一句\n", encoding="utf-8")
+    with pytest.raises(DataError, match="holds no two neighbouring sentences"):
+        check(recipe)
+    with pytest.raises(DataError, match="holds no two neighbouring sentences"):
+        train(recipe, quiet=True)

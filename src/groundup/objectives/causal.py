@@ -21,7 +21,7 @@ from groundup.errors import DataError
 from groundup.language.scripts import count_words
 from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, Interval, bootstrap_ratio, bootstrap_share
 from groundup.metrics.metric import Metric
-from groundup.model.config import CausalLMHead
+from groundup.model.config import CausalLMHead, Head
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.objectives.loss import cross_entropy_sum, token_losses
@@ -40,6 +40,7 @@ class Causal(Config):
 
     data_kinds: ClassVar[tuple[str, ...]] = ("corpus", "table")
     needs_label: ClassVar[bool] = False
+    heads: ClassVar[tuple[Head, ...]] = (CausalLMHead(),)
     kind: Literal["causal"] = "causal"
     max_length: PositiveInt = 128
     """The most tokens that the model reads of one sequence. A longer prompt loses its beginning."""

@@ -26,11 +26,11 @@ from groundup.errors import ConfigError, DataError
 from groundup.language.segment import Jieba, Segmenter, SegmenterConfig
 from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_ratio, bootstrap_share
 from groundup.metrics.metric import Metric
-from groundup.model.config import MaskedLMHead
+from groundup.model.config import Head, MaskedLMHead
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.objectives.loss import cross_entropy_sum, token_losses
-from groundup.objectives.packing import pack_samples
+from groundup.objectives.packing import join_tokens, pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.objectives.rate import Rate, rate_at
 from groundup.objectives.spans import SpanLengths
@@ -49,6 +49,7 @@ class Masked(Config):
 
     data_kinds: ClassVar[tuple[str, ...]] = ("corpus",)
     needs_label: ClassVar[bool] = False
+    heads: ClassVar[tuple[Head, ...]] = (MaskedLMHead(),)
     kind: Literal["masked"] = "masked"
     max_length: PositiveInt = 128
     """The most tokens of one sequence, special tokens included."""
@@ -123,6 +124,7 @@ class MaskedObjective:
     """Tokens that are never predicted and never shown in place of another."""
     head: MaskedLMHead = field(default_factory=MaskedLMHead)
     best: tuple[str, bool] = ("loss", False)
+    corrupts: bool = True
 
     @property
     def sources(self) -> dict[str, str]:
@@ -131,9 +133,17 @@ class MaskedObjective:
 
     def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
         """Pack and mask, at the rate of the end where it falls."""
-        return self.prepare_at(samples, seed, epoch, progress=1.0)
+        return self.corrupt(samples, seed, epoch, progress=1.0)
 
     def prepare_at(self, samples: Sequence[Sample], seed: int, epoch: int, progress: float) -> Batch:
+        """Pack and mask, at the rate of a place in training."""
+        return self.corrupt(samples, seed, epoch, progress)
+
+    def arrange(self, samples: Sequence[Sample], seed: int, epoch: int) -> Sequence[Sample]:
+        """As they are."""
+        return samples
+
+    def corrupt(self, samples: Sequence[Sample], seed: int, epoch: int, progress: float) -> Batch:
         """Pack and mask. Targets: `rows`, the masked tokens' places in the run, and `labels`, what stood there."""
         rate = rate_at(self.config.rate, progress)
         packed = pack_samples(samples)
@@ -156,11 +166,29 @@ class MaskedObjective:
 
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Cross-entropy summed over masked tokens."""
-        return Loss(cross_entropy_sum(self._logits(model, batch), batch.targets["labels"]), batch.count)
+        return Loss(self.loss_on(model, batch, model(batch.packed, rows=self.rows(batch))), batch.count)
+
+    def rows(self, batch: Batch) -> Int64[Tensor, " rows"]:
+        """The masked tokens."""
+        return batch.targets["rows"]
+
+    def loss_on(self, model: Transformer, batch: Batch, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, ""]:
+        """Cross-entropy summed over masked tokens, from their hidden states."""
+        return cross_entropy_sum(model.heads["masked_lm"](hidden), batch.targets["labels"])
+
+    def guess_loss(self, vocab_size: int) -> float:
+        """Of one of all tokens."""
+        return float(np.log(vocab_size))
 
     def measure(self, model: Transformer, batch: Batch) -> dict[str, np.ndarray]:
         """Of each masked token: `nll` in nats, whether its most likely token is right, and its sample."""
-        logits, labels = self._logits(model, batch), batch.targets["labels"]
+        return self.measure_on(model, batch, model(batch.packed, rows=self.rows(batch)))
+
+    def measure_on(
+        self, model: Transformer, batch: Batch, hidden: Float[Tensor, "rows hidden"]
+    ) -> dict[str, np.ndarray]:
+        """`measure`, from the hidden states of masked tokens."""
+        logits, labels = model.heads["masked_lm"](hidden), batch.targets["labels"]
         sequences = np.searchsorted(np.cumsum(batch.packed.lengths), batch.targets["rows"].cpu().numpy(), side="right")
         return {
             "nll": token_losses(logits, labels).cpu().numpy(),
@@ -205,8 +233,7 @@ class MaskedObjective:
                 words[row] = f"[MASK→{word}]"
             else:
                 words[row] = f"[={word}]" if ids[row] == label else f"[{words[row]}→{word}]"
-        ends = np.cumsum(batch.packed.lengths)
-        return [" ".join(words[end - length : end]) for end, length in zip(ends, batch.packed.lengths, strict=True)]
+        return join_tokens(batch.packed, words)
 
     @cached_property
     def _finder(self) -> WordFinder | None:
@@ -222,9 +249,6 @@ class MaskedObjective:
         lengths, finder = self._lengths, self._finder
         spans = "" if lengths is None else f"spans (p={lengths.p:g}, at most {lengths.longest}) of "
         return spans + ("tokens" if finder is None else f"words, segmenter={finder.segmenter.name}")
-
-    def _logits(self, model: Transformer, batch: Batch) -> Float[Tensor, "rows vocab"]:
-        return model.heads["masked_lm"](model(batch.packed, rows=batch.targets["rows"]))
 
     def _choose(
         self,

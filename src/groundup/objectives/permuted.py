@@ -28,7 +28,7 @@ from groundup.errors import ConfigError, DataError
 from groundup.language.segment import Jieba, Segmenter, SegmenterConfig
 from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_ratio, bootstrap_share
 from groundup.metrics.metric import Metric
-from groundup.model.config import PermutedLMHead
+from groundup.model.config import Head, PermutedLMHead
 from groundup.model.history import History, cut_segments
 from groundup.model.transformer import Transformer
 from groundup.objectives.contexts import choose_in_contexts
@@ -47,6 +47,7 @@ class Permuted(Config):
 
     data_kinds: ClassVar[tuple[str, ...]] = ("corpus",)
     needs_label: ClassVar[bool] = False
+    heads: ClassVar[tuple[Head, ...]] = (PermutedLMHead(),)
     kind: Literal["permuted"] = "permuted"
     max_length: PositiveInt = 128
     """The most tokens of one sequence, special tokens included."""

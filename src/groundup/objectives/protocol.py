@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from groundup.metrics.metric import Metric
@@ -33,6 +33,16 @@ class Loss(NamedTuple):
     count: int
 
 
+class Part(NamedTuple):
+    """One of the losses that are weighted together in a batch."""
+
+    weight: float
+    count: int
+    """Its targets in this batch."""
+    factor: float
+    """What its sum is multiplied with, so that (sum of all) / (count of all) is the weighted sum of the means."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """A packed batch with the targets of its objective."""
@@ -44,11 +54,33 @@ class Batch:
     """How many targets the loss sums over; may be 0 for a micro-batch, never for a whole step."""
     samples: Int64[np.ndarray, " sequences"]
     """The number of the sample that each sequence came from."""
+    parts: tuple[Part, ...] = ()
+    """Where several losses are weighted together: each of them; `count` is then that of all."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         targets = {name: target.to(device, non_blocking=True) for name, target in self.targets.items()}
         return replace(self, packed=self.packed.to(device), targets=targets)
+
+
+def balance(batches: Sequence[Batch]) -> list[Batch]:
+    """The batches of one step, with the factors of weighted losses made for the targets of all of them.
+
+    A step divides once, by the count of all targets. The mean of part k over the step is sum_k / count_k, so its sum is
+    given the factor weight_k * count / count_k: the result is sum over k of weight_k * mean_k, however the step is cut
+    into micro-batches. A part without a target in the whole step adds nothing.
+    """
+    totals = np.array([[part.count for part in batch.parts] for batch in batches], dtype=np.int64).sum(axis=0)
+    return [
+        replace(
+            batch,
+            parts=tuple(
+                part._replace(factor=part.weight * int(totals.sum()) / total if total else 0.0)
+                for part, total in zip(batch.parts, totals.tolist(), strict=True)
+            ),
+        )
+        for batch in batches
+    ]
 
 
 @runtime_checkable
@@ -87,6 +119,60 @@ class Paced(Protocol):
 
     def prepare_at(self, samples: Sequence[Sample], seed: int, epoch: int, progress: float) -> Batch:
         """`prepare` at a place in training, 0 its first step and 1 its last. A function of its arguments alone."""
+        ...
+
+
+@runtime_checkable
+class Combined(Protocol):
+    """An objective with more than one head."""
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """All that the model must carry."""
+        ...
+
+
+def find_heads(objective: Objective) -> tuple[Head, ...]:
+    """All heads that the model must carry for an objective."""
+    return objective.heads if isinstance(objective, Combined) else (objective.head,)
+
+
+@runtime_checkable
+class Guessing(Protocol):
+    """An objective that knows what it loses where nothing is known; for the others it is one of all choices."""
+
+    def guess_loss(self, vocab_size: int) -> float:
+        """The loss of guessing evenly."""
+        ...
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """An objective that can share one pass of the model with others, as BERT's two do."""
+
+    corrupts: bool
+    """Whether it changes the tokens that all of them read; one of them may."""
+
+    def arrange(self, samples: Sequence[Sample], seed: int, epoch: int) -> Sequence[Sample]:
+        """The samples as they are to be read: in pairs, say."""
+        ...
+
+    def corrupt(self, arranged: Sequence[Sample], seed: int, epoch: int, progress: float) -> Batch:
+        """Pack arranged samples with this objective's targets."""
+        ...
+
+    def rows(self, batch: Batch) -> Int[Tensor, " rows"]:
+        """The tokens whose hidden states its loss is computed from."""
+        ...
+
+    def loss_on(self, model: Transformer, batch: Batch, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, ""]:
+        """The summed loss, from the hidden states of `rows`."""
+        ...
+
+    def measure_on(
+        self, model: Transformer, batch: Batch, hidden: Float[Tensor, "rows hidden"]
+    ) -> dict[str, np.ndarray]:
+        """`measure`, from the hidden states of `rows`."""
         ...
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from groundup.objectives.packing import join_tokens
 from groundup.objectives.protocol import Batch
 from groundup.objectives.spans import SpanLengths, cut_spans
 from groundup.randomness import draw_uniform, make_key
@@ -96,17 +97,12 @@ def show_words(batch: Batch, tokenizer: Tokenizer, finder: WordFinder, mask_id: 
     ids[rows], is_asked[rows] = batch.targets["labels"].cpu().numpy(), True
     is_first = finder.find_starts(ids, batch.packed.lengths)
     tokens = ["MASK" if index == mask_id else token for index, token in zip(seen, tokenizer.tokens(seen), strict=True)]
-    lines: list[str] = []
-    for end, length in zip(np.cumsum(batch.packed.lengths).tolist(), batch.packed.lengths, strict=True):
-        firsts = np.flatnonzero(is_first[end - length : end]) + end - length
-        parts: list[str] = []
-        for start, stop in pairwise([*firsts.tolist(), end]):
-            if not is_asked[start]:
-                parts += tokens[start:stop]
-                continue
+    for start, stop in pairwise(
+        [*np.flatnonzero(is_first[: batch.packed.num_tokens]).tolist(), batch.packed.num_tokens]
+    ):
+        if is_asked[start]:
             word = show_bytes(tokenizer.to_bytes(ids[start:stop])).strip() or "␣"
             is_kept = (seen[start:stop] == ids[start:stop]).all()
             shown = " ".join(token.strip() or "␣" for token in tokens[start:stop])
-            parts.append(f"[={word}]" if is_kept else f"[{shown}→{word}]")
-        lines.append(" ".join(parts))
-    return lines
+            tokens[start:stop] = [f"[={word}]" if is_kept else f"[{shown}→{word}]", *[""] * (stop - start - 1)]
+    return join_tokens(batch.packed, tokens)

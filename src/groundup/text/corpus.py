@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 
 from groundup.errors import DataError
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
 from groundup.text.manifest import Manifest, check_shards, read_manifest
+from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.prepare import Progress, prepare
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
@@ -30,7 +31,7 @@ class Corpus:
         self,
         folder: Path,
         manifest: Manifest,
-        frame: Frame,
+        frame: Frame | PairFrame,
         max_length: int,
         min_length: int,
         part: tuple[float, float],
@@ -42,7 +43,12 @@ class Corpus:
         ends = np.concatenate([np.fromfile(folder / shard.ends_file, "<i8") for shard in manifest.shards])
         self._first, last = (int(share * self._shard_starts[-1]) for share in part)
         ends = np.unique(ends.clip(self._first, last)) - self._first
-        self._windows = Windows(ends[ends > 0], frame, max_length, min_length)
+        if isinstance(frame, PairFrame):
+            sentences = _read_sentences(folder, manifest).clip(self._first, last) - self._first
+            kept = np.unique(sentences[sentences > 0])
+            self._windows = PairWindows(ends[ends > 0], kept, frame, max_length, min_length)
+        else:
+            self._windows = Windows(ends[ends > 0], frame, max_length, min_length)
         self._settings = (max_length, min_length, self._first, last)
         if len(self._windows) == 0:
             raise DataError(
@@ -57,7 +63,7 @@ class Corpus:
         *,
         max_length: int,
         min_length: int = 8,
-        frame: Frame | None = None,
+        frame: Frame | PairFrame | None = None,
         part: tuple[float, float] = (0.0, 1.0),
         verify: bool = False,
     ) -> Corpus:
@@ -68,7 +74,7 @@ class Corpus:
             tokenizer: the one it was prepared with.
             max_length: the most tokens of a sample, special tokens included; longer documents give several samples.
             min_length: documents and ends of documents with fewer tokens give no sample.
-            frame: where special tokens stand; None for around every window.
+            frame: where special tokens stand, or that samples are to become pairs; None for around every window.
             part: the share of all tokens at which this part of the corpus starts, and that at which it ends. A document
                 that is cut there is treated as two.
             verify: compare every shard with its sha256; sizes are compared always.
@@ -101,8 +107,15 @@ class Corpus:
     def digest(self) -> str:
         """A hash of what the samples are: the shards' hashes, the windows and the special tokens."""
         hashes = [part for shard in self.manifest.shards for part in (shard.tokens_sha256, shard.ends_sha256)]
+        if isinstance(self._windows, PairWindows):
+            hashes += [shard.sentences_sha256 for shard in self.manifest.shards]
         parts = [*hashes, *self._settings, self._windows.frame]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def num_single(self) -> int:
+        """Sentences left out because they have no neighbour; 0 where samples are no pairs."""
+        return self._windows.num_single if isinstance(self._windows, PairWindows) else 0
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -120,3 +133,12 @@ class Corpus:
             start += len(parts[-1])
             shard += 1
         return np.concatenate(parts).astype(np.int32)
+
+
+def _read_sentences(folder: Path, manifest: Manifest) -> Int64[np.ndarray, " sentences"]:
+    """Where sentences end, in tokens from the start of the corpus."""
+    files = [shard.sentences_file for shard in manifest.shards]
+    if None in files:
+        cure = "set data.sentences=true and prepare it anew in another folder"
+        raise DataError(str(folder), "was prepared without the ends of sentences", cure=cure)
+    return np.concatenate([np.fromfile(folder / str(name), "<i8") for name in files])

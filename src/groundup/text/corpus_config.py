@@ -24,6 +24,8 @@ class CorpusFiles(Config):
     """What a document is; no sample crosses its end. Paragraphs end at a blank line, sentences also at a line's end."""
     sentences_per_document: PositiveInt = 1
     """How many neighbouring sentences of a line make a document of kind `sentence`."""
+    sentences: bool = False
+    """Whether to note where sentences end, which an objective of sentence pairs needs. Each is then tokenized alone."""
     column: Annotated[str, Field(min_length=1)] | NonNegativeInt | None = None
     """The column of the text in tsv, csv and jsonl files, by name or counted from 0; null for plain text."""
     header: bool = False
@@ -61,7 +63,8 @@ class CorpusFiles(Config):
             "max_validation_tokens",
             "validation_share",
         }
-        return self.model_dump(mode="json", include=set(deciding))
+        # False is left out, so that folders stay valid that were prepared before there was a choice.
+        return self.model_dump(mode="json", include=set(deciding) - (set() if self.sentences else {"sentences"}))
 
     @model_validator(mode="after")
     def _check_column(self) -> Self:

@@ -18,7 +18,7 @@ FILE_NAME = "manifest.json"
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of tokens and one of document ends."""
+    """One file of tokens, one of document ends and, where they are noted, one of sentence ends."""
 
     tokens_file: str
     tokens_sha256: str
@@ -31,6 +31,15 @@ class Shard:
     """Where the last document that ended by now does, in tokens from the start of the corpus."""
     num_characters: int
     num_unknown: int
+    sentences_file: str | None = None
+    sentences_sha256: str = ""
+    num_sentences: int = 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of its files."""
+        sentences = () if self.sentences_file is None else (self.sentences_file,)
+        return (self.tokens_file, self.ends_file, *sentences)
 
 
 @dataclass(frozen=True)
@@ -118,10 +127,12 @@ def check_shards(folder: Path, manifest: Manifest, *, verify: bool = False) -> N
     """Raise DataError if a shard is missing or of another size; with `verify`, also if any bit of it differs."""
     width = int(manifest.dtype[-1])
     for shard in manifest.shards:
-        files = (
+        files = [
             (shard.tokens_file, shard.num_tokens * width, shard.tokens_sha256),
             (shard.ends_file, shard.num_documents * 8, shard.ends_sha256),
-        )
+        ]
+        if shard.sentences_file is not None:
+            files.append((shard.sentences_file, shard.num_sentences * 8, shard.sentences_sha256))
         for name, size, sha256 in files:
             path = folder / name
             if not path.is_file():

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -33,13 +33,14 @@ from groundup.text.manifest import (
     read_manifest,
     write_atomically,
 )
+from groundup.text.sentence_ends import find_sentences
 from groundup.text.tokenizer import Tokenizer
 
 SHARD_TOKENS = 1 << 23
 """Tokens after which a shard is closed: what a killed preparation can lose, some ten seconds of work."""
 
 _BATCH_CHARS = 1 << 20
-_OURS = re.compile(r"(tokens|ends)-\d{5}\.bin(\.part)?|manifest\.json\.part")
+_OURS = re.compile(r"(tokens|ends|sentences)-\d{5}\.bin(\.part)?|manifest\.json\.part")
 
 
 class Progress(NamedTuple):
@@ -120,12 +121,13 @@ class _Preparation:
         for index, done, batch in self._batches(manifest.next_file, manifest.next_piece):
             if writer.total_tokens >= limit:
                 break
-            ids, sizes = self._tokenizer.encode_flat([piece.text for piece in batch])
-            ends = np.fromiter((piece.is_end for piece in batch), dtype=bool, count=len(batch))
+            texts, ends, closed = self._split(batch)
+            ids, sizes = self._tokenizer.encode_flat(texts)
             if writer.total_tokens + len(ids) >= limit:
                 ids, sizes, ends = _stop_at(limit - writer.total_tokens, ids, sizes, ends)
-            num_characters = sum(len(piece.text) for piece in batch[: len(sizes)])
-            writer.add(ids, sizes, ends, num_characters, self._count_unknown(ids))
+            num_characters = sum(map(len, texts[: len(sizes)]))
+            sentences = None if closed is None else closed[: len(sizes)] | ends
+            writer.add(ids, sizes, ends, sentences, num_characters, self._count_unknown(ids))
             self._report(index, batch[-1].offset, writer.total_tokens, before)
             if writer.num_tokens >= self._shard_tokens:
                 manifest = writer.close(index, done)
@@ -146,6 +148,20 @@ class _Preparation:
             for batch in _gather(islice(pieces, done, None)):
                 done += len(batch)
                 yield index, done, batch
+
+    def _split(self, batch: list[Piece]) -> tuple[list[str], np.ndarray, np.ndarray | None]:
+        """What is tokenized at a time, whether a document ends after it, and, where it is noted, a sentence."""
+        if not self._config.sentences:
+            return [piece.text for piece in batch], np.array([piece.is_end for piece in batch], dtype=bool), None
+        texts: list[str] = []
+        ends: list[bool] = []
+        closed: list[bool] = []
+        for piece in batch:
+            found = find_sentences(piece.text)
+            texts += found.texts
+            ends += [False] * (len(found.texts) - 1) + [piece.is_end]
+            closed += [True] * (len(found.texts) - 1) + [found.is_closed]
+        return texts, np.array(ends, dtype=bool), np.array(closed, dtype=bool)
 
     def _count_unknown(self, ids: np.ndarray) -> int:
         unknown = self._tokenizer.unknown_id
@@ -170,14 +186,25 @@ class _ShardWriter:
         """Tokens of all shards, the open one included."""
         return self._before + self.num_tokens
 
-    def add(self, ids: np.ndarray, sizes: np.ndarray, ends: np.ndarray, num_characters: int, num_unknown: int) -> None:
-        """Append pieces: their ids end to end, their sizes, and which of them end a document."""
+    def add(
+        self,
+        ids: np.ndarray,
+        sizes: np.ndarray,
+        ends: np.ndarray,
+        sentences: np.ndarray | None,
+        num_characters: int,
+        num_unknown: int,
+    ) -> None:
+        """Append pieces: their ids end to end, their sizes, and which of them end a document, which a sentence."""
         if self._file is None:
             self._file = self._part.open("wb")
         raw = ids.astype(self._manifest.dtype).tobytes()
         self._file.write(raw)
         self._hash.update(raw)
-        self._ends.append(self.total_tokens + np.cumsum(sizes)[ends])
+        after = self.total_tokens + np.cumsum(sizes)
+        self._ends.append(after[ends])
+        if sentences is not None:
+            self._sentences.append(after[sentences])
         self.num_tokens += len(ids)
         self._num_characters += num_characters
         self._num_unknown += num_unknown
@@ -191,10 +218,18 @@ class _ShardWriter:
         self._file = None
         self._part.rename(self._folder / self._name("tokens"))
         before = self._manifest.shards[-1].last_end if self._manifest.shards else 0
-        ends = np.concatenate(self._ends)
-        # A document without a single token (control characters, say) is none.
-        ends = ends[np.diff(ends, prepend=before) > 0].astype("<i8")
+        ends = _keep_filled(np.concatenate(self._ends), before)
         write_atomically(self._folder / self._name("ends"), ends.tobytes())
+        sentences: dict[str, Any] = {}
+        if self._sentences:
+            # None ends before the shard's first token: where a sentence goes on, its end is in the next shard.
+            found = _keep_filled(np.concatenate(self._sentences), self._before)
+            write_atomically(self._folder / self._name("sentences"), found.tobytes())
+            sentences = {
+                "sentences_file": self._name("sentences"),
+                "sentences_sha256": hashlib.sha256(found.tobytes()).hexdigest(),
+                "num_sentences": len(found),
+            }
         shard = Shard(
             tokens_file=self._name("tokens"),
             tokens_sha256=self._hash.hexdigest(),
@@ -205,6 +240,7 @@ class _ShardWriter:
             last_end=int(ends[-1]) if len(ends) else before,
             num_characters=self._num_characters,
             num_unknown=self._num_unknown,
+            **sentences,
         )
         self._manifest = self._manifest.with_shard(shard, next_file, next_piece)
         write_atomically(self._folder / FILE_NAME, self._manifest.to_bytes())
@@ -216,6 +252,7 @@ class _ShardWriter:
         self._part = self._folder / f"{self._name('tokens')}.part"
         self._hash = hashlib.sha256()
         self._ends: list[np.ndarray] = []
+        self._sentences: list[np.ndarray] = []
         self.num_tokens = self._num_characters = self._num_unknown = 0
 
     def _name(self, what: str) -> str:
@@ -272,7 +309,7 @@ def _resume(folder: Path, origin: Origin) -> Manifest:
         found = Manifest(origin, dtype)
     check_origin(folder, found.origin, origin)
     check_shards(folder, found, verify=True)  # the sources are read anew too, to know that they are the same
-    owned = {name for shard in found.shards for name in (shard.tokens_file, shard.ends_file)}
+    owned = {name for shard in found.shards for name in shard.files}
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and path.name not in owned:
             path.unlink()
@@ -290,6 +327,11 @@ def _gather(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
             batch, num_characters = [], 0
     if batch:
         yield batch
+
+
+def _keep_filled(ends: np.ndarray, before: int) -> np.ndarray:
+    """Ends of what has a token: a document of control characters, say, is none."""
+    return ends[np.diff(ends, prepend=before) > 0].astype("<i8")
 
 
 def _stop_at(

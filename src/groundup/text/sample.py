@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Protocol, final, runtime_checkable
@@ -28,6 +28,10 @@ class Sample:
     """The class, for tasks that have one; None for text alone or an unlabelled row."""
     num_context: int = 1
     """Leading tokens that are given: a causal objective predicts those after them."""
+    sentence_ends: Int32[np.ndarray, " sentences"] | None = None
+    """Where each sentence ends, for objectives that make pairs of segments; `input_ids` is then text alone."""
+    draw_other: Callable[[float], Sample] | None = None
+    """The sample at a share, from 0 to below 1, of all those of other documents, for the same objectives."""
 
 
 @runtime_checkable

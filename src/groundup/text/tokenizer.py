@@ -203,6 +203,10 @@ class Tokenizer:
             for texts_of_one in parts
         ]
 
+    def join_pair(self, first: np.ndarray, second: np.ndarray) -> Encoded:
+        """The ids of two texts, without special tokens, as a pair with them."""
+        return self._pair.fill([first, second], None)
+
     def encode_plain(self, texts: Sequence[str]) -> list[Int32[np.ndarray, " _length"]]:
         """The ids of each text alone, without special tokens."""
         ids, sizes = self.encode_flat(texts)

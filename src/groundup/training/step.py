@@ -11,7 +11,7 @@ import torch
 
 from groundup.errors import TrainingError
 from groundup.model.transformer import Transformer
-from groundup.objectives.protocol import Batch, Objective, Paced
+from groundup.objectives.protocol import Batch, Objective, Paced, balance
 from groundup.randomness import make_key
 from groundup.text.pack import StepPlan
 from groundup.text.sample import Samples
@@ -77,6 +77,7 @@ def compute_gradient(
     Raises:
         TrainingError: the whole step holds not a single target.
     """
+    batches = balance(batches)
     count = sum(batch.count for batch in batches)
     if count == 0:
         raise TrainingError(

@@ -18,9 +18,12 @@ from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import Masked, MaskedObjective
+from groundup.objectives.mix import Mix, MixObjective
 from groundup.objectives.permuted import Permuted, PermutedObjective
+from groundup.objectives.protocol import find_heads
+from groundup.objectives.sentence import SentenceObjective
 from groundup.readers.table import TableConfig, iterate_table, read_table
-from groundup.recipe import Recipe, check_direction, check_stream
+from groundup.recipe import Recipe, check_direction, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
@@ -28,6 +31,7 @@ from groundup.text.sample import EncodingReport, Samples
 from groundup.text.tokenizer import Tokenizer, train_tokenizer
 from groundup.verbs.check_data import check_files
 from groundup.verbs.corpora import (
+    count_single,
     open_further,
     open_source,
     open_training,
@@ -36,7 +40,9 @@ from groundup.verbs.corpora import (
 )
 from groundup.verbs.memory import check_weights
 
-AnyObjective = MaskedObjective | CausalObjective | PermutedObjective | ClassificationTask
+AnyObjective = (
+    MaskedObjective | CausalObjective | PermutedObjective | SentenceObjective | MixObjective | ClassificationTask
+)
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,15 @@ def assemble(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Parts:
 
 def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, ...]]:
     """The model with the objective's head, and what was fresh or dropped where weights were loaded."""
-    head, choice = parts.objective.head, recipe.model
+    heads, choice = find_heads(parts.objective), recipe.model
     if choice.kind == "transformer":
-        config = choice.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, head)
+        config = choice.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, *heads)
         check_weights(config)
         model = Transformer(config)
         initialize(model, recipe.seed)
         notes: tuple[str, ...] = ()
     else:
-        loaded = pretrained.load(locate_model(choice.path), heads=[head], seed=recipe.seed, dropout=choice.dropout)
+        loaded = pretrained.load(locate_model(choice.path), heads=heads, seed=recipe.seed, dropout=choice.dropout)
         model, config, fresh = loaded.model, loaded.config, loaded.fresh
         if loaded.labels is not None and loaded.labels not in (parts.labels, default_labels(len(loaded.labels))):
             # A head of other classes, or of the same in another order, would start out confidently wrong.
@@ -105,6 +111,7 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
         )
     check_direction(recipe.objective, config.causal)
     check_stream(recipe.objective, config.query_stream)
+    check_pairs(recipe.objective, config.num_token_types)
     if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
         raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
     return model, notes
@@ -184,7 +191,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
-    if isinstance(recipe.objective, Masked | Permuted):
+    if isinstance(recipe.objective, Masked | Permuted | Mix):
         recipe.objective.load_segmenter()  # one that is missing is told of before minutes of preparing
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())
@@ -206,7 +213,9 @@ def open_parts(
         *((f"validation {name}", each) for name, each in further.items()),
     ]
     notes = [
-        f"{name}: {len(each)} sequences, {int(each.lengths.sum()):,} tokens" for name, each in named if each is not None
+        f"{name}: {len(each)} sequences, {int(each.lengths.sum()):,} tokens{count_single(each)}"
+        for name, each in named
+        if each is not None
     ]
     return Parts(tokenizer, objective, train, validation, None, tuple(notes), further)
 

@@ -13,10 +13,12 @@ import numpy as np
 
 from groundup.checkpoint.store import Store
 from groundup.errors import ConfigError
+from groundup.objectives.protocol import find_heads
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.prepare import check_prepared
+from groundup.text.sentence_ends import encode_sentences
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.step import prepare_step
 from groundup.training.trainer import check_best, check_data, choose_device, keep_threads
@@ -178,8 +180,8 @@ def _read_corpus(recipe: Recipe, data: CorpusConfig) -> _Found:
     tokenizer, figures = _get_tokenizer(recipe, texts, train.characters / train.share_read)
     objective = recipe.objective.build(tokenizer, ())
     limit = objective.config.max_length
-    ids = tokenizer.encode_plain(texts)
-    samples = SampledWindows(ids, recipe.objective.frame(tokenizer), limit, data.min_length)
+    ids, ends = encode_sentences(tokenizer, texts) if data.sentences else (tokenizer.encode_plain(texts), None)
+    samples = SampledWindows(ids, recipe.objective.frame(tokenizer), limit, data.min_length, ends)
     sampled = sum(len(text) for text in texts)
     scale = train.characters / train.share_read / sampled
     if data.max_tokens is not None:
@@ -274,7 +276,7 @@ def _try_step(
     chosen = planner.plan(0)
     batches = prepare_step(parts.objective, parts.train, chosen, recipe.seed, total_steps)
     if recipe.model.kind == "transformer":
-        config = recipe.model.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, parts.objective.head)
+        config = recipe.model.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, *find_heads(parts.objective))
         check_weights(config)
         design = describe_design(config, recipe, batches, device)
         if design.available_memory is not None and design.total_memory > design.available_memory:
@@ -292,7 +294,7 @@ def _with_final_vocabulary(recipe: Recipe, found: _Found) -> Recipe:
     if config.kind == "characters":
         return recipe  # nothing says how many there will be, and a sample has nearly all
     size = max(config.vocab_size, found.tokenizer.vocab_size)
-    design = recipe.model.resolve(size, found.parts.tokenizer.pad_id, found.parts.objective.head)
+    design = recipe.model.resolve(size, found.parts.tokenizer.pad_id, *find_heads(found.parts.objective))
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"vocab_size": design.vocab_size})})
 
 

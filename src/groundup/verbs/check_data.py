@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 
 from groundup.config import expand_path
 from groundup.errors import DataError, GroundupError
@@ -20,6 +20,7 @@ from groundup.recipe import Recipe
 from groundup.text.corpus_config import CorpusConfig, CorpusFiles
 from groundup.text.cut import always_safe
 from groundup.text.documents import Piece, iterate_pieces
+from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.windows import Frame, Windows
@@ -93,10 +94,22 @@ class Lengths:
 class SampledWindows:
     """Windows over encoded texts in memory, as `Corpus` lays them over its shards (implements Samples)."""
 
-    def __init__(self, texts: Sequence[np.ndarray], frame: Frame, max_length: int, min_length: int) -> None:
-        """Lay windows over the ids of each text."""
+    def __init__(
+        self,
+        texts: Sequence[np.ndarray],
+        frame: Frame | PairFrame,
+        max_length: int,
+        min_length: int,
+        sentences: Int64[np.ndarray, " sentences"] | None = None,
+    ) -> None:
+        """Lay windows over the ids of each text, or runs of sentences where `frame` is for pairs."""
         self._ids = np.concatenate([*texts, np.zeros(0, dtype=np.int32)])
         ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+        if isinstance(frame, PairFrame):
+            assert sentences is not None
+            self._windows = PairWindows(np.unique(ends[ends > 0]), sentences, frame, max_length, min_length)
+            self.num_text_tokens, self.num_short_ends = len(self._ids), self._windows.num_single
+            return
         self._windows = Windows(ends, frame, max_length, min_length)
         if len(self._windows) == 0:
             raise DataError(

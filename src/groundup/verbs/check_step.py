@@ -15,7 +15,7 @@ from groundup.model.config import ModelConfig
 from groundup.model.estimate import estimate
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer, check_packed
-from groundup.objectives.protocol import Batch
+from groundup.objectives.protocol import Batch, Guessing
 from groundup.recipe import Recipe
 from groundup.training.step import StepOutcome, compute_gradient
 from groundup.verbs.assemble import Parts
@@ -148,7 +148,10 @@ def take_step(
         if seconds[0] > LONGEST_SECONDS * 5:
             break
     first = outcomes[0]
-    num_choices = len(parts.labels) if parts.labels else model.config.vocab_size
+    objective = parts.objective
+    expected = math.log(len(parts.labels) if parts.labels else model.config.vocab_size)
+    if isinstance(objective, Guessing):
+        expected = objective.guess_loss(model.config.vocab_size)
     per_token = min(seconds) / first.tokens
     return StepReport(
         device=device.type,
@@ -159,8 +162,8 @@ def take_step(
         micro_batches=len(batches),
         measured_tokens=first.tokens,
         loss=first.loss / first.count,
-        expected_loss=math.log(num_choices),
-        num_choices=num_choices,
+        expected_loss=expected,
+        num_choices=round(math.exp(expected)),
         grad_norm=first.grad_norm,
         seconds_per_token=per_token,
         flops_per_second=design.training_flops_per_token / per_token,

@@ -106,6 +106,13 @@ def open_further(recipe: Recipe, data: CorpusConfig, tokenizer: Tokenizer, folde
     }
 
 
+def count_single(samples: Samples) -> str:
+    """What is to be said of sentences that no pair holds; nothing where there are none."""
+    corpora = samples.parts if isinstance(samples, Joined) else (samples,)
+    count = sum(each.num_single for each in corpora if isinstance(each, Corpus))
+    return f"; {count:,} sentences without a neighbour left out" if count else ""
+
+
 def make_planner(recipe: Recipe, train: Samples) -> Planner:
     """The planner of a run over its samples: of a table, of one corpus, or of `open_training`."""
     data, limit = recipe.data, recipe.objective.max_length

@@ -11,10 +11,9 @@ import torch
 
 from groundup.checkpoint import pretrained
 from groundup.errors import ConfigError, GroundupError
-from groundup.model.config import CausalLMHead, ClassificationHead, Head, MaskedLMHead, ModelConfig
+from groundup.model.config import ClassificationHead, Head, ModelConfig
 from groundup.model.estimate import BYTES_OF_WEIGHT, estimate
 from groundup.model.initialize import parameter_role
-from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
 from groundup.objectives.rate import rate_at
 from groundup.optim.adamw import AdamW
@@ -24,6 +23,7 @@ from groundup.readers.table import TableConfig, collect_labels, iterate_table
 from groundup.recipe import Recipe
 from groundup.reporting.content import Design
 from groundup.reporting.design_page import render_comparison, render_design
+from groundup.tasks.classification import Classification
 from groundup.training.config import TrainConfig
 from groundup.verbs.assemble import as_recipe, get_tokenizer, locate_model
 from groundup.verbs.design_costs import find_costs
@@ -84,13 +84,13 @@ def find_design(target: str | Path, overrides: Sequence[str] = ()) -> Subject:
 
 def describe_recipe(recipe: Recipe, name: str) -> Subject:
     """The design of a recipe. What only its data could tell is assumed, and said so, where the data is not there."""
-    head, notes = _find_head(recipe)
+    heads, notes = _find_heads(recipe)
     if recipe.model.kind == "pretrained":
-        config = pretrained.read_design(locate_model(recipe.model.path), heads=[head])
+        config = pretrained.read_design(locate_model(recipe.model.path), heads=heads)
     else:
         size, padding_id, note = _find_vocabulary(recipe)
         notes += note
-        config = recipe.model.resolve(size, padding_id, head)
+        config = recipe.model.resolve(size, padding_id, *heads)
     return Subject(name, config, find_use(recipe, config), notes)
 
 
@@ -200,11 +200,11 @@ def render_page(report: DesignReport | ComparisonReport) -> str:
     return render_comparison(report.content, version("groundup"))
 
 
-def _find_head(recipe: Recipe) -> tuple[Head, tuple[str, ...]]:
-    """The head that the objective needs; its number of labels is read from the recipe or the data."""
+def _find_heads(recipe: Recipe) -> tuple[tuple[Head, ...], tuple[str, ...]]:
+    """The heads that the objective needs; the number of labels is read from the recipe or the data."""
     objective = recipe.objective
-    if isinstance(objective, Masked | Causal):
-        return MaskedLMHead() if isinstance(objective, Masked) else CausalLMHead(), ()
+    if not isinstance(objective, Classification):
+        return objective.heads, ()
     labels, notes = objective.labels, ()
     if labels is None:
         try:
@@ -212,7 +212,7 @@ def _find_head(recipe: Recipe) -> tuple[Head, tuple[str, ...]]:
             labels = collect_labels(iterate_table(recipe.data.train, recipe.data, "data.train"))
         except GroundupError as error:
             labels, notes = ("0", "1"), (f"Two labels are assumed, because the table cannot be read: {error}",)
-    return ClassificationHead(num_labels=len(labels), dropout=objective.dropout), notes
+    return (ClassificationHead(num_labels=len(labels), dropout=objective.dropout),), notes
 
 
 def _find_vocabulary(recipe: Recipe) -> tuple[int, int | None, tuple[str, ...]]:

@@ -37,6 +37,9 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
     """
     trained = model if isinstance(model, Trained) else load_trained(model)
     rows = [(text, None) if isinstance(text, str) else text for text in texts]
+    if not trained.model.heads.keys() & {"masked_lm", "permuted_lm", "causal_lm", "classification"}:
+        kind, cure = trained.objective.config.kind, "fine-tune it first: model.kind=pretrained in a recipe"
+        raise ConfigError("model", "its objective has nothing to say of a text", got=kind, cure=cure)
     for text, pair in rows:
         _check_row(trained, text, pair)
     if isinstance(trained.objective, ClassificationTask):

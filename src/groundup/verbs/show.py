@@ -11,6 +11,7 @@ import numpy as np
 
 from groundup.errors import ConfigError
 from groundup.objectives.masked import MaskedObjective
+from groundup.objectives.mix import MixObjective
 from groundup.objectives.protocol import Batch
 from groundup.recipe import Recipe
 from groundup.text.pack import StepPlan
@@ -158,12 +159,15 @@ def _report(parts: Parts, plan: StepPlan, total: int, batches: Sequence[Batch], 
 
 def _count_masks(parts: Parts, batch: Batch) -> list[MaskCounts] | None:
     """Of each sequence; None where the objective hides nothing."""
-    if not isinstance(parts.objective, MaskedObjective):
+    objective = parts.objective
+    found = objective.find_masked(batch) if isinstance(objective, MixObjective) else (objective, batch)
+    if found is None or not isinstance(found[0], MaskedObjective):
         return None
+    objective, batch = found
     rows, labels = batch.targets["rows"].numpy(), batch.targets["labels"].numpy()
     seen, size = batch.packed.input_ids.numpy()[rows], len(batch.packed.lengths)
     sequences = np.searchsorted(np.cumsum(batch.packed.lengths), rows, side="right")
-    is_hidden = seen == parts.objective.mask_id
+    is_hidden = seen == objective.mask_id
     is_kept = ~is_hidden & (seen == labels)
     hidden, kept, wanted = (
         np.bincount(sequences[which], minlength=size).tolist() for which in (is_hidden, is_kept, np.ones_like(is_kept))
