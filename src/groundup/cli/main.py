@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +21,11 @@ class _Inspect(TyperGroup):
         """Put the hidden command in front of a target."""
         is_target = bool(args) and args[0] not in self.commands and args != ["--help"]
         return super().parse_args(ctx, ["anything", *args] if is_target else args)
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command and its name in messages, where the hidden one has none."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return "" if name == "anything" else name, command, rest
 
 
 app = typer.Typer(
@@ -39,6 +44,7 @@ inspect_app = typer.Typer(
     cls=_Inspect,
     help="What a recipe, a run or a model folder holds; a design and its costs; where a model looks.",
     epilog="Example: groundup inspect runs/sst2",
+    subcommand_metavar="TARGET | COMMAND ...",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -222,6 +228,32 @@ def inspect_design(
     from groundup.verbs.design import inspect_designs as run
 
     _print(run(designs, html=html), as_json)
+
+
+@inspect_app.command(
+    "attention",
+    short_help="Where every head looks when a model reads a text.",
+    epilog='Example: groundup inspect attention runs/sst2 "a charming journey" --html attention.html',
+)
+def inspect_attention(
+    model: ModelArgument,
+    text: Annotated[str, typer.Argument(help="What the model reads.", metavar="TEXT")],
+    pair: Annotated[
+        str | None, typer.Option(help="The second text of a pair; what an encoder-decoder writes for the first.")
+    ] = None,
+    layer: Annotated[int | None, typer.Option(help="This layer alone, counted from 0.")] = None,
+    head: Annotated[int | None, typer.Option(help="This head alone, counted from 0.")] = None,
+    html: Annotated[str | None, typer.Option(help="Draw all maps as a page, in this file.", metavar="FILE")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The attention probabilities of every layer and head: their habits and strongest links, or a page of all maps."""
+    from groundup.verbs.attention import inspect_attention as run
+    from groundup.verbs.attention import write_attention
+
+    report = run(model, text, pair, layer=layer, head=head)
+    if html is not None:
+        write_attention(report, html)
+    _print(report, as_json)
 
 
 @app.command(

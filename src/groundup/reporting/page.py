@@ -42,7 +42,7 @@ def render(report: Report) -> str:
     return frame(run["name"], draw_header(report), drawn, made)
 
 
-def frame(title: str, header: Html, sections: Sequence[tuple[str, Html]], made: Html) -> str:
+def frame(title: str, header: Html, sections: Sequence[tuple[str, Html]], made: Html, *, more: str = "") -> str:
     """A page of any kind.
 
     Args:
@@ -50,8 +50,10 @@ def frame(title: str, header: Html, sections: Sequence[tuple[str, Html]], made: 
         header: what stands above everything.
         sections: at least one; each with the name that it has as an anchor and in the bar (`nav.<name>`).
         made: the last line.
+        more: a style and a script of this name besides those of every page.
     """
-    style, script = _asset("page.css"), _asset("page.js")
+    names = ["page", more] if more else ["page"]
+    style, script = (Html("".join(_asset(f"{name}.{kind}") for name in names)) for kind in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     # Nothing is fetched, and no script runs but ours: what comes from the data could not do harm if it got through.
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _CHINESE = "\u2e80-\u2fff\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003134f"
+_RAISED = "¹²³⁴"
 _BETWEEN_CHINESE = re.compile(f"(?<=[{_CHINESE}]) (?=[{_CHINESE}])")
 
 
@@ -17,6 +19,24 @@ def show_bytes(raw: bytes) -> str:
     """UTF-8 as text, with `<0xE4>` for each byte that is no part of a whole character."""
     text = raw.decode("utf-8", errors="surrogateescape")
     return "".join(f"<0x{ord(char) - 0xDC00:02X}>" if "\udc80" <= char <= "\udcff" else char for char in text)
+
+
+def number_parts(parts: Sequence[bytes]) -> list[str]:
+    """UTF-8 that was cut anywhere, as text; a character that is spread over parts is in each of them, numbered.
+
+    Bytes that are no part of any character are `<0xE4>`, as in `show_bytes`.
+    """
+    text = b"".join(parts).decode("utf-8", errors="surrogateescape")
+    owners = [number for number, part in enumerate(parts) for _ in part]
+    shown, start = [""] * len(parts), 0
+    for char in text:
+        end = start + len(char.encode("utf-8", errors="surrogateescape"))
+        touched = list(dict.fromkeys(owners[start:end]))
+        name = f"<0x{ord(char) - 0xDC00:02X}>" if "\udc80" <= char <= "\udcff" else char
+        for place, number in enumerate(touched):
+            shown[number] += name if len(touched) == 1 else name + _RAISED[place]
+        start = end
+    return shown
 
 
 def _name_bytes() -> dict[str, int]:

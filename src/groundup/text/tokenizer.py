@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Literal, SupportsInt, final
 
@@ -18,7 +19,7 @@ from tokenizers import Tokenizer as Backend
 from groundup.config import expand_path
 from groundup.errors import ConfigError, DataError
 from groundup.text.fast_encode import FastEncoder, FlatIds
-from groundup.text.readable import BYTE_OF_CHAR, join_chinese, show_bytes
+from groundup.text.readable import BYTE_OF_CHAR, join_chinese, number_parts, show_bytes
 from groundup.text.template import Encoded, Template
 from groundup.text.tokenizer_config import (
     ByteBPE,
@@ -239,6 +240,19 @@ class Tokenizer:
     def tokens(self, ids: Iterable[SupportsInt]) -> list[str]:
         """Each token in real characters; bytes that are no whole character are shown as `<0xE4>`."""
         return [self._show(int(index)) for index in ids]
+
+    def pieces(self, ids: Sequence[SupportsInt]) -> list[str]:
+        """Each token in characters that can be read; a part of one, as bytes may be, is numbered: `你¹`, `你²`."""
+        if not (self._is_byte_level or self._has_byte_pieces):
+            return self.tokens(ids)
+        found: list[str] = []
+        for is_special, run in groupby(map(int, ids), key=self.special_ids.__contains__):
+            together = list(run)
+            if is_special:
+                found += self.tokens(together)
+            else:
+                found += number_parts([self._bytes_of(self._backend.id_to_token(each) or "") for each in together])
+        return found
 
     def _show(self, index: int) -> str:
         token = self._backend.id_to_token(index)

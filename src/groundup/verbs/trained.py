@@ -55,7 +55,11 @@ def find_model_folder(target: str | Path) -> str | Path:
 
 def load_trained(target: str | Path) -> Trained:
     """Load a model for use. Its labels and preprocessing come from the folder itself."""
-    loaded = pretrained.load(find_model_folder(target))
+    return wrap_trained(pretrained.load(find_model_folder(target)), target)
+
+
+def wrap_trained(loaded: pretrained.Pretrained, target: str | Path) -> Trained:
+    """A model that was read from `target`, ready for use."""
     tokenizer = Tokenizer.load(loaded.tokenizer_folder)
     manifest = loaded.manifest
     values = None if manifest is None else manifest.get("recipe")
