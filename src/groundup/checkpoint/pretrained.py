@@ -238,9 +238,14 @@ def _find_labels(
 def _express(
     model: Transformer, labels: Sequence[str] | None, extra: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The config.json and the tensors of a model in the first family that can express its design."""
+    """The config.json and the tensors of a model in the first family that can express its design.
+
+    What came from a family stays there: of two that can, such as Llama and a Mistral without a window, readers know
+    which one they were given by its name.
+    """
     config = model.config
-    family, plain = next((family, found) for family in FAMILIES if (found := family.from_config(config)) is not None)
+    families = sorted(FAMILIES, key=lambda family: family.model_type != extra.get("model_type"))
+    family, plain = next((family, found) for family in families if (found := family.from_config(config)) is not None)
     tensors = family.write_map(config).write(model.state_dict())
     content = _merge(plain, extra, family, tensors)
     if labels is not None:

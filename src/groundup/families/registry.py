@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundup.families.albert import ALBERT
 from groundup.families.bart import BART
 from groundup.families.bert import BERT
+from groundup.families.electra import ELECTRA
 from groundup.families.family import Family
 from groundup.families.gpt2 import GPT2
 from groundup.families.llama import LLAMA
 from groundup.families.marian import MARIAN
 from groundup.families.native import NATIVE
+from groundup.families.roberta import ROBERTA, XLM_ROBERTA
 from groundup.families.t5 import MT5, T5
 from groundup.families.xlnet import XLNET
 
-FAMILIES: Final[tuple[Family, ...]] = (BERT, GPT2, LLAMA, XLNET, T5, MT5, BART, MARIAN, NATIVE)
+FAMILIES: Final[tuple[Family, ...]] = (
+    BERT,
+    ROBERTA,
+    XLM_ROBERTA,
+    ALBERT,
+    ELECTRA,
+    GPT2,
+    LLAMA,
+    XLNET,
+    T5,
+    MT5,
+    BART,
+    MARIAN,
+    NATIVE,
+)
