@@ -115,7 +115,6 @@ def test_absent_keys_mean_bert_base() -> None:
         ("type_vocab_size", 0),
         ("architectures", "BertModel"),
         ("architectures", [["BertModel"]]),
-        ("architectures", ["BertForMultipleChoice"]),
         ("architectures", ["BertLMHeadModel"]),
         ("architectures", ["RobertaModel"]),
     ],

@@ -1,0 +1,256 @@
+"""Folders of BERT, RoBERTa, XLM-R, ALBERT and ELECTRA compute the same here as in transformers, for every head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from decoder_peers import edit, load_from, rebuild, replace_dropout, save, without_draws
+from encoder_peers import HEADS, TOLERANCE, batch_for, build_peer, difference, gradient_difference, run_ours
+
+from groundup.checkpoint import pretrained
+from groundup.model.config import Dropout, LayerNormConfig, LearnedPositions, PlainFeedForward
+from groundup.model.transformer import Transformer
+
+transformers = pytest.importorskip("transformers")
+__all__ = ["without_draws"]
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_states_logits_and_gradients(architecture: str, tmp_path: Path) -> None:
+    peer = build_peer(architecture)
+    model = load_from(peer, tmp_path)
+    assert {head.kind for head in model.config.heads} == set(HEADS[architecture])
+    assert difference(model, peer) < TOLERANCE
+    assert gradient_difference(model, peer) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "architecture", ["RobertaForMaskedLM", "AlbertForPreTraining", "ElectraForMaskedLM", "ElectraForPreTraining"]
+)
+def test_another_activation(architecture: str, tmp_path: Path) -> None:
+    """ALBERT's heads and ELECTRA's discriminator follow the stack, RoBERTa's head and ELECTRA's generator do not."""
+    peer = build_peer(architecture, hidden_act="silu")
+    assert difference(load_from(peer, tmp_path), peer) < TOLERANCE
+
+
+@pytest.mark.parametrize("architecture", [name for name in HEADS if name.endswith("MaskedLM")])
+def test_an_untied_decoder(architecture: str, tmp_path: Path) -> None:
+    peer = build_peer(architecture, tie_word_embeddings=False)
+    peer.save_pretrained(tmp_path)
+    model = pretrained.load(tmp_path).model.eval()
+    assert not model.config.tie_embeddings
+    assert difference(model, peer) < TOLERANCE
+
+
+@pytest.mark.parametrize("values", [{"embedding_size": 48}, {"embedding_size": 64}], ids=str)
+@pytest.mark.parametrize("architecture", ["AlbertForMaskedLM", "ElectraForMaskedLM"])
+def test_an_embedding_as_wide_as_the_stack_or_wider(architecture: str, values: dict[str, Any], tmp_path: Path) -> None:
+    peer = build_peer(architecture, **values)
+    model = load_from(peer, tmp_path)
+    assert (model.config.embedding_size is None) == (architecture[0] == "E" and values["embedding_size"] == 48)
+    assert difference(model, peer) < TOLERANCE
+
+
+@pytest.mark.parametrize(("rounds", "groups", "size"), [(4, 1, 1), (5, 3, 1), (3, 3, 1), (4, 3, 2)])
+def test_shared_blocks(rounds: int, groups: int, size: int, tmp_path: Path) -> None:
+    peer = build_peer("AlbertModel", num_hidden_layers=rounds, num_hidden_groups=groups, inner_group_num=size)
+    model = load_from(peer, tmp_path)
+    assert difference(model, peer) < TOLERANCE
+    # In float64: the same weights again and again make of rounding what no tolerance should allow.
+    assert gradient_difference(model.double(), peer.double()) < 1e-9
+
+
+FACTS: dict[str, tuple[str, Callable[[Transformer], Transformer]]] = {
+    "the first position": (
+        "RobertaModel",
+        lambda model: rebuild(model, position=LearnedPositions(offset=3), max_length=model.config.max_length + 1),
+    ),
+    "the function of the head": (
+        "RobertaForSequenceClassification",
+        lambda model: edit(model, lambda each: setattr(each.heads["classification"].transform, "activation", abs)),
+    ),
+    "the order of shared blocks": (
+        "AlbertModel",
+        lambda model: edit(model, lambda each: setattr(each, "layers", (0, 1, 1))),
+    ),
+    "the map of the embedding": (
+        "ElectraModel",
+        lambda model: edit(model, lambda each: each.embedding.projection.bias.zero_()),
+    ),
+    "the norm of the narrow head": (
+        "ElectraForMaskedLM",
+        lambda model: edit(model, lambda each: setattr(each.heads["masked_lm"].norm, "eps", 1e-12)),
+    ),
+    "the eps of the norms": ("XLMRobertaModel", lambda model: rebuild(model, norm=LayerNormConfig(eps=1e-12))),
+    "gelu, not its approximation": (
+        "RobertaForMaskedLM",
+        lambda model: rebuild(model, feed_forward=PlainFeedForward(activation="gelu_tanh")),
+    ),
+    "the transform of a choice": (
+        "ElectraForMultipleChoice",
+        lambda model: edit(model, lambda each: each.heads["multiple_choice"].transform.dense.bias.zero_()),
+    ),
+    "the pooler": ("BertForMultipleChoice", lambda model: edit(model, lambda each: each.pooler.bias.zero_())),
+}
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_broken_fact_makes_the_difference_jump(fact: str, tmp_path: Path) -> None:
+    architecture, change = FACTS[fact]
+    peer = build_peer(architecture)
+    model = load_from(peer, tmp_path)
+    assert difference(model, peer) < TOLERANCE
+    assert difference(change(model), peer) > 2 * TOLERANCE
+
+
+DROPOUT = {
+    "hidden_dropout_prob": 0.3,
+    "attention_probs_dropout_prob": 0.4,
+    "classifier_dropout": 0.2,
+    "classifier_dropout_prob": 0.25,
+    "summary_last_dropout": 0.15,
+}
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_dropout_stands_in_the_same_places(architecture: str, tmp_path: Path, without_draws: None) -> None:
+    peer = build_peer(architecture, **DROPOUT)
+    peer.set_attn_implementation("eager")
+    model = load_from(peer, tmp_path)
+    for each in (peer, model):
+        replace_dropout(each)
+    assert difference(model, peer) < TOLERANCE
+    without_any = run_ours(model, batch_for(peer))["hidden"]
+    assert difference(model.train(), peer.train()) < TOLERANCE
+    assert (run_ours(model, batch_for(peer))["hidden"] - without_any).abs().max() > 100 * TOLERANCE
+    places = [module for module in model.modules() if type(module).__name__ == "Halving" and module.p > 0.1]
+    places += [block.dropout for block in model.blocks]
+    for place in places:
+        place.p += 0.2
+        assert difference(model, peer) > TOLERANCE, "each place is seen"
+        place.p -= 0.2
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_a_folder_comes_back_bit_by_bit(architecture: str, tmp_path: Path) -> None:
+    import json
+
+    from safetensors.torch import load_file
+
+    peer = build_peer(architecture, **DROPOUT, task="chat", sep_token_id=7)
+    peer.save_pretrained(tmp_path / "theirs")
+    loaded = pretrained.load(tmp_path / "theirs")
+    save(tmp_path / "ours", loaded.model, extra_config=loaded.extra_config)
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("theirs", "ours"))
+    assert before.keys() == after.keys()
+    assert all(before[name].dtype == after[name].dtype and torch.equal(before[name], after[name]) for name in before)
+    assert json.loads((tmp_path / "ours" / "config.json").read_text()) == loaded.extra_config
+    opened, report = getattr(transformers, architecture).from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not any(report.values()), "no tensor missing, unexpected or of another shape"
+    assert difference(loaded.model.eval(), opened.eval()) == difference(loaded.model, peer)
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_what_is_written_without_a_folder_to_follow_opens_with_the_same_numbers(
+    architecture: str, tmp_path: Path
+) -> None:
+    model = load_from(build_peer(architecture, **DROPOUT), tmp_path / "theirs")
+    save(tmp_path / "ours", model)
+    again = pretrained.load(tmp_path / "ours")
+    assert again.config == model.config and again.extra_config["model_type"] != "groundup"
+    opened = transformers.AutoConfig.from_pretrained(tmp_path / "ours")
+    assert opened.architectures is not None
+    peer, report = getattr(transformers, opened.architectures[0]).from_pretrained(
+        tmp_path / "ours", output_loading_info=True
+    )
+    assert not any(report.values())
+    assert difference(model, peer.eval()) < TOLERANCE
+
+
+def test_a_stack_that_two_families_have_stays_where_it_came_from(tmp_path: Path) -> None:
+    """An ELECTRA as wide as its embedding is a BERT without a pooler, and XLM-R is RoBERTa."""
+    for architecture, values in (("ElectraModel", {"embedding_size": 48}), ("XLMRobertaForMaskedLM", {})):
+        build_peer(architecture, **values).save_pretrained(tmp_path / architecture)
+        loaded = pretrained.load(tmp_path / architecture, dropout=Dropout(embedding=0.4, residual=0.4))
+        save(tmp_path / f"{architecture} again", loaded.model, extra_config=loaded.extra_config)
+        again = pretrained.load(tmp_path / f"{architecture} again")
+        assert again.config == loaded.config and again.config.dropout.residual == 0.4
+        for key in ("model_type", "architectures", "bos_token_id", "pad_token_id"):
+            assert again.extra_config[key] == loaded.extra_config[key]
+
+
+PUBLISHED: dict[str, tuple[str, dict[str, Any], int]] = {
+    "BERT-base": ("BertForPreTraining", {}, 110_106_428),
+    "BERT-large": (
+        "BertModel",
+        {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
+        335_141_888,
+    ),
+    "RoBERTa-base": ("RobertaForMaskedLM", {"max_position_embeddings": 514, "type_vocab_size": 1}, 124_697_433),
+    "RoBERTa-large": (
+        "RobertaForMaskedLM",
+        {
+            "max_position_embeddings": 514,
+            "type_vocab_size": 1,
+            "hidden_size": 1024,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "intermediate_size": 4096,
+        },
+        355_412_057,
+    ),
+    "XLM-R base": (
+        "XLMRobertaForMaskedLM",
+        {"vocab_size": 250_002, "max_position_embeddings": 514, "type_vocab_size": 1},
+        278_295_186,
+    ),
+    "ALBERT-base v2": (
+        "AlbertModel",
+        {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+        11_683_584,
+    ),
+    "ALBERT-large v2": (
+        "AlbertModel",
+        {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
+        17_683_968,
+    ),
+    "ALBERT-xlarge v2": (
+        "AlbertModel",
+        {"hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 8192},
+        58_724_864,
+    ),
+    "ALBERT-xxlarge v2": ("AlbertModel", {}, 222_595_584),
+    "ELECTRA-small": ("ElectraForPreTraining", {}, 13_549_057),
+    "ELECTRA-base": (
+        "ElectraForPreTraining",
+        {"embedding_size": 768, "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+        109_483_009,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_of_the_published_sizes(name: str) -> None:
+    from encoder_peers import family_of
+
+    from groundup.model.estimate import count_parameters
+    from groundup.model.skeleton import build_skeleton
+
+    architecture, values, expected = PUBLISHED[name]
+    family = family_of(architecture)
+    with torch.device("meta"):
+        config = transformers.AutoConfig.for_model(family.model_type, **values)
+        peer = getattr(transformers, architecture)(config)
+    theirs = dict(peer.named_parameters())
+    ours = family.to_config({**values, "architectures": [architecture]}, theirs.keys(), None, name)
+    model = build_skeleton(ours)
+    assert sum(count_parameters(ours).values()) == sum(each.numel() for each in model.parameters()) == expected
+    assert sum(each.numel() for each in theirs.values()) == expected
+    shapes = {name: tuple(tensor.shape) for name, tensor in family.write_map(ours).write(model.state_dict()).items()}
+    parameters = dict(peer.named_parameters(remove_duplicate=False))
+    assert shapes == {name: tuple(parameters[name].shape) for name in shapes}
+    assert {id(parameters[name]) for name in shapes} == {id(each) for each in theirs.values()}
