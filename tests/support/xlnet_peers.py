@@ -32,6 +32,7 @@ HEADS = {
     "XLNetModel": (),
     "XLNetLMHeadModel": ("permuted_lm",),
     "XLNetForSequenceClassification": ("classification",),
+    "XLNetForMultipleChoice": ("multiple_choice",),
     "XLNetForTokenClassification": ("token",),
     "XLNetForQuestionAnsweringSimple": ("span",),
 }
@@ -110,7 +111,12 @@ def run_peer(
     if given.orders is not None:
         # Every place is a target here, as in their collator; those that are asked for are picked out below.
         inputs |= {"perm_mask": perm_mask, "target_mapping": torch.eye(length).expand(count, -1, -1)}
-    out = peer(**inputs, mems=mems, use_mems=use_mems, output_hidden_states=True)
+    if type(peer).__name__ == "XLNetForMultipleChoice":
+        # It takes no memory; every sequence here is a question with one choice.
+        inputs = {name: value[:, None] for name, value in inputs.items()}
+        out = peer(**inputs, output_hidden_states=True)
+    else:
+        out = peer(**inputs, mems=mems, use_mems=use_mems, output_hidden_states=True)
     streams = 1 if given.orders is None else 2
     states = [state[is_token] for state in out.hidden_states]
     answer = {f"content {number}": state for number, state in enumerate(states[::streams][1:])}
@@ -122,7 +128,7 @@ def run_peer(
         case "XLNetLMHeadModel":
             logits = out.logits[is_token]
             answer["logits"] = logits if given.orders is None else logits[given.targets]
-        case "XLNetForSequenceClassification":
+        case "XLNetForSequenceClassification" | "XLNetForMultipleChoice":
             answer["logits"] = out.logits
         case "XLNetForTokenClassification":
             answer["logits"] = out.logits[is_token]
@@ -153,7 +159,8 @@ def run_ours(model: Transformer, given: Pass, history: History | None = None) ->
     if not model.heads:
         answer["outcome"] = outcome
     for kind, head in model.heads.items():
-        pooled = model.pool(outcome[model.pooled_rows(packed)]) if kind == "classification" else outcome
+        is_pooled = kind in ("classification", "multiple_choice")
+        pooled = model.pool(outcome[model.pooled_rows(packed)]) if is_pooled else outcome
         answer["logits"] = head(pooled)
     return answer
 

@@ -153,8 +153,8 @@ def save(
         if Path(name).name != name or name in (CONFIG, CARD, MANIFEST, WEIGHTS):
             raise ConfigError("tokenizer_files", "is no name of a tokenizer's file", got=name)
         files[name] = data
-    if not model.config.reads_token_types and TOKENIZER_CONFIG in files:
-        files[TOKENIZER_CONFIG] = _leave_out_token_types(files[TOKENIZER_CONFIG])
+    if TOKENIZER_CONFIG in files:
+        files[TOKENIZER_CONFIG] = _adapt_inputs(files[TOKENIZER_CONFIG], model.config)
     _check_replaceable(folder)
 
     def write(hidden: Path) -> None:
@@ -275,13 +275,22 @@ def _merge(plain: dict[str, Any], extra: dict[str, Any], family: Family, names: 
     return plain | kept
 
 
-def _leave_out_token_types(data: bytes) -> bytes:
-    """The tokenizer's settings for a model without token types: transformers' GPT-2 would take them for tokens."""
+def _adapt_inputs(data: bytes, config: ModelConfig) -> bytes:
+    """The tokenizer's settings with token types where the model reads them, and only there.
+
+    transformers' GPT-2 would take them for tokens; its XLNet, whose tokenizer gives none by default, does without them,
+    and then computes something else.
+    """
     settings = decode_json(data, Path(TOKENIZER_CONFIG))
-    inputs = settings.get("model_input_names")
-    if not isinstance(inputs, list) or "token_type_ids" not in inputs:
+    found = settings.get("model_input_names")
+    inputs = found if isinstance(found, list) else []
+    if not config.reads_token_types and "token_type_ids" in inputs:
+        names = [name for name in inputs if name != "token_type_ids"]
+    elif config.position.kind == "relative" and config.reads_token_types and "token_type_ids" not in inputs:
+        names = ["input_ids", "token_type_ids", "attention_mask"]
+    else:
         return data
-    return encode_json({**settings, "model_input_names": [name for name in inputs if name != "token_type_ids"]})
+    return encode_json({**settings, "model_input_names": names})
 
 
 def _narrow(tensors: dict[str, Tensor], content: dict[str, Any]) -> dict[str, Tensor]:

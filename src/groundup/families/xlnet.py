@@ -24,6 +24,7 @@ from groundup.model.config import (
     Head,
     LayerNormConfig,
     ModelConfig,
+    MultipleChoiceHead,
     PermutedLMHead,
     PlainFeedForward,
     RelativePositions,
@@ -36,16 +37,17 @@ _ARCHITECTURES: Final[dict[str, str | None]] = {
     "XLNetModel": None,
     "XLNetLMHeadModel": "permuted_lm",
     "XLNetForSequenceClassification": "classification",
+    "XLNetForMultipleChoice": "multiple_choice",
     "XLNetForTokenClassification": "token",
     "XLNetForQuestionAnsweringSimple": "span",
 }
 _MARKERS: Final = {
     "permuted_lm": "lm_loss.bias",
-    "classification": "logits_proj.weight",
     "token": "classifier.weight",
     "span": "qa_outputs.weight",
 }
-"""A tensor that tells of a head."""
+"""A tensor that tells of a head. `logits_proj.weight` tells of two, so there the architecture has to say which."""
+_POOLED: Final = ("classification", "multiple_choice")
 _ALIASES: Final = {
     "d_model": "hidden_size",
     "n_layer": "num_hidden_layers",
@@ -172,9 +174,12 @@ class XLNet:
         if any(value != dropout for value in by_place.values()):
             written["dropout_by_place"] = by_place
         for head in config.heads:
+            if isinstance(head, ClassificationHead | MultipleChoiceHead):
+                written["summary_last_dropout"] = head.dropout
+            if isinstance(head, TokenHead):
+                written["classifier_dropout"] = head.dropout
             if isinstance(head, ClassificationHead | TokenHead):
-                key = "summary_last_dropout" if head.kind == "classification" else "classifier_dropout"
-                written |= {key: head.dropout, **write_labels(default_labels(head.num_labels))}
+                written |= write_labels(default_labels(head.num_labels))
         try:
             again = self.to_config(written, (), None, "design")
         except ConfigError:
@@ -186,12 +191,14 @@ class XLNet:
         prefix = _PREFIX if any(name.startswith(_PREFIX) for name in names) else ""
         values = Values(config, "config.json")
         hidden_size, num_heads = _size(values, "d_model", 1024), _size(values, "n_head", 16)
-        return KeyMap(_build_rules(prefix, hidden_size, num_heads, config.get("tie_word_embeddings", True)))
+        chooser = next((kind for kind in _POOLED if kind in _declared_heads(config)), None)
+        return KeyMap(_build_rules(prefix, hidden_size, num_heads, chooser, config.get("tie_word_embeddings", True)))
 
     def write_map(self, config: ModelConfig) -> KeyMap:
         """The rules of a design: a stack alone has no prefix, as Hugging Face writes it."""
         prefix = _PREFIX if config.heads else ""
-        return KeyMap(_build_rules(prefix, config.hidden_size, config.num_heads, config.tie_embeddings))
+        chooser = next((head.kind for head in config.heads if head.kind in _POOLED), None)
+        return KeyMap(_build_rules(prefix, config.hidden_size, config.num_heads, chooser, config.tie_embeddings))
 
     def is_backbone(self, name: str) -> bool:
         """Whether a tensor belongs to the stack itself."""
@@ -259,15 +266,22 @@ def _read_padding(values: Values, vocab_size: int) -> int | None:
     return padding_id
 
 
+def _declared_heads(config: Mapping[str, Any]) -> set[str]:
+    """The heads that `architectures` names, as far as it is known."""
+    return {kind for name in config.get("architectures") or () if (kind := _ARCHITECTURES.get(name)) is not None}
+
+
 def _read_heads(values: Values, names: Collection[str]) -> tuple[Head, ...]:
     """The head of a folder: that of its architecture, or that of which it holds tensors."""
-    kinds = {kind for kind, name in _MARKERS.items() if name in names}
     for name in values.names("architectures"):
         if name not in _ARCHITECTURES:
             known = ", ".join(_ARCHITECTURES)
             raise values.error("architectures", f"{name!r} is not supported", f"known are {known}; or give other heads")
-        kinds |= {_ARCHITECTURES[name]} - {None}
-    return tuple(_build_head(kind, values) for kind in _MARKERS if kind in kinds)
+    kinds = _declared_heads(values.config) | {kind for kind, name in _MARKERS.items() if name in names}
+    if "logits_proj.weight" in names and not kinds.intersection(_POOLED):
+        cure = "name XLNetForSequenceClassification or XLNetForMultipleChoice, or give other heads"
+        raise values.error("architectures", "does not say what `logits_proj.weight` is for", cure)
+    return tuple(_build_head(kind, values) for kind in (*_MARKERS, *_POOLED) if kind in kinds)
 
 
 def _build_head(kind: str, values: Values) -> Head:
@@ -281,6 +295,8 @@ def _build_head(kind: str, values: Values) -> Head:
             if num_labels == 1 and values.config.get("problem_type") is None:
                 raise values.error("id2label", f"one label means regression; {why}", "give other heads")
             return ClassificationHead(num_labels=num_labels, dropout=values.number("summary_last_dropout", 0.1))
+        case "multiple_choice":
+            return MultipleChoiceHead(dropout=values.number("summary_last_dropout", 0.1))
         case "token":
             num_labels = len(read_labels(values.config, values.where))
             return TokenHead(num_labels=num_labels, dropout=values.number("classifier_dropout", 0.0))
@@ -288,7 +304,8 @@ def _build_head(kind: str, values: Values) -> Head:
             return SpanHead()
 
 
-def _build_rules(prefix: str, hidden_size: int, num_heads: int, is_tied: bool) -> tuple[Rule, ...]:
+def _build_rules(prefix: str, hidden_size: int, num_heads: int, chooser: str | None, is_tied: bool) -> tuple[Rule, ...]:
+    """The rules of one folder; `chooser` is the kind of head that the tensors named `logits_proj` are."""
     theirs, ours = f"{prefix}layer.{{i}}.", "blocks.{i}."
     by_head = (num_heads, hidden_size // num_heads)
     attention = f"{theirs}rel_attn.", f"{ours}attention."
@@ -308,7 +325,7 @@ def _build_rules(prefix: str, hidden_size: int, num_heads: int, is_tied: bool) -
         *_both(f"{theirs}ff.layer_2", f"{ours}feed_forward.down"),
         *_both(f"{theirs}ff.layer_norm", f"{ours}feed_forward_norms.residual"),
         *_both("sequence_summary.summary", "pooler"),
-        *_both("logits_proj", "heads.classification.linear"),
+        *(_both("logits_proj", f"heads.{chooser}.linear") if chooser else ()),
         *_both("classifier", "heads.token.linear"),
         *_both("qa_outputs", "heads.span.linear"),
         Rename("lm_loss.bias", "heads.permuted_lm.bias"),

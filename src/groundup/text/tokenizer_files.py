@@ -18,10 +18,10 @@ ROLES = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
 _KNOWN_NAMES = {
     "pad": ("[PAD]", "<pad>"),
     "unk": ("[UNK]", "<unk>"),
-    "cls": ("[CLS]", "<s>"),
-    "sep": ("[SEP]", "</s>"),
+    "cls": ("[CLS]", "<cls>", "<s>"),
+    "sep": ("[SEP]", "<sep>", "</s>"),
     "mask": ("[MASK]", "<mask>"),
-    # RoBERTa has <s> and </s> as both pairs, GPT-2 one token for both ends.
+    # XLNet has <s> and </s> beside <cls> and <sep>; RoBERTa has them as both pairs, GPT-2 one token for both ends.
     "bos": ("<s>", "<|begin_of_text|>", "<|endoftext|>"),
     "eos": ("</s>", "<|end_of_text|>", "<|endoftext|>"),
 }
