@@ -12,6 +12,7 @@ from groundup.config import Config, apply_overrides, expand_path, load_yaml, par
 from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.objectives.causal import Causal
+from groundup.objectives.hybrid import Hybrid
 from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix
 from groundup.objectives.permuted import Permuted
@@ -67,7 +68,7 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
-AnyObjectiveConfig = Masked | Causal | Permuted | Sentence | Mix | Classification
+AnyObjectiveConfig = Masked | Causal | Permuted | Sentence | Mix | Hybrid | Classification
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 

@@ -16,7 +16,8 @@ from groundup.language.segment import Jieba
 from groundup.model.config import Dropout, LearnedPositions, ModelConfig, RelativePositions
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
-from groundup.objectives.causal import Causal
+from groundup.objectives.causal import Causal, CausalObjective
+from groundup.objectives.hybrid import Hybrid
 from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix, MixPart
 from groundup.objectives.permuted import Permuted
@@ -76,6 +77,9 @@ MEMBERS = {
     "sentence": Member(Sentence(max_length=48), lambda config, tokenizer: config.build(tokenizer), True, is_even=True),
     "sentence order": Member(
         Sentence(form="order"), lambda config, tokenizer: config.build(tokenizer), True, is_even=True
+    ),
+    "hybrid": Member(
+        Hybrid(causal_share=0.4, masking=Masked(rate=0.3)), lambda config, tokenizer: config.build(tokenizer), True
     ),
     "mix": Member(
         Mix(
@@ -157,8 +161,8 @@ def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
         # Every token of these samples is of one type, so that segments would have no gradient.
         position=RelativePositions(segments=False) if objective.head.kind == "permuted_lm" else LearnedPositions(),
         query_stream=objective.head.kind == "permuted_lm",
-        causal=objective.head.kind == "causal_lm",
-        num_token_types=0 if objective.head.kind == "causal_lm" else 2,
+        causal=isinstance(objective, CausalObjective),
+        num_token_types=0 if isinstance(objective, CausalObjective) else 2,
         heads=find_heads(objective),
     )
     model = Transformer(config)

@@ -28,6 +28,7 @@ WORDS = ["cat", "dog", "bird", "fish", "river", "mountain"]
 
 OBJECTIVES: dict[str, dict] = {
     "falling rate": {"kind": "masked", "unit": "span", "rate": {"start": 0.6, "end": 0.1}},
+    "hybrid": {"kind": "hybrid", "causal_share": 0.3},
     "mix": {"kind": "mix"},
     "next sentence": {"kind": "sentence"},
     "sentence order": {"kind": "sentence", "form": "order"},
@@ -117,8 +118,9 @@ def test_sentences_left_out_are_counted_and_pairs_are_not_for_prediction(
     assert re.search(r"train: 120 sequences, .*; [1-9][0-9]* sentences without a neighbour", capsys.readouterr().err)
     with pytest.raises(ConfigError, match="model: its objective has nothing to say of a text, got 'sentence'"):
         predict(report.model, ["The cat sees 1 cat."])
-    mixed = train(make("mix", "mixed"), quiet=True)
-    assert len(predict(mixed.model, ["The [MASK] sees."])[0]["fills"][0]) == 5
+    for name in ("mix", "hybrid"):
+        found = train(make(name, name), quiet=True)
+        assert len(predict(found.model, ["The [MASK] sees."])[0]["fills"][0]) == 5
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,8 @@ def fill(
 
 def _mask_logits(model: Transformer, packed: Packed, rows: Int64[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
     """Of each mask; where the model has a query stream for it, that sees every token but the masks."""
+    if "causal_lm" in model.heads:  # `hybrid`, which predicts a token at the place before it
+        return model.heads["causal_lm"](model(packed, rows=rows - 1))
     if "permuted_lm" not in model.heads:
         return model.heads["masked_lm"](model(packed, rows=rows))
     order = torch.zeros_like(packed.input_ids).index_fill_(0, rows, 1)

@@ -17,6 +17,7 @@ from groundup.families.values import default_labels
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.hybrid import Hybrid, HybridObjective
 from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.objectives.mix import Mix, MixObjective
 from groundup.objectives.permuted import Permuted, PermutedObjective
@@ -41,7 +42,13 @@ from groundup.verbs.corpora import (
 from groundup.verbs.memory import check_weights
 
 AnyObjective = (
-    MaskedObjective | CausalObjective | PermutedObjective | SentenceObjective | MixObjective | ClassificationTask
+    MaskedObjective
+    | CausalObjective
+    | PermutedObjective
+    | SentenceObjective
+    | MixObjective
+    | HybridObjective
+    | ClassificationTask
 )
 
 
@@ -191,7 +198,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
-    if isinstance(recipe.objective, Masked | Permuted | Mix):
+    if isinstance(recipe.objective, Masked | Permuted | Mix | Hybrid):
         recipe.objective.load_segmenter()  # one that is missing is told of before minutes of preparing
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from groundup.errors import ConfigError
+from groundup.objectives.hybrid import HybridObjective
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.mix import MixObjective
 from groundup.objectives.protocol import Batch
@@ -160,7 +161,9 @@ def _report(parts: Parts, plan: StepPlan, total: int, batches: Sequence[Batch], 
 def _count_masks(parts: Parts, batch: Batch) -> list[MaskCounts] | None:
     """Of each sequence; None where the objective hides nothing."""
     objective = parts.objective
-    found = objective.find_masked(batch) if isinstance(objective, MixObjective) else (objective, batch)
+    found = (
+        objective.find_masked(batch) if isinstance(objective, MixObjective | HybridObjective) else (objective, batch)
+    )
     if found is None or not isinstance(found[0], MaskedObjective):
         return None
     objective, batch = found
