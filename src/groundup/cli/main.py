@@ -244,6 +244,9 @@ def inspect_attention(
     layer: Annotated[int | None, typer.Option(help="This layer alone, counted from 0.")] = None,
     head: Annotated[int | None, typer.Option(help="This head alone, counted from 0.")] = None,
     html: Annotated[str | None, typer.Option(help="Draw all maps as a page, in this file.", metavar="FILE")] = None,
+    png: Annotated[
+        str | None, typer.Option(help="Draw the chosen maps as a picture, in this file.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The attention probabilities of every layer and head: their habits and strongest links, or a page of all maps."""
@@ -251,8 +254,7 @@ def inspect_attention(
     from groundup.verbs.attention import write_attention
 
     report = run(model, text, pair, layer=layer, head=head)
-    if html is not None:
-        write_attention(report, html)
+    write_attention(report, html=html, png=png)
     _print(report, as_json)
 
 

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from groundup.reporting.markup import Html
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_INK: Final = (32, 112, 224)
+INK: Final = (32, 112, 224)
 """A blue that stands out on white and on black: only how much of it there is says something."""
 
 
@@ -25,7 +25,7 @@ def write_shades(shades: UInt8[np.ndarray, "rows columns"]) -> bytes:
     lines[:, 1:] = shades
     chunks = (
         (b"IHDR", header),
-        (b"PLTE", bytes(_INK) * 256),
+        (b"PLTE", bytes(INK) * 256),
         (b"tRNS", bytes(range(256))),
         (b"IDAT", zlib.compress(lines.tobytes(), 9)),
         (b"IEND", b""),

@@ -19,8 +19,10 @@ from groundup.model.packed import Packed
 from groundup.model.transformer import check_packed
 from groundup.objectives.causal import CausalObjective
 from groundup.reporting.attention_page import render_attention
+from groundup.reporting.attention_picture import draw_picture
 from groundup.reporting.content_attention import Attention, Habit, HeadMap, Maps
 from groundup.text.tokenizer import Tokenizer
+from groundup.training.log import write_whole
 from groundup.verbs.generate import encode_prompt
 from groundup.verbs.layout import clip, columns, fold, format_share, pad, plural
 from groundup.verbs.run_folder import write_text
@@ -46,15 +48,15 @@ class AttentionReport:
     def to_json(self) -> dict[str, object]:
         """Plain data: all probabilities of the chosen heads."""
         maps = [
-            {**each, "heads": [head for head in each["heads"] if self._is_chosen(head)]}
-            for each in self.content["maps"]
+            {**each, "heads": [head for head in each["heads"] if self.is_chosen(head)]} for each in self.content["maps"]
         ]
         return {**self.content, "maps": maps}
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
-    def _is_chosen(self, head: HeadMap) -> bool:
+    def is_chosen(self, head: HeadMap) -> bool:
+        """Whether the head is one of those that are asked for."""
         return self.layer in (None, head["layer"]) and self.head in (None, head["head"])
 
     def _lines(self) -> Iterator[str]:
@@ -66,7 +68,7 @@ class AttentionReport:
             yield from _show_tokens("tokens", maps["keys"])
             if maps["kind"] == "cross_attention":
                 yield from _show_tokens("seen from", maps["queries"])
-            chosen = [head for head in maps["heads"] if self._is_chosen(head)]
+            chosen = [head for head in maps["heads"] if self.is_chosen(head)]
             if len(chosen) == 1:
                 yield from _show_head(maps, chosen[0])
             else:
@@ -124,10 +126,19 @@ def inspect_attention(
     return AttentionReport(content, layer, head)
 
 
-def write_attention(report: AttentionReport, html: str | Path) -> None:
-    """Draw all maps as a page that needs nothing beside it."""
-    page = render_attention(report.content, version("groundup"), layer=report.layer, head=report.head)
-    write_text(Path(html), page)
+def write_attention(report: AttentionReport, *, html: str | Path | None = None, png: str | Path | None = None) -> None:
+    """Draw the maps: as a page that needs nothing beside it, with all of them; as a picture of those that are chosen.
+
+    Raises:
+        MissingExtraError: a picture needs the extra `plots`.
+        ConfigError: a picture of a text for which there is no font here.
+    """
+    if png is not None:
+        chosen = [(maps, head) for maps in report.content["maps"] for head in maps["heads"] if report.is_chosen(head)]
+        write_whole(Path(png), draw_picture(report.content, chosen))
+    if html is not None:
+        page = render_attention(report.content, version("groundup"), layer=report.layer, head=report.head)
+        write_text(Path(html), page)
 
 
 def _encode(

@@ -20,6 +20,7 @@ from groundup.model.config import CausalLMHead, Encoder, ModelConfig, RelativeBi
 from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
+from groundup.reporting import attention_picture
 from groundup.text.tokenizer import Tokenizer, train_tokenizer
 from groundup.text.tokenizer_config import ByteBPE, WordPiece
 from groundup.verbs import attention
@@ -107,7 +108,7 @@ def test_an_encoder_decoder_shows_three_kinds(tmp_path: Path) -> None:
         "cross_attention": (2, written, source),
     }
     assert "seen from" in str(report) and written != source
-    write_attention(report, tmp_path / "page.html")
+    write_attention(report, html=tmp_path / "page.html")
     root = read_page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert [each.attributes["id"] for each in root.find("section")] == list(sizes)
 
@@ -175,7 +176,7 @@ def read_shades(image: Element) -> np.ndarray:
 
 
 def write_page(report: AttentionReport, folder: Path) -> Element:
-    write_attention(report, folder / "page.html")
+    write_attention(report, html=folder / "page.html")
     return read_page((folder / "page.html").read_text(encoding="utf-8"))
 
 
@@ -216,3 +217,33 @@ def test_a_text_cannot_break_the_page(encoder: Path, tmp_path: Path) -> None:
     root = write_page(inspect_attention(encoder, "</script><script>alert(1)</script><b>&amp;"), tmp_path)
     assert [each.attributes.get("type") for each in root.find("script")] == ["application/json", None]
     assert "alert(1)" in root.find("h1")[0].text()
+
+
+@pytest.mark.parametrize(
+    ("text", "layer", "head"), [(TEXTS[0], None, None), ("他看书", 1, 2), ("他看 the cat", 0, None)]
+)
+def test_a_picture_of_the_chosen_heads(
+    encoder: Path, tmp_path: Path, text: str, layer: int | None, head: int | None
+) -> None:
+    images = pytest.importorskip("PIL.Image")
+    report = inspect_attention(encoder, text, layer=layer, head=head)
+    try:
+        write_attention(report, png=tmp_path / "map.png")
+    except ConfigError as error:
+        assert "no font here" in str(error)
+        pytest.skip("there is no font of Chinese here")
+    with images.open(tmp_path / "map.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    # Ink is the blue of the maps on white: where a probability is one, there is nothing else.
+    blue = (pixels[..., 2] - pixels[..., 0]).clip(0)
+    chosen = [each for each in report.content["maps"][0]["heads"] if report.is_chosen(each)]
+    assert 0 < (blue > 0).mean() < 1
+    strongest = max(max(row) for each in chosen for row in each["probabilities"])
+    assert blue.max() == pytest.approx((224 - 32) * strongest**0.6, abs=2)
+
+
+def test_a_text_without_a_font_is_told(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("PIL")
+    monkeypatch.setattr(attention_picture, "FOLDERS", (str(tmp_path),))
+    with pytest.raises(ConfigError, match="no font here has all characters of the text, got '他'"):
+        write_attention(inspect_attention(encoder, "他"), png=tmp_path / "map.png")
