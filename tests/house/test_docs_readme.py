@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pages import LANGUAGES, READMES, ROOT, Run, find_blocks, find_commands, write_files
 
-from groundup.cli.main import app, data_app
+from groundup.cli.main import app, data_app, inspect_app
 
 SOURCE = ROOT / "src" / "groundup"
 
@@ -66,6 +66,7 @@ def test_both_are_the_same_but_for_their_language() -> None:
 def test_every_verb_is_shown(page: Path) -> None:
     verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
     verbs += [f"data {command.name}" for command in data_app.registered_commands]
+    verbs += [f"inspect {command.name}" for command in inspect_app.registered_commands if not command.hidden]
     text = page.read_text(encoding="utf-8")
     assert [verb for verb in verbs if f"groundup {verb} " not in text] == []
     assert {"train", "data show"} <= set(verbs)

@@ -17,12 +17,12 @@ from groundup.errors import GroundupError
 class _Inspect(TyperGroup):
     """`inspect TARGET` for whatever is no command of its own."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the hidden command in front of a target."""
         is_target = bool(args) and args[0] not in self.commands and args != ["--help"]
         return super().parse_args(ctx, ["anything", *args] if is_target else args)
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command and its name in messages, where the hidden one has none."""
         name, command, rest = super().resolve_command(ctx, args)
         return "" if name == "anything" else name, command, rest

@@ -32,6 +32,8 @@ MOST_NUMBERS: Final = 8_000_000
 """Probabilities of a text that are kept: a page of more would open in no browser."""
 _DISTINCT: Final = 0.3
 """The share from which on a head has a habit."""
+_CHOICES: Final = 3
+"""Keys that a query must see for its look to say something of the head."""
 _LINKS: Final = 3
 _VISIBLE: Final = 0.05
 _SPACES: Final = {" ": "␣", "\n": "⏎", "\t": "⇥"}
@@ -208,19 +210,20 @@ def find_habit(
         probabilities: of one head.
         ids: of the tokens, where queries and keys are the same.
     """
+    rows, keys = np.indices(probabilities.shape)
+    goals: dict[Habit, np.ndarray] = {"first": keys == 0, "last": keys == probabilities.shape[1] - 1}
+    if ids is not None:
+        goals |= {"itself": keys == rows, "previous": keys == rows - 1, "next": keys == rows + 1}
+        goals["same"] = (ids[:, None] == ids) & (keys != rows)
+        goals |= {"first": goals["first"] & (rows != 0), "last": goals["last"] & (keys != rows)}
+    # The first tokens of a decoder have hardly a choice.
+    has_choice = (probabilities > 0).sum(axis=1) >= _CHOICES
+    has_choice |= not has_choice.any()
     shares: dict[Habit, float] = {}
-    if ids is not None and len(ids) > 1:
-        shares["itself"] = float(probabilities.diagonal().mean())
-        shares["previous"] = float(probabilities.diagonal(-1).mean())
-        shares["next"] = float(probabilities.diagonal(1).mean())
-        is_same = (ids[:, None] == ids) & ~np.eye(len(ids), dtype=bool)
-        repeated = is_same.any(axis=1)
-        if repeated.sum() > 1:
-            shares["same"] = float((probabilities * is_same)[repeated].sum(axis=1).mean())
-        shares["first"] = float(probabilities[1:, 0].mean())
-        shares["last"] = float(probabilities[:-1, -1].mean())
-    elif ids is None:
-        shares |= {"first": float(probabilities[:, 0].mean()), "last": float(probabilities[:, -1].mean())}
+    for name, goal in goals.items():
+        could = goal.any(axis=1) & has_choice
+        if could.sum() > 1:
+            shares[name] = float((probabilities * goal)[could].sum(axis=1).mean())
     best = max(shares, key=shares.__getitem__, default=None)
     return ("spread", 0.0) if best is None or shares[best] < _DISTINCT else (best, shares[best])
 

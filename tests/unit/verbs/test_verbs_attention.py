@@ -142,6 +142,12 @@ def test_the_same_token_elsewhere_is_a_habit() -> None:
     assert find_habit(matrix, ids) == ("same", 1.0)
 
 
+def test_tokens_without_a_choice_say_nothing() -> None:
+    matrix = np.array([[1.0, 0, 0, 0], [0.1, 0.9, 0, 0], [0.4, 0.5, 0.1, 0], [0.0, 0.3, 0.6, 0.1]])
+    habit, share = find_habit(matrix, np.arange(4))
+    assert habit == "previous" and share == pytest.approx(0.55)
+
+
 def test_links_are_ranked_by_what_an_even_look_would_give(encoder: Path) -> None:
     (maps,) = inspect_attention(encoder, "the cat sees").content["maps"]
     head = {**maps["heads"][0], "probabilities": [[1, 0, 0, 0, 0], [0.6, 0.4, 0, 0, 0], *[[0.5, 0, 0.1, 0.4, 0]] * 3]}
