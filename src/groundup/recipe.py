@@ -17,6 +17,7 @@ from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix
 from groundup.objectives.permuted import Permuted
 from groundup.objectives.sentence import Sentence
+from groundup.objectives.seq2seq import Seq2Seq
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
 from groundup.readers.table import TableConfig
@@ -68,7 +69,7 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
-AnyObjectiveConfig = Masked | Causal | Permuted | Sentence | Mix | Hybrid | Classification
+AnyObjectiveConfig = Masked | Causal | Permuted | Seq2Seq | Sentence | Mix | Hybrid | Classification
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 
@@ -79,14 +80,37 @@ def check_stream(objective: AnyObjectiveConfig, has_query_stream: bool) -> None:
         raise ConfigError("model.query_stream", "the objective 'permuted' predicts from it", got=False, cure=cure)
 
 
-def check_direction(objective: AnyObjectiveConfig, is_causal: bool) -> None:
+def check_direction(objective: AnyObjectiveConfig, is_causal: bool, has_encoder: bool) -> None:
     """ConfigError where the stack does not see what the objective needs, or sees what it must not."""
-    if objective.kind == "causal" and not is_causal:
-        raise ConfigError("model.causal", "a causal objective needs a decoder stack", got=False, cure="set it to true")
-    if objective.kind != "causal" and is_causal:
+    if objective.kind == "seq2seq" and not has_encoder:
+        cure = "set it to {}, and model.causal to true"
+        raise ConfigError("model.encoder", "the objective 'seq2seq' needs one that reads the source", cure=cure)
+    if objective.kind != "seq2seq" and has_encoder:
+        what = f"the objective {objective.kind!r} gives it nothing to read"
+        raise ConfigError("model.encoder", what, cure="leave it out, or take the objective 'seq2seq'")
+    if objective.kind in ("causal", "seq2seq") and not is_causal:
+        raise ConfigError(
+            "model.causal", f"a {objective.kind} objective needs a decoder stack", got=False, cure="set it to true"
+        )
+    if objective.kind not in ("causal", "seq2seq") and is_causal:
         raise ConfigError(
             "model.causal", f"the objective {objective.kind!r} needs an encoder stack", got=True, cure="set it to false"
         )
+
+
+def check_length(objective: AnyObjectiveConfig, max_length: int) -> None:
+    """ConfigError where a sequence may be longer than the model reads."""
+    lengths = {"max_length": objective.max_length}
+    if isinstance(objective, Seq2Seq):
+        lengths["max_target_length"] = objective.resolved_max_target_length
+    for name, length in lengths.items():
+        if length > max_length:
+            raise ConfigError(
+                f"objective.{name}",
+                f"is more than the model's {max_length} positions",
+                got=length,
+                cure=f"lower it to {max_length}, or raise model.max_length",
+            )
 
 
 def needs_sentences(objective: AnyObjectiveConfig) -> bool:
@@ -156,14 +180,12 @@ class Recipe(Config):
                 what = f"{self.objective.kind!r} learns from neighbouring sentences"
                 raise ValueError(f"{where}.sentences: {what}, got false; set it to true")
         if self.model.kind == "transformer":
-            check_direction(self.objective, self.model.causal)
+            check_direction(self.objective, self.model.causal, self.model.encoder is not None)
             check_stream(self.objective, self.model.query_stream)
             check_pairs(self.objective, self.model.num_token_types)
-        if self.model.kind == "transformer" and self.objective.max_length > self.model.max_length:
-            raise ValueError(
-                f"objective.max_length: is more than the model's {self.model.max_length} positions, got "
-                f"{self.objective.max_length}; lower it, or raise model.max_length"
-            )
+            check_length(self.objective, self.model.max_length)
+        if isinstance(self.objective, Seq2Seq) and self.data.kind == "table" and self.data.pair is None:
+            raise ValueError("data.pair: 'seq2seq' learns from pairs, got null; name the column of the target")
         if not self.data.has_validation:
             for name in ("evaluate_every", "patience"):
                 if (value := getattr(self.train, name)) is not None:

@@ -13,7 +13,7 @@ import torch
 
 from groundup.config import parse, to_json
 from groundup.language.segment import Jieba
-from groundup.model.config import Dropout, LearnedPositions, ModelConfig, RelativePositions
+from groundup.model.config import Dropout, Encoder, LearnedPositions, ModelConfig, RelativePositions
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal, CausalObjective
@@ -24,6 +24,7 @@ from groundup.objectives.permuted import Permuted
 from groundup.objectives.protocol import Batch, Loss, Objective, Task, balance, find_heads
 from groundup.objectives.rate import FallingRate
 from groundup.objectives.sentence import Sentence
+from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
 from groundup.tasks.classification import Classification
 from groundup.text.pair_windows import PairFrame, PairWindows
@@ -56,6 +57,11 @@ class Member:
 
 
 MEMBERS = {
+    "seq2seq": Member(
+        Seq2Seq(max_length=64, max_target_length=60, start="[SEP]"),
+        lambda config, tokenizer: config.build(tokenizer),
+        False,
+    ),
     "causal": Member(Causal(max_length=64, separator=" -> "), lambda config, tokenizer: config.build(tokenizer), False),
     "masked": Member(
         Masked(rate=0.3, mask=0.7, random=0.2, keep=0.1), lambda config, tokenizer: config.build(tokenizer), True
@@ -161,8 +167,9 @@ def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
         # Every token of these samples is of one type, so that segments would have no gradient.
         position=RelativePositions(segments=False) if objective.head.kind == "permuted_lm" else LearnedPositions(),
         query_stream=objective.head.kind == "permuted_lm",
-        causal=isinstance(objective, CausalObjective),
-        num_token_types=0 if isinstance(objective, CausalObjective) else 2,
+        causal=isinstance(objective, CausalObjective | Seq2SeqObjective),
+        encoder=Encoder(num_layers=1) if isinstance(objective, Seq2SeqObjective) else None,
+        num_token_types=0 if isinstance(objective, CausalObjective | Seq2SeqObjective) else 2,
         heads=find_heads(objective),
     )
     model = Transformer(config)
@@ -172,7 +179,9 @@ def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
 
 def content(batch: Batch) -> tuple[object, ...]:
     targets = {name: target.tolist() for name, target in batch.targets.items()}
-    return batch.packed.input_ids.tolist(), batch.packed.lengths, targets, batch.count, batch.samples.tolist()
+    runs = [batch.packed] if batch.source is None else [batch.packed, batch.source]
+    read = [(run.input_ids.tolist(), run.lengths) for run in runs]
+    return read, targets, batch.count, batch.samples.tolist()
 
 
 def gradient(model: Transformer, totals: list[torch.Tensor]) -> torch.Tensor:
@@ -246,9 +255,11 @@ def test_micro_batches_change_nothing(
 def test_the_order_of_samples_changes_nothing(objective: Objective, model: Transformer, samples: list[Sample]) -> None:
     forward = objective.prepare(samples, seed=0, epoch=0)
     backward = objective.prepare(samples[::-1], seed=0, epoch=0)
-    assert backward.samples.tolist() == forward.samples.tolist()[::-1]
-    for there, back in zip(forward.packed.split(), backward.packed.split()[::-1], strict=True):
-        assert torch.equal(there, back)
+    there, back = (
+        dict(zip(batch.samples.tolist(), (ids.tolist() for ids in batch.packed.split()), strict=True))
+        for batch in (forward, backward)
+    )
+    assert there == back and len(there) == len(samples)
     expected = gradient(model, [objective.loss(model, forward).sum])
     assert (gradient(model, [objective.loss(model, backward).sum]) - expected).norm() < 1e-10 * expected.norm()
 

@@ -30,6 +30,7 @@ from groundup.model.skeleton import build_skeleton
 from groundup.model.transformer import Transformer
 
 CONFIG: Final = "config.json"
+GENERATION: Final = "generation_config.json"
 MANIFEST: Final = "groundup.json"
 CARD: Final = "README.md"
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
@@ -166,6 +167,21 @@ def save(
         (hidden / MANIFEST).write_bytes(encode_json({**content, "checksum": _checksum(content)}))
 
     write_folder(folder, write)
+
+
+def read_start(folder: Path) -> int | None:
+    """The id of the token that every target of an encoder-decoder starts with; None where the folder says nothing.
+
+    Releases of transformers differ in which of the two files say it, and the newer file overrules the older.
+    """
+    for name in (GENERATION, CONFIG):
+        path = folder / name
+        found = decode_json(read_bytes(path), path).get("decoder_start_token_id") if path.is_file() else None
+        if found is not None:
+            if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+                raise ConfigError(f"{path}: decoder_start_token_id", "must be a token's id", got=found)
+            return found
+    return None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

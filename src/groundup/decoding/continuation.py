@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from groundup.model.cache import Cache
+from groundup.model.packed import Memory, Packed
 from groundup.model.transformer import Transformer, check_packed
 
 
@@ -18,9 +20,23 @@ class Continuation:
     Where a text fills all positions of the model, its older half is forgotten and the rest is read anew.
     """
 
-    def __init__(self, model: Transformer, prompts: Sequence[Sequence[int]], max_tokens: int) -> None:
-        """Texts to go on from, each of one token or more, by at most `max_tokens`."""
-        self.model = model
+    def __init__(
+        self,
+        model: Transformer,
+        prompts: Sequence[Sequence[int]],
+        max_tokens: int,
+        *,
+        sources: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            model: a decoder, with an encoder or without.
+            prompts: texts to go on from, each of one token or more.
+            max_tokens: the most tokens that will be added to each.
+            sources: what the encoder reads, one for each prompt; None where there is no encoder.
+        """
+        self.model, self._sources = model, sources
         self.texts: list[list[int]] = [list(prompt) for prompt in prompts]
         """The ids of each text so far, its prompt included."""
         first, length = next(model.parameters()), model.config.max_length
@@ -34,9 +50,10 @@ class Continuation:
         """Of the token that comes next in each text; called once between two calls of `extend`."""
         packed = self._cache.pack([torch.tensor(ids) for ids in self._unread])
         check_packed(self.model.config, packed)
-        packed = packed.to(self._device)
+        packed, memory = packed.to(self._device), self._encode()
         last = packed.boundaries[1:].long() - 1
-        return self.model.heads["causal_lm"](self.model(packed, rows=last, cache=self._cache)).float()
+        hidden = self.model(packed, rows=last, cache=self._cache, memory=memory)
+        return self.model.heads["causal_lm"](hidden).float()
 
     @torch.inference_mode()
     def extend(self, kept: Sequence[int], tokens: Sequence[int]) -> None:
@@ -49,3 +66,12 @@ class Continuation:
         self._cache.restart([place for place, full in enumerate(is_full) if full])
         half = max(1, length // 2)
         self._unread = [text[-half:] if full else text[-1:] for text, full in zip(self.texts, is_full, strict=True)]
+
+    def _encode(self) -> Memory | None:
+        """What the decoder attends to, the first time alone: the cache keeps it."""
+        if self._sources is None:
+            return None
+        source = Packed.from_sequences([np.array(ids) for ids in self._sources])
+        check_packed(self.model.config.of_encoder, source)
+        self._sources = None
+        return self.model.encode(source.to(self._device))

@@ -83,7 +83,10 @@ class _Answer:
 
 
 class Writer:
-    """A decoder at work: `stream` for pieces as they come, `write` for whole texts."""
+    """A decoder at work: `stream` for pieces as they come, `write` for whole texts.
+
+    A decoder alone goes on from its prompts; one with an encoder reads them and answers.
+    """
 
     def __init__(
         self,
@@ -92,6 +95,7 @@ class Writer:
         *,
         end_id: int | None,
         banned_ids: Collection[int] = (),
+        start_ids: Sequence[int] = (),
     ) -> None:
         """Make a writer of a model.
 
@@ -100,10 +104,15 @@ class Writer:
             decode: the text of ids.
             end_id: the token that ends a text; None for none.
             banned_ids: tokens that are never written, such as padding.
+            start_ids: what every answer to a source begins with, unseen; for encoder-decoders alone.
         """
         if "causal_lm" not in model.heads:
             raise DataError("model", "has no causal head, so it cannot write", got=sorted(model.heads))
+        if (model.config.encoder is not None) != bool(start_ids):
+            is_needed = "are needed to begin an answer" if not start_ids else "are for encoder-decoders alone"
+            raise DataError("start_ids", is_needed, got=list(start_ids))
         self.model, self.decode, self.end_id = model, decode, end_id
+        self.start_ids = tuple(start_ids)
         banned = sorted(set(banned_ids) - {end_id})
         self._banned = torch.tensor(banned, dtype=torch.int64, device=next(model.parameters()).device)
 
@@ -111,7 +120,7 @@ class Writer:
         """The answers to each prompt, `num_return` one after another, in the order of prompts.
 
         Args:
-            prompts: ids to go on from.
+            prompts: ids to go on from, or to answer to.
             decoding: how; answers of beams come best first.
             batch_size: texts at a time, of similar lengths; it changes no answer but by rounding.
         """
@@ -185,7 +194,11 @@ class Writer:
         return choose(logits[rows], decoding, numbers, step).tolist()
 
     def _continue(self, prompts: Sequence[Prompt], decoding: Decoding) -> Continuation:
-        return Continuation(self.model, [prompt.tolist() for prompt in prompts], decoding.max_tokens)
+        ids = [prompt.tolist() for prompt in prompts]
+        if not self.start_ids:
+            return Continuation(self.model, ids, decoding.max_tokens)
+        starts = [self.start_ids] * len(ids)
+        return Continuation(self.model, starts, decoding.max_tokens, sources=ids)
 
 
 def _check(prompts: Sequence[Prompt]) -> None:

@@ -18,21 +18,17 @@ from torch import Tensor
 
 from groundup.config import Config
 from groundup.errors import DataError
-from groundup.language.scripts import count_words
-from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, Interval, bootstrap_ratio, bootstrap_share
 from groundup.metrics.metric import Metric
 from groundup.model.config import CausalLMHead, Head
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
-from groundup.objectives.loss import cross_entropy_sum, token_losses
+from groundup.objectives.loss import cross_entropy_sum
+from groundup.objectives.next_token import measure_next_tokens, score_next_tokens, show_pair
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.table import Example
 from groundup.text.sample import EncodingReport, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.windows import Frame
-
-GIVEN_MARK = "⇒"
-"""Stands, for people, between what is given and what is to be predicted."""
 
 
 class Causal(Config):
@@ -124,59 +120,18 @@ class CausalObjective:
 
     def measure(self, model: Transformer, batch: Batch) -> dict[str, np.ndarray]:
         """Of each token: `nll` in nats, whether it is the likeliest, its sample; of each sample its text's size."""
-        logits, labels = self._logits(model, batch), batch.targets["labels"]
-        counts = self._count_targets(batch)
-        sizes = np.array([self._count_text(*parts) for parts in self._split(batch)], dtype=np.int64).reshape(-1, 3)
-        return {
-            "nll": token_losses(logits, labels).cpu().numpy(),
-            "correct": (logits.argmax(dim=-1) == labels).cpu().numpy(),
-            "sample": np.repeat(batch.samples, counts),
-            "text_sample": batch.samples,
-            "text_sizes": sizes,
-        }
+        return measure_next_tokens(self._logits(model, batch), batch, self._split(batch), self.tokenizer)
 
     def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
         """`loss` (nats a token), `perplexity` by token, word and character, `bits_per_byte`, `accuracy`.
 
         Samples are resampled whole. Only figures by word, character or byte compare across tokenizers.
         """
-        samples, of_token = np.unique(measured["sample"], return_inverse=True)
-        losses = np.bincount(of_token, weights=measured["nll"].astype(np.float64))
-        right = np.bincount(of_token, weights=measured["correct"].astype(np.float64))
-        tokens = np.bincount(of_token).astype(np.float64)
-        sizes = np.zeros((3, len(samples)))
-        of_text = np.searchsorted(samples, measured["text_sample"])
-        np.add.at(sizes.T, of_text, measured["text_sizes"].astype(np.float64))
-        tail = (
-            f"tokenizer={self.tokenizer.digest[:12]}|samples={len(samples)}"
-            f"|interval=percentile bootstrap over samples, {CONFIDENCE:.0%}|resamples={NUM_RESAMPLES}|seed=0|v1"
-        )
-        loss = bootstrap_ratio(losses, tokens)
-        found = {
-            "loss": (loss, tokens, "nats a token"),
-            "perplexity": (_exp(loss), tokens, "exp(loss)"),
-            "accuracy": (bootstrap_share(right, tokens), tokens, "share of tokens that are the most likely one"),
-        }
-        units = (
-            ("bits_per_byte", "bits a UTF-8 byte of decoded text", lambda each: each.scale(1 / np.log(2))),
-            ("character_perplexity", "exp(nats a character)", _exp),
-            ("word_perplexity", "exp(nats a word); a Chinese character counts as a word", _exp),
-        )
-        for (name, how, convert), size in zip(units, sizes, strict=True):
-            if size.sum():
-                found[name] = (convert(bootstrap_ratio(losses, size)), size, how)
-        return {
-            name: Metric(name, each.value, int(size.sum()), f"next token, {how}|n={int(size.sum())}|{tail}", *each[1:])
-            for name, (each, size, how) in found.items()
-        }
+        return score_next_tokens(measured, self.tokenizer)
 
     def show(self, batch: Batch) -> list[str]:
         """Each sequence in tokens, `⇒` between what is given and what is to be predicted."""
-        show = self.tokenizer.tokens
-        return [
-            " ".join([*map(_visible, show(given)), GIVEN_MARK, *map(_visible, show(asked))])
-            for given, asked in self._split(batch)
-        ]
+        return [show_pair(given, asked, self.tokenizer) for given, asked in self._split(batch)]
 
     def _texts(self, example: Example) -> tuple[str, ...]:
         if example.pair is None:
@@ -206,19 +161,3 @@ class CausalObjective:
             (ids[: len(ids) - len(each) + 1].tolist(), each.tolist())
             for ids, each in zip(batch.packed.split(), asked, strict=True)
         ]
-
-    def _count_text(self, given: list[int], asked: list[int]) -> tuple[int, int, int]:
-        """Bytes, characters and words of the text that is asked for; a word counts where it starts."""
-        before, both = self.tokenizer.to_bytes(given), self.tokenizer.to_bytes(given + asked)
-        raw = both[len(before) :]
-        words = [count_words(each.decode("utf-8", errors="ignore")) for each in (before, both)]
-        return len(raw), sum(byte & 0xC0 != 0x80 for byte in raw), max(0, words[1] - words[0])
-
-
-def _exp(interval: Interval) -> Interval:
-    return Interval(*(float(np.exp(min(value, 700.0))) for value in interval))
-
-
-def _visible(token: str) -> str:
-    """A token of white space as a sign that can be seen."""
-    return token.replace("\n", "↵").replace("\t", "⇥") if token.strip(" ") else "␣" * len(token)

@@ -13,14 +13,18 @@ _LARGE_BLOCK = 1 << 26
 """The same on other devices (256 MiB in fp32), where large blocks keep the device busy."""
 
 
-def cross_entropy_sum(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, " rows"]) -> Float[Tensor, ""]:
+def cross_entropy_sum(
+    logits: Float[Tensor, "rows classes"], labels: Int[Tensor, " rows"], smoothing: float = 0.0
+) -> Float[Tensor, ""]:
     """The summed negative log-likelihood of `labels`, in fp32 (float64 for float64 logits).
+
+    With `smoothing`, that share of every label is spread evenly over all classes (Szegedy et al. 2016, section 7).
 
     The backward pass writes the gradient over the logits, so the peak is one `[rows, classes]` tensor, where
     `torch.nn.functional.cross_entropy` holds two. Hence the logits must have no other use whose backward needs them;
     autograd refuses such a graph with an error.
     """
-    return _CrossEntropySum.apply(logits, labels)
+    return _CrossEntropySum.apply(logits, labels, smoothing)
 
 
 @torch.no_grad()
@@ -32,27 +36,30 @@ def token_losses(logits: Float[Tensor, "rows classes"], labels: Int[Tensor, " ro
 
 class _CrossEntropySum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, logits: Tensor, labels: Tensor) -> Tensor:
-        parts = [_block_losses(block, wanted) for block, wanted in _blocks(logits, labels)]
+    def forward(ctx: FunctionCtx, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        ctx.smoothing = smoothing
+        parts = [_block_losses(block, wanted, smoothing) for block, wanted in _blocks(logits, labels)]
         empty = logits.new_zeros(0, dtype=_accumulate_dtype(logits))
         ctx.save_for_backward(logits, labels, torch.cat([empty, *(normalizer for _, normalizer in parts)]))
         return torch.cat([empty, *(losses for losses, _ in parts)]).sum()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
-        """(softmax(logits) - one_hot(labels)) * grad, written over the logits."""
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
+        """(softmax(logits) - smoothed labels) * grad, written over the logits."""
         logits, labels, normalizers = ctx.saved_tensors
         start = 0
         for block, wanted in _blocks(logits, labels):
             values = block if block.dtype == normalizers.dtype else block.to(normalizers.dtype)
             values.sub_(normalizers[start : start + len(wanted), None]).exp_()
-            values[torch.arange(len(wanted), device=wanted.device), wanted] -= 1
+            if ctx.smoothing:
+                values -= ctx.smoothing / values.shape[1]
+            values[torch.arange(len(wanted), device=wanted.device), wanted] -= 1 - ctx.smoothing
             values.mul_(grad)
             if values is not block:
                 block.copy_(values)
             start += len(wanted)
-        return logits, None
+        return logits, None, None
 
 
 def _blocks(logits: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -63,11 +70,13 @@ def _blocks(logits: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
     return list(zip(logits.split(rows), labels.split(rows), strict=True))
 
 
-def _block_losses(block: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _block_losses(block: Tensor, labels: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     """Losses and the logarithms of the softmax's denominators."""
     values = block.to(_accumulate_dtype(block))
-    normalizers = values.logsumexp(dim=-1)
-    return normalizers - values.gather(1, labels[:, None])[:, 0], normalizers
+    normalizers, wanted = values.logsumexp(dim=-1), values.gather(1, labels[:, None])[:, 0]
+    if smoothing:
+        wanted = (1 - smoothing) * wanted + smoothing * values.mean(dim=-1)
+    return normalizers - wanted, normalizers
 
 
 def _accumulate_dtype(logits: Tensor) -> torch.dtype:

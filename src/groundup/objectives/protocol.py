@@ -56,11 +56,19 @@ class Batch:
     """The number of the sample that each sequence came from."""
     parts: tuple[Part, ...] = ()
     """Where several losses are weighted together: each of them; `count` is then that of all."""
+    source: Packed | None = None
+    """What an encoder reads, one sequence for each of `packed`; None for one stack alone."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         targets = {name: target.to(device, non_blocking=True) for name, target in self.targets.items()}
-        return replace(self, packed=self.packed.to(device), targets=targets)
+        source = None if self.source is None else self.source.to(device)
+        return replace(self, packed=self.packed.to(device), targets=targets, source=source)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that the model reads, those of sources included."""
+        return self.packed.num_tokens + (0 if self.source is None else self.source.num_tokens)
 
 
 def balance(batches: Sequence[Batch]) -> list[Batch]:

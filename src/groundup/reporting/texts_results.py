@@ -46,6 +46,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "objective.masked": ("Masked language model", "掩码语言模型"),
     "objective.classification": ("Text classification", "文本分类"),
     "objective.causal": ("Causal language model", "因果语言模型"),
+    "objective.seq2seq": ("Sequence to sequence", "序列到序列"),
     "data_kind.corpus": ("text corpus", "文本语料"),
     "data_kind.table": ("table of labelled rows", "带标签的表格"),
     # Headline figures.

@@ -254,6 +254,10 @@ class Tokenizer:
                 found += number_parts([self._bytes_of(self._backend.id_to_token(each) or "") for each in together])
         return found
 
+    def id_of(self, token: str) -> int | None:
+        """The id of an entry as the vocabulary writes it; None where there is none."""
+        return self._vocab.get(token)
+
     def _show(self, index: int) -> str:
         token = self._backend.id_to_token(index)
         if token is None:

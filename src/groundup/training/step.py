@@ -100,5 +100,5 @@ def compute_gradient(
     bad = tuple(number for number, value in enumerate(sums) if not np.isfinite(value))
     if not bad and not np.isfinite(grad_norm):
         bad = tuple(range(len(batches)))
-    tokens = sum(batch.packed.num_tokens for batch in batches)
+    tokens = sum(batch.num_tokens for batch in batches)
     return StepOutcome(sum(sums), count, tokens, grad_norm, bad)

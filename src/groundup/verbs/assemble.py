@@ -23,8 +23,9 @@ from groundup.objectives.mix import Mix, MixObjective
 from groundup.objectives.permuted import Permuted, PermutedObjective
 from groundup.objectives.protocol import find_heads
 from groundup.objectives.sentence import SentenceObjective
+from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.readers.table import TableConfig, iterate_table, read_table
-from groundup.recipe import Recipe, check_direction, check_pairs, check_stream
+from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
@@ -45,6 +46,7 @@ AnyObjective = (
     MaskedObjective
     | CausalObjective
     | PermutedObjective
+    | Seq2SeqObjective
     | SentenceObjective
     | MixObjective
     | HybridObjective
@@ -84,6 +86,14 @@ def assemble(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Parts:
     return _assemble_corpus(recipe, recipe.data, folder, quiet=quiet)
 
 
+def build_objective(recipe: Recipe, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> AnyObjective:
+    """The objective of a recipe; a model that is trained already may say what its targets start with."""
+    objective, model = recipe.objective, recipe.model
+    if isinstance(objective, Seq2Seq) and model.kind == "pretrained":
+        return objective.build(tokenizer, start_id=pretrained.read_start(find_folder(locate_model(model.path))))
+    return objective.build(tokenizer, labels)
+
+
 def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, ...]]:
     """The model with the objective's head, and what was fresh or dropped where weights were loaded."""
     heads, choice = find_heads(parts.objective), recipe.model
@@ -109,14 +119,8 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
             f"has {parts.tokenizer.vocab_size} entries, more than the model's {config.vocab_size} embeddings",
             cure="use the tokenizer of the model's folder: leave `tokenizer` out",
         )
-    if recipe.objective.max_length > config.max_length:
-        raise ConfigError(
-            "objective.max_length",
-            f"is more than the model's {config.max_length} positions",
-            got=recipe.objective.max_length,
-            cure=f"lower it to {config.max_length}, or raise model.max_length",
-        )
-    check_direction(recipe.objective, config.causal)
+    check_length(recipe.objective, config.max_length)
+    check_direction(recipe.objective, config.causal, config.encoder is not None)
     check_stream(recipe.objective, config.query_stream)
     check_pairs(recipe.objective, config.num_token_types)
     if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
@@ -186,7 +190,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
     texts = (text for row in rows for text in (row.text, row.pair) if text)
     tokenizer = get_tokenizer(recipe, folder, texts, quiet=quiet)
     labels = recipe.objective.choose_labels(rows, "data.train")
-    task = recipe.objective.build(tokenizer, labels)
+    task = build_objective(recipe, tokenizer, labels)
     train = task.encode(rows, "data.train")
     notes = [_describe("train", train.report)]
     validation = None

@@ -14,6 +14,7 @@ import numpy as np
 from groundup.checkpoint.store import Store
 from groundup.errors import ConfigError
 from groundup.objectives.protocol import find_heads
+from groundup.objectives.seq2seq import Seq2Seq
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.text.corpus_config import CorpusConfig
@@ -22,7 +23,7 @@ from groundup.text.sentence_ends import encode_sentences
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.step import prepare_step
 from groundup.training.trainer import check_best, check_data, choose_device, keep_threads
-from groundup.verbs.assemble import Parts, as_recipe, build_model, get_tokenizer
+from groundup.verbs.assemble import Parts, as_recipe, build_model, build_objective, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,
     SampledWindows,
@@ -144,21 +145,22 @@ def _read_table(recipe: Recipe, data: TableConfig) -> _Found:
         recipe, spread_texts([text for row in rows for text in (row.text, row.pair) if text]), train.characters
     )
     labels = recipe.objective.choose_labels(rows, "data.train")
-    task = recipe.objective.build(tokenizer, labels)
-    limit = task.config.max_length
-    uncut = recipe.objective.model_copy(update={"max_length": _UNCUT}).build(tokenizer, labels)
-    samples = uncut.encode(rows, "data.train")
-    over = samples.lengths[samples.lengths > limit]
-    lengths = Lengths.of(
-        samples.lengths,
-        limit,
-        num_cut=len(over),
-        tokens=int(samples.lengths.sum(dtype=np.int64)),
-        tokens_lost=int((over - limit).sum(dtype=np.int64)),
-    )
-    figures = _measure(figures, tokenizer, [samples.input_ids], train.characters)
-    if len(over):
+    task = build_objective(recipe, tokenizer, labels)
+    limit = recipe.objective.longest_row if isinstance(recipe.objective, Seq2Seq) else recipe.objective.max_length
+    longest = {name: _UNCUT for name in ("max_length", "max_target_length") if hasattr(recipe.objective, name)}
+    whole = recipe.model_copy(update={"objective": recipe.objective.model_copy(update=longest)})
+    uncut = build_objective(whole, tokenizer, labels).encode(rows, "data.train")
+    samples = uncut
+    if uncut.lengths.max() > recipe.objective.max_length:
         samples = task.encode(rows, "data.train")
+    lengths = Lengths.of(
+        uncut.lengths,
+        limit,
+        num_cut=samples.report.num_truncated,
+        tokens=int(uncut.lengths.sum(dtype=np.int64)),
+        tokens_lost=samples.report.tokens_lost,
+    )
+    figures = _measure(figures, tokenizer, [uncut.input_ids], train.characters)
     splits, validation = [train], None
     if data.validation is not None:
         split, rows, _ = read_split(data, "validation", seen, needs_label=needs_label)

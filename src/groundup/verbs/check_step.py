@@ -120,6 +120,8 @@ def take_step(
     measured = _take_some(batches)
     for batch in measured:
         check_packed(model.config, batch.packed)
+        if batch.source is not None:
+            check_packed(model.config.of_encoder, batch.source)
     model.to(device).train()
     optimizer = recipe.optimizer.build(model.named_parameters(), parameter_role)
     seconds: list[float] = []
@@ -157,7 +159,7 @@ def take_step(
         device=device.type,
         threads=torch.get_num_threads() if device.type == "cpu" else None,
         sequences=sum(len(batch.packed.lengths) for batch in batches),
-        tokens=sum(batch.packed.num_tokens for batch in batches),
+        tokens=sum(batch.num_tokens for batch in batches),
         targets=sum(batch.count for batch in batches),
         micro_batches=len(batches),
         measured_tokens=first.tokens,
@@ -166,7 +168,9 @@ def take_step(
         num_choices=round(math.exp(expected)),
         grad_norm=first.grad_norm,
         seconds_per_token=per_token,
-        flops_per_second=design.training_flops_per_token / per_token,
+        flops_per_second=design.training_flops_per_token
+        * sum(batch.packed.num_tokens for batch in measured)
+        / min(seconds),
     )
 
 
@@ -174,8 +178,8 @@ def _take_some(batches: Sequence[Batch]) -> list[Batch]:
     """The first micro-batches up to the most tokens that are measured, at least one with a target."""
     taken: list[Batch] = []
     for batch in batches:
-        total = sum(each.packed.num_tokens for each in taken)
-        if sum(each.count for each in taken) and total + batch.packed.num_tokens > MEASURED_TOKENS:
+        total = sum(each.num_tokens for each in taken)
+        if sum(each.count for each in taken) and total + batch.num_tokens > MEASURED_TOKENS:
             break
         taken.append(batch)
     return taken

@@ -1,4 +1,4 @@
-"""Generate: let a trained decoder write on, with the prompt prepared exactly as in training."""
+"""Generate: let a trained decoder write on, or answer to what its encoder reads, prepared exactly as in training."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from groundup.decoding.config import Decoding
 from groundup.decoding.generate import Piece, Writer, Written
 from groundup.errors import ConfigError
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.verbs.trained import Trained, check_utf8, load_trained
 
 
@@ -20,7 +21,8 @@ def generate(
 ) -> list[Written]:
     """What the model writes after each prompt, in their order; `num_return` answers to one stand side by side.
 
-    A model that learnt completions gets its prompts with the separator of its training; any other writes on.
+    A model that learnt completions gets its prompts with the separator of its training, an encoder-decoder reads them
+    as sources; any other writes on.
 
     Args:
         model: a model folder, a run folder, a recipe, or a model that is loaded already.
@@ -43,7 +45,7 @@ def stream(model: str | Path | Trained, prompt: str, decoding: Decoding | None =
 
 def build_writer(trained: Trained) -> Writer:
     """The decoder with its tokenizer's ends. On a GPU where there is one."""
-    if not isinstance(trained.objective, CausalObjective):
+    if not isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
         kind = trained.objective.config.kind
         raise ConfigError(
             str(trained.folder), "cannot write: it is no decoder", got=kind, cure="use `groundup predict`"
@@ -55,14 +57,17 @@ def build_writer(trained: Trained) -> Writer:
         lambda ids: tokenizer.decode(ids, skip_special=True),
         end_id=tokenizer.end_id,
         banned_ids=[*tokenizer.special_ids, *range(tokenizer.vocab_size, trained.model.config.vocab_size)],
+        start_ids=trained.objective.start_ids if isinstance(trained.objective, Seq2SeqObjective) else (),
     )
 
 
 def encode_prompt(trained: Trained, prompt: str) -> np.ndarray:
-    """The ids that the model goes on from. A prompt that fills all its positions loses its beginning."""
+    """The ids to go on from, or to answer to. Too long a prompt loses its beginning, too long a source its end."""
     objective = trained.objective
-    assert isinstance(objective, CausalObjective)
     check_utf8(prompt, "prompt")
+    if isinstance(objective, Seq2SeqObjective):
+        return objective.encode_source(prompt)
+    assert isinstance(objective, CausalObjective)
     ids = objective.encode_prompt(prompt) if trained.has_completions else objective.encode_start(prompt)
     room = min(objective.config.max_length, trained.model.config.max_length)
     return ids if len(ids) < room or not trained.has_completions else np.concatenate([ids[:1], ids[-room // 2 :]])

@@ -13,6 +13,7 @@ from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError, DataError
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import fill
+from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.readers.lines import iterate_whole_lines
 from groundup.readers.table import Example, TableConfig, iterate_table
 from groundup.tasks.classification import ClassificationTask
@@ -45,7 +46,7 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
     if isinstance(trained.objective, ClassificationTask):
         examples = [Example(text, pair, None, number) for number, (text, pair) in enumerate(rows, start=1)]
         return _classify(trained, examples)
-    if isinstance(trained.objective, CausalObjective):
+    if isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
         return _complete(trained, [text for text, _ in rows])
     return [_fill(trained, text) for text, _ in rows]
 
@@ -77,7 +78,9 @@ def _classify(trained: Trained, examples: Sequence[Example]) -> list[Row]:
 
 
 def _complete(trained: Trained, texts: Sequence[str]) -> list[Row]:
-    found = generate(trained, texts, Decoding(max_tokens=trained.objective.config.max_length))
+    config = trained.objective.config
+    length = config.resolved_max_target_length if isinstance(config, Seq2Seq) else config.max_length
+    found = generate(trained, texts, Decoding(max_tokens=length))
     return [
         {"text": text, "completion": each.text, "reason": each.reason} for text, each in zip(texts, found, strict=True)
     ]
@@ -92,7 +95,7 @@ def _check_row(trained: Trained, text: str, pair: str | None) -> None:
     recipe = trained.recipe
     if recipe is None:
         has_pair = pair is not None and isinstance(trained.objective, ClassificationTask)
-    elif isinstance(trained.objective, CausalObjective):
+    elif isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
         has_pair = False  # the second text is what it writes
     else:
         has_pair = recipe.data.kind == "table" and recipe.data.pair is not None
@@ -122,7 +125,7 @@ def _read(trained: Trained, source: str, pair: str | None) -> Iterator[Example]:
         return (Example(line.text, None, None, line.number) for line in iterate_whole_lines(path))
     is_table = trained.recipe is not None and trained.recipe.data.kind == "table"
     columns = trained.recipe.data if is_table else TableConfig(train=source)
-    if isinstance(trained.objective, CausalObjective):
+    if isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
         columns = columns.model_copy(update={"pair": None})
     return iterate_table(path, columns, needs_label=False)
 

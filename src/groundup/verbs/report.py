@@ -13,6 +13,7 @@ from groundup.errors import CheckpointError
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import MaskedObjective
+from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.reporting.advice import find_advice
@@ -165,7 +166,7 @@ def _measure(content: Report, recipe: Recipe, parts: Parts, model: Transformer) 
     split = "train" if parts.validation is None else "validation"
     if isinstance(objective, MaskedObjective):
         content["masked"] = measure_masked(recipe, objective, model, chosen, split, device)
-    if isinstance(objective, CausalObjective):
+    if isinstance(objective, CausalObjective | Seq2SeqObjective):
         content["writing"] = measure_writing(recipe, parts, model, chosen, split)
 
 

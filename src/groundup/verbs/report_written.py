@@ -12,6 +12,7 @@ from groundup.decoding.config import Decoding
 from groundup.language.scripts import guess_language
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.readers.table import Example as Row
 from groundup.readers.table import TableConfig, read_table
 from groundup.recipe import Recipe
@@ -35,7 +36,7 @@ _SHOWN_CHARS: Final = 400
 
 def measure_writing(recipe: Recipe, parts: Parts, model: Transformer, chosen: Chosen, split: Split) -> Writing | None:
     """Completions scored one by one, or some texts written on."""
-    assert isinstance(parts.objective, CausalObjective)
+    assert isinstance(parts.objective, CausalObjective | Seq2SeqObjective)
     trained = Trained(Path(recipe.output), model, parts.tokenizer, parts.objective, recipe)
     if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None:
         return _complete(recipe, recipe.data, trained, len(chosen.samples), split)
@@ -45,7 +46,9 @@ def measure_writing(recipe: Recipe, parts: Parts, model: Transformer, chosen: Ch
 def _complete(recipe: Recipe, data: TableConfig, trained: Trained, count: int, split: Split) -> Writing:
     table = read_table(getattr(data, split) or "", data, f"data.{split}", needs_label=False)
     rows = [table[int(number)] for number in spread(count, _ROWS)]
-    answers = generate(trained, [row.text for row in rows], Decoding(max_tokens=recipe.objective.max_length))
+    objective = recipe.objective
+    most = objective.resolved_max_target_length if isinstance(objective, Seq2Seq) else objective.max_length
+    answers = generate(trained, [row.text for row in rows], Decoding(max_tokens=most))
     is_exact = np.array([each.text == row.pair for each, row in zip(answers, rows, strict=True)])
     shown: list[WrittenText] = []
     for wanted in (False, True):

@@ -143,7 +143,7 @@ def show_step(recipe: Recipe, parts: Parts, *, count: int, step: int) -> ShowRep
 def _report(parts: Parts, plan: StepPlan, total: int, batches: Sequence[Batch], count: int) -> ShowReport:
     masks = [_count_masks(parts, batch) for batch in batches]
     micro_batches = tuple(
-        MicroBatch(batch.packed.num_tokens, batch.packed.lengths, None if each is None else _add(each))
+        MicroBatch(batch.num_tokens, batch.packed.lengths, None if each is None else _add(each))
         for batch, each in zip(batches, masks, strict=True)
     )
     places = [(number, place) for number, each in enumerate(micro_batches) for place in range(len(each.lengths))]

@@ -16,6 +16,7 @@ from groundup.figures import format_figure
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
+from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.recipe import Recipe
 from groundup.text.sample import Samples
 from groundup.training.evaluate import evaluate
@@ -195,6 +196,8 @@ def export(
     tokenizer = parts.tokenizer
     # Whoever else generates with a decoder looks for its ends in config.json.
     ends = {"bos_token_id": tokenizer.start_id, "eos_token_id": tokenizer.end_id} if model.config.causal else {}
+    if isinstance(parts.objective, Seq2SeqObjective):
+        ends["decoder_start_token_id"] = parts.objective.start_id
     pretrained.save(
         recipe.folder / "model",
         model.cpu(),

@@ -11,6 +11,7 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
 from groundup.objectives.masked import Masked
 from groundup.objectives.permuted import Permuted
+from groundup.objectives.seq2seq import Seq2Seq
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
@@ -72,7 +73,10 @@ def wrap_trained(loaded: pretrained.Pretrained, target: str | Path) -> Trained:
             cure="they do not belong together",
         )
     labels = loaded.labels or ()
-    objective = config.build(tokenizer, labels)
+    if isinstance(config, Seq2Seq):
+        objective = config.build(tokenizer, start_id=pretrained.read_start(loaded.tokenizer_folder))
+    else:
+        objective = config.build(tokenizer, labels)
     return Trained(Path(target), loaded.model.eval(), tokenizer, objective, recipe)
 
 
@@ -84,7 +88,7 @@ def check_utf8(text: str, where: str) -> None:
         raise DataError(where, "is no UTF-8 text", got=text, cure="convert it to UTF-8") from None
 
 
-def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Permuted | Classification:
+def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Permuted | Seq2Seq | Classification:
     """What a Hugging Face folder can do, by its heads."""
     kinds = [head.kind for head in loaded.config.heads]
     length = loaded.config.max_length
@@ -92,6 +96,8 @@ def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Permute
         return Classification(max_length=length)
     if "masked_lm" in kinds:
         return Masked(max_length=length)
+    if "causal_lm" in kinds and loaded.config.encoder is not None:
+        return Seq2Seq(max_length=length)
     if "causal_lm" in kinds:
         return Causal(max_length=length, separator="")
     if "permuted_lm" in kinds:
