@@ -1,4 +1,4 @@
-"""GPT-2's older files, `vocab.json` and `merges.txt`, against transformers reading the same folder."""
+"""`vocab.json` and `merges.txt`, GPT-2's and RoBERTa's older files, against transformers reading the same folder."""
 
 from __future__ import annotations
 
@@ -79,6 +79,60 @@ def test_ids_are_those_of_transformers(tmp_path: Path, values: dict) -> None:
     again = Tokenizer.load(tmp_path / "saved")
     assert (again.digest, again.start_id, again.end_id) == (ours.digest, ours.start_id, ours.end_id)
     assert Tokenizer.load(folder / "vocab.json").digest == Tokenizer.load(folder / "merges.txt").digest == ours.digest
+
+
+ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+PAIRS = [("the river", "one [X]y"), ("写在这里", " "), ("a <mask> b", "no <mask>")]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tokenizer_class": "RobertaTokenizer"},
+        {"tokenizer_class": "RobertaTokenizerFast", "add_prefix_space": True},
+        {"tokenizer_class": "RobertaTokenizer", "model_max_length": 512, "trim_offsets": False},
+        {},
+    ],
+    ids=str,
+)
+def test_ids_of_roberta_are_those_of_transformers(tmp_path: Path, settings: dict) -> None:
+    from transformers import AutoTokenizer, RobertaTokenizer
+
+    folder = gpt2_folder(tmp_path / "roberta", special=ROBERTA, **settings)
+    (folder / "config.json").write_text('{"model_type": "roberta"}')
+    ours = Tokenizer.load(folder)
+    ours.save(tmp_path / "saved")
+    (tmp_path / "saved" / "config.json").write_text('{"model_type": "roberta"}')
+    # The mask takes the space in front of it: so says the folder that RoBERTa was released with.
+    mask = {"__type": "AddedToken", "content": "<mask>", "lstrip": True, "rstrip": False, "normalized": True}
+    said = {**settings, "mask_token": {**mask, "single_word": False}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(said))
+    theirs = [RobertaTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(tmp_path / "saved")]
+    for their in theirs:
+        for text in [*SAMPLES, *(part for pair in PAIRS for part in pair)]:
+            ids = ours.encode(text).input_ids.tolist()
+            assert their(text)["input_ids"] == ids, text
+        for pair in PAIRS:
+            encoded = ours.encode(*pair)
+            assert their(*pair)["input_ids"] == encoded.input_ids.tolist()
+            assert not encoded.token_type_ids.any()
+        names = ("cls", "sep", "pad", "mask", "unk")
+        assert [getattr(their, f"{name}_token_id") for name in names] == [
+            ours.cls_id,
+            ours.sep_id,
+            ours.pad_id,
+            ours.mask_id,
+            ours.unknown_id,
+        ]
+    first, last = ours.encode("a", "b").input_ids.tolist(), [ours.sep_id, ours.sep_id]
+    assert any(first[at : at + 2] == last for at in range(len(first))), "two ends between the texts of a pair"
+    assert Tokenizer.load(tmp_path / "saved").digest == ours.digest
+
+
+def test_roberta_needs_its_special_tokens(tmp_path: Path) -> None:
+    folder = gpt2_folder(tmp_path, special=["<pad>"], tokenizer_class="RobertaTokenizer")
+    with pytest.raises(DataError, match=r"vocab\.json: lacks the special tokens <s> and </s>"):
+        Tokenizer.load(folder)
 
 
 def test_the_order_of_merges_decides(tmp_path: Path) -> None:

@@ -103,6 +103,11 @@ def load(
     )
 
 
+def read_config(folder_or_name: str | Path) -> dict[str, Any]:
+    """The config.json of a model folder or of a name on the hub. CheckpointError where it cannot be read."""
+    return _read_config(find_folder(folder_or_name))
+
+
 def read_design(folder_or_name: str | Path, *, heads: Sequence[Head] | None = None) -> ModelConfig:
     """The design of a model folder or of a name on the hub, without its weights, which need not be there.
 
@@ -286,7 +291,9 @@ def _merge(plain: dict[str, Any], extra: dict[str, Any], family: Family, names: 
     kept = {
         key: value
         for key, value in extra.items()
-        if key not in settings or (key in plain and key in meant and meant[key] == plain[key])
+        if key not in settings
+        # What the heads are is for the model to say: a class that the folder named may be one that it has no more.
+        or (key != "architectures" and key in plain and key in meant and meant[key] == plain[key])
     }
     return plain | kept
 

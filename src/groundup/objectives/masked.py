@@ -311,7 +311,8 @@ def fill(
     places = np.flatnonzero(np.asarray(ids.input_ids) == tokenizer.mask_id)
     if len(places) == 0 or ids.num_truncated:
         what = f"is longer than {max_length} tokens" if ids.num_truncated else "holds no mask token"
-        raise DataError("text", what, got=text, cure="write [MASK] where a word is to be found, in a short text")
+        mask = tokenizer.tokens([tokenizer.require("mask_id")])[0]
+        raise DataError("text", what, got=text, cure=f"write {mask} where a word is to be found, in a short text")
     was_training = model.training
     model.eval()
     try:

@@ -1,7 +1,8 @@
 """Byte pairs as GPT-2 was released with: `vocab.json` and `merges.txt`. How text is split into words stands in neither.
 
-The rules are therefore those of GPT-2 (Radford et al. 2019). A folder that names another class of tokenizer, or has the
-special tokens of RoBERTa, is refused: its ids would be almost right.
+The rules are therefore those of GPT-2 (Radford et al. 2019), or of RoBERTa (Liu et al. 2019), which splits alike and
+surrounds a text with special tokens. A folder that names another class of tokenizer, or has RoBERTa's special tokens
+and does not say whose it is, is refused: its ids would be almost right.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ def build_gpt2(
     roles: Mapping[str, str],
     added: Mapping[str, int],
 ) -> Tokenizer:
-    """GPT-2's tokenizer around a vocabulary.
+    """GPT-2's or RoBERTa's tokenizer around a vocabulary.
 
     Args:
         folder: where it lies, for messages.
         vocab: what `parse_vocab` read.
         merges: what `parse_merges` read.
-        settings: of `tokenizer_config.json`: `tokenizer_class`, `add_prefix_space`, `add_bos_token`.
+        settings: of `tokenizer_config.json`: `tokenizer_class`, `add_prefix_space`, `add_bos_token`, `trim_offsets`.
         roles: the special tokens by role, each in `vocab` or `added`.
         added: `added_tokens.json`: tokens with ids behind the vocabulary.
     """
-    _check_rules(folder, vocab, settings)
+    is_roberta = _choose_rules(folder, vocab, settings)
     has_prefix = bool(settings.get("add_prefix_space", False))
     tokenizer = Tokenizer(models.BPE(dict(vocab), merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=has_prefix)
@@ -56,7 +57,13 @@ def build_gpt2(
             raise DataError(
                 str(folder / ADDED_FILE), f"gives {token!r} an id that is not the next one", got=index, cure=_CURE
             )
-    tokenizer.add_special_tokens(sorted(special))
+    # RoBERTa's mask stands for a word with the space in front of it.
+    takes_space = {roles.get("mask")} if is_roberta else set()
+    named = [AddedToken(token, lstrip=token in takes_space, special=True) for token in sorted(special)]
+    tokenizer.add_special_tokens(named)
+    if is_roberta:
+        tokenizer.post_processor = _surround(folder, tokenizer, roles, settings, has_prefix)
+        return tokenizer
     bos = roles.get("bos")
     if settings.get("add_bos_token") and bos is not None:
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -128,10 +135,24 @@ def check_agreement(folder: Path, backend: Tokenizer, vocab: Mapping[str, int], 
         raise DataError(str(folder), f"tokenizer.json and {MERGES_FILE} disagree: {place}", cure=cure)
 
 
-def _check_rules(folder: Path, vocab: Mapping[str, int], settings: Mapping[str, Any]) -> None:
+def _surround(
+    folder: Path, tokenizer: Tokenizer, roles: Mapping[str, str], settings: Mapping[str, Any], has_prefix: bool
+) -> processors.RobertaProcessing:
+    """`<s> text </s>`, and `<s> text </s></s> text </s>` for a pair."""
+    ends = [(roles[role], tokenizer.token_to_id(roles[role])) for role in ("sep", "cls") if role in roles]
+    if len(ends) < 2:
+        what = "lacks the special tokens <s> and </s>, which RoBERTa surrounds a text with"
+        raise DataError(str(folder / VOCAB_FILE), what, cure=_CURE)
+    return processors.RobertaProcessing(*ends, bool(settings.get("trim_offsets", True)), has_prefix)
+
+
+def _choose_rules(folder: Path, vocab: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
+    """Whether the rules are RoBERTa's, and not GPT-2's."""
     named = settings.get("tokenizer_class")
     if named in _ANY_CLASS:
         named = None
+    if str(named).startswith("RobertaTokenizer"):
+        return True
     if named is not None and not str(named).startswith("GPT2Tokenizer"):
         raise DataError(
             str(folder), f"{VOCAB_FILE} and {MERGES_FILE} alone do not say how {named} splits text", cure=_CURE
@@ -140,5 +161,7 @@ def _check_rules(folder: Path, vocab: Mapping[str, int], settings: Mapping[str, 
         raise DataError(
             str(folder),
             f"{VOCAB_FILE} has the special tokens of RoBERTa, and nothing says whether they surround a text",
-            cure=f'{_CURE}, or write {{"tokenizer_class": "GPT2Tokenizer"}} to tokenizer_config.json if they do not',
+            cure=f'{_CURE}, or write {{"tokenizer_class": "RobertaTokenizer"}} to tokenizer_config.json if they do, '
+            'and "GPT2Tokenizer" if they do not',
         )
+    return False

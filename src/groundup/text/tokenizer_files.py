@@ -147,8 +147,10 @@ def _read_gpt2(folder: Path, settings: Mapping[str, object], roles: Mapping[str,
     file = folder / ADDED_FILE
     added = gpt2_files.parse_ids(file, _read_text(file)) if file.is_file() else {}
     found = _find_roles(vocab.keys() | added.keys(), roles)
+    if "tokenizer_class" not in settings and _read_settings(folder / "config.json").get("model_type") == "roberta":
+        settings = {**settings, "tokenizer_class": "RobertaTokenizer"}
     backend = gpt2_files.build_gpt2(folder, vocab, merges, settings, found, added)
-    # To GPT-2 in transformers a token type is one more token: its tokenizer must offer none.
+    # To GPT-2 in transformers a token type is one more token: its tokenizer must offer none. RoBERTa has a single one.
     inputs = {"model_input_names": ["input_ids", "attention_mask"]}
     absent = {f"{role}_token": None for role, token in roles.items() if token is None}
     return TokenizerFiles(backend, roles, default_settings(found) | absent | inputs | _flags(settings))

@@ -122,10 +122,19 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
     check_length(recipe.objective, config.max_length)
     check_direction(recipe.objective, config.causal, config.encoder is not None)
     check_stream(recipe.objective, config.query_stream)
-    check_pairs(recipe.objective, config.num_token_types)
-    if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
-        raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
+    if _tells_pairs_by_type(parts.tokenizer):
+        check_pairs(recipe.objective, config.num_token_types)
+        if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
+            cure = "set it to 2, or to 0 for none"
+            raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure=cure)
     return model, notes
+
+
+def _tells_pairs_by_type(tokenizer: Tokenizer) -> bool:
+    """Whether nothing else does: RoBERTa's has a single type, and two ends between the texts of a pair."""
+    encoded = tokenizer.encode("a", "a")
+    is_between = not tokenizer.special_ids.isdisjoint(encoded.input_ids[1:-1].tolist())
+    return bool(encoded.token_type_ids.any()) or not is_between
 
 
 def locate_model(path: str) -> str | Path:

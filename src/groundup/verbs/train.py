@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from groundup.checkpoint import pretrained
 from groundup.checkpoint.store import Tree
+from groundup.errors import GroundupError
 from groundup.figures import format_figure
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
@@ -23,7 +26,7 @@ from groundup.training.evaluate import evaluate
 from groundup.training.log import format_seconds, read_lines
 from groundup.training.state import exactness_domain, load_weights
 from groundup.training.trainer import Outcome, Trainer, choose_device, keep_threads
-from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model, open_test
+from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model, locate_model, open_test
 from groundup.verbs.corpora import make_planner
 from groundup.verbs.report import Weights, write_report
 from groundup.verbs.run_folder import open_run
@@ -205,8 +208,17 @@ def export(
         manifest=manifest,
         card=write_card(recipe, manifest, metrics, test_metrics),
         labels=parts.labels,
-        extra_config=ends,
+        extra_config=_config_of_start(recipe) | ends,
     )
+
+
+def _config_of_start(recipe: Recipe) -> dict[str, Any]:
+    """What stands in config.json where training began, so that no field of it is lost and its family stays the same."""
+    if recipe.model.kind != "pretrained":
+        return {}
+    with suppress(GroundupError):  # a folder that is gone by now is no reason to lose what was trained
+        return pretrained.read_config(locate_model(recipe.model.path))
+    return {}
 
 
 def read_metrics(path: Path, step: int) -> dict[str, Metric]:
