@@ -40,10 +40,11 @@ def test_200_prompts_are_continued_alike(pair: Pair, request: pytest.FixtureRequ
     assert read(spoil(request, pair, tmp_path).write(prompts, Decoding(max_tokens=NEW))) != found
 
 
-def test_200_prompts_are_searched_alike(pair: Pair, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [pytest.param(200, marks=pytest.mark.slow), 2 * len(SEARCHES)])
+def test_prompts_are_searched_alike(pair: Pair, count: int, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Each way to search on some of them: all beams that are left, in their order, with their scores."""
-    prompts, spoiled = draw_prompts(200, longest=6), spoil(request, pair, tmp_path)
-    ended = count = differences = 0
+    prompts, spoiled = draw_prompts(count, longest=6), spoil(request, pair, tmp_path)
+    ended = answers = differences = 0
     for number, settings in enumerate(SEARCHES):
         some, beams = prompts[number :: len(SEARCHES)], settings["num_beams"]
         decoding = Decoding(max_tokens=NEW, num_return=beams, **settings)
@@ -51,14 +52,14 @@ def test_200_prompts_are_searched_alike(pair: Pair, request: pytest.FixtureReque
         expected = generate(pair.theirs, some, num_return_sequences=beams, **settings)
         assert are_alike(found, expected), settings
         differences += not are_alike(read(spoiled.write(some, decoding)), expected)
-        ended, count = ended + sum(each.is_ended for each in found), count + len(found)
+        ended, answers = ended + sum(each.is_ended for each in found), answers + len(found)
     assert differences == len(SEARCHES)
-    assert 0.1 * count < ended < 0.9 * count, "some write their end, some are cut off"
+    assert 0.1 * answers < ended < 0.9 * answers, "some write their end, some are cut off"
 
 
-def test_every_setting_of_a_search_matters(pair: Pair) -> None:
+def test_every_setting_of_a_search_matters(tmp_path: Path) -> None:
     """Were one of them ignored, the answers above would be alike by chance."""
-    prompts = draw_prompts(60, longest=6)
+    pair, prompts = load_pair("gpt2", tmp_path), draw_prompts(60, longest=6)
     plain = {"num_beams": 3, "length_penalty": 2.0, "early_stopping": False}
     found = read(pair.write(prompts, Decoding(max_tokens=NEW, **plain)))
     for change in ({"num_beams": 2}, {"length_penalty": 1.0}, {"early_stopping": True}, {"early_stopping": "never"}):
@@ -75,7 +76,7 @@ def test_every_setting_of_a_search_matters(pair: Pair) -> None:
 )
 @pytest.mark.parametrize("beams", [1, 3])
 def test_repetition_is_restrained_alike(pair: Pair, ours: dict, theirs: dict, beams: int) -> None:
-    prompts = draw_prompts(30, longest=8)
+    prompts = draw_prompts(20, longest=4)
     found = read(pair.write(prompts, Decoding(max_tokens=NEW, num_beams=beams, **ours)))
     assert are_alike(found, generate(pair.theirs, prompts, num_beams=beams, **theirs))
     assert not are_alike(found, read(pair.write(prompts, Decoding(max_tokens=NEW, num_beams=beams))))

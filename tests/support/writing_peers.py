@@ -1,4 +1,4 @@
-"""Tiny decoders of transformers that write, and how ours read their answers."""
+"""Tiny models of transformers that write, with an encoder and without, and how ours read their answers."""
 
 from __future__ import annotations
 
@@ -41,6 +41,44 @@ def build_llama() -> torch.nn.Module:
     return transformers.LlamaForCausalLM(config)
 
 
+def build_t5(**values: object) -> torch.nn.Module:
+    sizes = {"vocab_size": VOCAB, "d_model": 32, "d_kv": 8, "d_ff": 40, "num_layers": 2, "num_heads": 4}
+    config = transformers.T5Config(
+        **sizes, relative_attention_num_buckets=8, decoder_start_token_id=END, **ENDS, **values
+    )
+    return transformers.T5ForConditionalGeneration(config)
+
+
+def build_t5_gated() -> torch.nn.Module:
+    theirs = build_t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    theirs.lm_head.weight = torch.nn.Parameter(torch.randn(VOCAB, 32))
+    return theirs
+
+
+def build_bart(name: str = "Bart", head: str = "ForConditionalGeneration") -> torch.nn.Module:
+    config = getattr(transformers, f"{name}Config")(
+        vocab_size=VOCAB,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=40,
+        decoder_ffn_dim=40,
+        max_position_embeddings=64,
+        decoder_start_token_id=END,
+        forced_eos_token_id=None,
+        **ENDS,
+    )
+    theirs = getattr(transformers, name + head)(config)
+    theirs.final_logits_bias.normal_()[:, END] += 2.0  # else an end is rare
+    return theirs
+
+
+def build_marian() -> torch.nn.Module:
+    return build_bart("Marian", "MTModel")
+
+
 def move_positions(ours: Transformer) -> None:
     ours.embedding.position.weight.copy_(ours.embedding.position.weight.flip(0))
 
@@ -49,9 +87,17 @@ def turn_otherwise(ours: Transformer) -> None:
     ours.embedding.position.values = RotaryPositions(base=100.0)
 
 
+def move_waves(ours: Transformer) -> None:
+    ours.embedding.position.base = 10.0
+
+
 FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[Transformer], None]]] = {
     "gpt2": (build_gpt2, move_positions),
     "llama": (build_llama, turn_otherwise),
+    "t5": (build_t5, move_positions),
+    "t5 v1.1": (build_t5_gated, move_positions),
+    "bart": (build_bart, move_positions),
+    "marian": (build_marian, move_waves),
 }
 """A model of transformers, and how ours forgets where its tokens stand."""
 
@@ -61,7 +107,9 @@ class Pair(NamedTuple):
     ours: Transformer
 
     def write(self, prompts: list[np.ndarray], decoding: Decoding, **options: int) -> list[Written]:
-        return Writer(self.ours, lambda ids: "", end_id=END).write(prompts, decoding, **options)
+        start_ids = () if self.ours.config.encoder is None else (END,)
+        writer = Writer(self.ours, lambda ids: "", end_id=END, start_ids=start_ids)
+        return writer.write(prompts, decoding, **options)
 
 
 def load_pair(family: str, folder: Path) -> Pair:
@@ -70,7 +118,8 @@ def load_pair(family: str, folder: Path) -> Pair:
     theirs = FAMILIES[family][0]().eval()
     with torch.no_grad():
         for parameter in theirs.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
+            if parameter.requires_grad:  # waves of positions are what they are
+                parameter.add_(0.2 * torch.randn_like(parameter))
     theirs.save_pretrained(folder / family)
     return Pair(theirs, pretrained.load(folder / family).model.eval())
 
@@ -102,9 +151,10 @@ def generate(theirs: torch.nn.Module, prompts: list[np.ndarray], **settings: obj
         options = {"max_new_tokens": NEW, "do_sample": False, "return_dict_in_generate": True, "output_scores": True}
         out = theirs.generate(ids, attention_mask=torch.ones_like(ids), **options, **settings)
         scores = out.get("sequences_scores", torch.zeros(0)).tolist() or [None] * len(out.sequences)
+        written = out.sequences[:, 1 if theirs.config.is_encoder_decoder else length :].tolist()
         rows = [
             Answer(tuple(each for each in row if each != END), END in row, score)
-            for row, score in zip(out.sequences[:, length:].tolist(), scores, strict=True)
+            for row, score in zip(written, scores, strict=True)
         ]
         found |= {number: rows[place * count : (place + 1) * count] for place, number in enumerate(numbers)}
     return [each for number in range(len(prompts)) for each in found[number]]

@@ -10,7 +10,7 @@ from small_decoders import build, decode, make_prompts
 from groundup.decoding.config import Decoding
 from groundup.decoding.generate import Writer
 from groundup.errors import DataError
-from groundup.model.config import MaskedLMHead, RotaryPositions
+from groundup.model.config import Encoder, MaskedLMHead, RotaryPositions
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 
@@ -54,6 +54,20 @@ def test_answers_to_a_prompt_differ_and_none_depends_on_their_number() -> None:
     assert writer.write(prompts, decoding.model_copy(update={"num_return": 2}), batch_size=1) == [
         each for number, each in enumerate(several) if number % 3 < 2
     ]
+
+
+def test_an_encoder_reads_each_source_for_its_own_answers() -> None:
+    model, prompts = build(encoder=Encoder(num_layers=1)), make_prompts(3, 11, 1, 7, 7)
+    writer = Writer(model, decode, end_id=4, start_ids=[5, 6])
+    for decoding in (
+        Decoding(max_tokens=9),
+        Decoding(max_tokens=9, temperature=1.0, num_return=3),
+        Decoding(max_tokens=9, num_beams=3, num_return=3),
+        Decoding(max_tokens=40, num_beams=2),
+    ):
+        together = [each.token_ids for each in writer.write(prompts, decoding)]
+        assert together == [each.token_ids for each in writer.write(prompts, decoding, batch_size=1)]
+        assert len(set(together)) > len(prompts) // 2, "sources are told apart"
 
 
 def test_the_stream_is_what_is_written() -> None:
@@ -105,5 +119,11 @@ def test_what_cannot_write_says_so() -> None:
         Writer(build(), decode, end_id=None).write([np.array([1]), np.array([], dtype=np.int64)], Decoding())
     with pytest.raises(DataError, match="model: has no causal head"):
         Writer(build(heads=(MaskedLMHead(),)), decode, end_id=None)
+    with pytest.raises(DataError, match=r"start_ids: are for encoder-decoders alone, got \[0\]"):
+        Writer(build(), decode, end_id=None, start_ids=[0])
+    with pytest.raises(DataError, match=r"start_ids: are needed to begin an answer, got \[\]"):
+        Writer(build(encoder=Encoder()), decode, end_id=None)
+    with pytest.raises(DataError, match="sequence: is longer than the 24 positions"):
+        Writer(build(encoder=Encoder()), decode, end_id=None, start_ids=[0]).write(make_prompts(25), Decoding())
     with pytest.raises(DataError, match="input_ids: an id is outside"):
         Writer(build(), decode, end_id=None).write([np.array([99])], Decoding())
