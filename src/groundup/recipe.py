@@ -12,6 +12,7 @@ from groundup.config import Config, apply_overrides, expand_path, load_yaml, par
 from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.objectives.causal import Causal
+from groundup.objectives.contrastive import Contrastive
 from groundup.objectives.hybrid import Hybrid
 from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix
@@ -69,7 +70,7 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
-AnyObjectiveConfig = Masked | Causal | Permuted | Seq2Seq | Sentence | Mix | Hybrid | Classification
+AnyObjectiveConfig = Masked | Causal | Permuted | Seq2Seq | Sentence | Mix | Hybrid | Contrastive | Classification
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 
@@ -173,7 +174,8 @@ class Recipe(Config):
                 f"objective: {self.objective.kind!r} learns from a {' or a '.join(kinds)}, got data of kind "
                 f"{self.data.kind!r}; choose data.kind={kinds[0]} or another objective"
             )
-        if self.data.kind == "table" and self.data.label is not None and not self.objective.needs_label:
+        takes_label = self.objective.needs_label or isinstance(self.objective, Contrastive)
+        if self.data.kind == "table" and self.data.label is not None and not takes_label:
             raise ValueError(f"data.label: {self.objective.kind!r} learns from no label, got {self.data.label!r}")
         for where, source in self.data.sources.items() if needs_sentences(self.objective) else ():
             if not source.sentences:
@@ -192,11 +194,26 @@ class Recipe(Config):
                     raise ValueError(f"train.{name}: there is no validation data, got {value}; name data.validation")
         if self.data.kind == "corpus":
             self._check_corpus(self.data)
+        if isinstance(self.objective, Contrastive):
+            self._check_contrastive(self.objective)
         if self.train.steps is not None:
             self.schedule.factor(0, self.train.steps)  # a schedule longer than the run is an error at every step
         if self.tokenizer is None and self.model.kind != "pretrained":
             raise ValueError("tokenizer: a model from fresh weights has none of its own; give one, kind wordpiece say")
         return self
+
+    def _check_contrastive(self, objective: Contrastive) -> None:
+        """ValueError where a step could be more than one micro-batch, or rows have no second text."""
+        if objective.positives == "pair" and (self.data.kind != "table" or self.data.pair is None):
+            raise ValueError(
+                "objective.positives: pairs are rows of a table with data.pair, got none; name that column"
+            )
+        most = objective.count_tokens(self.train.batch_tokens or self.train.batch_size * objective.max_length)
+        if most > self.train.micro_batch_tokens:
+            raise ValueError(
+                f"train.micro_batch_tokens: all texts of a step are compared, so it must hold the {most} tokens that a "
+                f"step may have, got {self.train.micro_batch_tokens}; raise it, or lower train.batch_size"
+            )
 
     def _check_corpus(self, data: CorpusConfig) -> None:
         """ValueError where sources and stages do not go with the rest."""

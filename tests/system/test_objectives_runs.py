@@ -27,6 +27,7 @@ Make = Callable[..., dict]
 WORDS = ["cat", "dog", "bird", "fish", "river", "mountain"]
 
 OBJECTIVES: dict[str, dict] = {
+    "contrastive": {"kind": "contrastive", "temperature": 0.1},
     "falling rate": {"kind": "masked", "unit": "span", "rate": {"start": 0.6, "end": 0.1}},
     "hybrid": {"kind": "hybrid", "causal_share": 0.3},
     "mix": {"kind": "mix"},
@@ -101,11 +102,12 @@ def test_an_objective_is_checked_shown_inspected_trained_and_evaluated(name: str
     recipe = make(name)
     found = check(recipe)
     assert found.step is not None
-    assert found.step.loss == pytest.approx(found.step.expected_loss, rel=0.1)
+    if name != "contrastive":  # whose two views are alike from the start
+        assert found.step.loss == pytest.approx(found.step.expected_loss, rel=0.1)
     assert not any("Fresh weights" in warning for warning in found.warnings)
-    assert describe_recipe(as_recipe(recipe), name).config.heads
+    assert bool(describe_recipe(as_recipe(recipe), name).config.heads) == (name != "contrastive")
     text = str(show(recipe, count=6))
-    assert "‖" in text if name in PAIRED else "→" in text
+    assert {"contrastive": "[again]"}.get(name, "‖" if name in PAIRED else "→") in text
     report = train(recipe, quiet=True)
     assert evaluate(report.model).metrics["loss"] == report.metrics["loss"]
     assert {"config.json", "model.safetensors", "groundup.json"} <= {path.name for path in report.model.iterdir()}
@@ -145,3 +147,40 @@ def test_documents_of_one_sentence_are_refused_before_training(make: Make, small
         check(recipe)
     with pytest.raises(DataError, match="holds no two neighbouring sentences"):
         train(recipe, quiet=True)
+
+
+PAIRS = [
+    ("a cat sees a fish", "one cat finds fish", "4.5"),
+    ("猫看见鱼", "猫看鱼", "4.5"),
+    ("山水", "a red dog", "0.5"),
+]
+
+
+@pytest.mark.parametrize("positives", ["dropout", "pair"])
+def test_vectors_are_learnt_from_tables_and_judged_by_their_similarities(
+    make_recipe: Make, small_data: Path, positives: str
+) -> None:
+    rows = [f"{first} {number}\t{second} {number}\t{score}" for number in range(20) for first, second, score in PAIRS]
+    for name in ("train.tsv", "dev.tsv"):
+        (small_data / name).write_text("\n".join(["text\tpair\tlabel", *rows]) + "\n", encoding="utf-8")
+    objective = {"kind": "contrastive", "positives": positives, "choose_by": "spearman", "max_length": 32}
+    recipe = make_recipe("classification", data={"pair": "pair", "label": "label"}) | {"objective": objective}
+    report = train(recipe, quiet=True)
+    assert report.metrics["spearman"].count == len(rows) and report.metrics["spearman"].value > 0.2
+    assert evaluate(report.model).metrics["spearman"] == report.metrics["spearman"]
+    assert ("[again]" if positives == "dropout" else "[pair]") in str(show(recipe))
+    (small_data / "dev.tsv").write_text("text\tpair\tlabel\na\tb\tgood\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"data\.validation:2: is no similarity, got 'good'"):
+        train(recipe | {"output": str(small_data / "other")}, quiet=True)
+
+
+def test_what_cannot_be_compared_whole_is_refused_early(make: Make, make_recipe: Make) -> None:
+    recipe = make("contrastive")
+    recipe["train"] |= {"micro_batch_tokens": 1000}
+    with pytest.raises(ConfigError, match=r"train\.micro_batch_tokens: .* must hold the 1024 tokens .*, got 1000"):
+        as_recipe(recipe)
+    table = make_recipe("classification") | {
+        "objective": {"kind": "contrastive", "positives": "pair", "max_length": 32}
+    }
+    with pytest.raises(ConfigError, match=r"objective\.positives: pairs are rows of a table with data\.pair"):
+        as_recipe(table)

@@ -95,8 +95,8 @@ def balance(batches: Sequence[Batch]) -> list[Batch]:
 class Objective(Protocol):
     """Corruption and loss in one place. The model never sees labels; the loop never sees what is masked."""
 
-    head: Head
-    """The head that the model must carry."""
+    head: Head | None
+    """The head that the model must carry; None for the bare stack."""
     best: tuple[str, bool]
     """The metric that chooses the best checkpoint, and whether larger is better."""
 
@@ -142,7 +142,16 @@ class Combined(Protocol):
 
 def find_heads(objective: Objective) -> tuple[Head, ...]:
     """All heads that the model must carry for an objective."""
-    return objective.heads if isinstance(objective, Combined) else (objective.head,)
+    if isinstance(objective, Combined):
+        return objective.heads
+    return () if objective.head is None else (objective.head,)
+
+
+@runtime_checkable
+class Indivisible(Protocol):
+    """An objective whose targets are compared with each other, so that a step must be one micro-batch."""
+
+    is_indivisible: bool
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ import torch
 
 from groundup.errors import TrainingError
 from groundup.model.transformer import Transformer
-from groundup.objectives.protocol import Batch, Objective, Paced, balance
+from groundup.objectives.protocol import Batch, Indivisible, Objective, Paced, balance
 from groundup.randomness import make_key
 from groundup.text.pack import StepPlan
 from groundup.text.sample import Samples
@@ -41,6 +41,9 @@ class StepOutcome:
 
 def prepare_step(objective: Objective, samples: Samples, plan: StepPlan, seed: int, total_steps: int) -> list[Batch]:
     """Read and corrupt the samples of every micro-batch. A pure function, so it may run ahead in a thread."""
+    if isinstance(objective, Indivisible) and len(plan.micro_batches) > 1:
+        cure = "raise train.micro_batch_tokens, or lower train.batch_size"
+        raise TrainingError("train.micro_batch_tokens", "cuts a step whose parts are compared", cure=cure)
     progress = plan.step / max(1, total_steps - 1)
     batches = []
     for chosen in plan.micro_batches:

@@ -17,6 +17,7 @@ from groundup.families.values import default_labels
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.contrastive import ContrastiveObjective
 from groundup.objectives.hybrid import Hybrid, HybridObjective
 from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.objectives.mix import Mix, MixObjective
@@ -50,6 +51,7 @@ AnyObjective = (
     | SentenceObjective
     | MixObjective
     | HybridObjective
+    | ContrastiveObjective
     | ClassificationTask
 )
 

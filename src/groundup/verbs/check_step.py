@@ -15,7 +15,7 @@ from groundup.model.config import ModelConfig
 from groundup.model.estimate import estimate
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer, check_packed
-from groundup.objectives.protocol import Batch, Guessing
+from groundup.objectives.protocol import Batch, Guessing, Indivisible
 from groundup.recipe import Recipe
 from groundup.training.step import StepOutcome, compute_gradient
 from groundup.verbs.assemble import Parts
@@ -152,7 +152,9 @@ def take_step(
     first = outcomes[0]
     objective = parts.objective
     expected = math.log(len(parts.labels) if parts.labels else model.config.vocab_size)
-    if isinstance(objective, Guessing):
+    if isinstance(objective, Indivisible):
+        expected = math.log(first.count)
+    elif isinstance(objective, Guessing):
         expected = objective.guess_loss(model.config.vocab_size)
     per_token = min(seconds) / first.tokens
     return StepReport(
