@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from groundup.checkpoint import pretrained
 from groundup.decoding.config import Decoding
@@ -104,14 +103,19 @@ def test_a_translation_is_learnt_and_written(run: Path) -> None:
     assert [each.text for each in drawn] != expected
 
 
-def test_the_folder_says_what_targets_start_with_and_opens_in_transformers(run: Path, tmp_path: Path) -> None:
+def test_the_folder_says_what_targets_start_with(run: Path) -> None:
     folder = run / "model"
     content = json.loads((folder / "config.json").read_text())
-    loaded = pretrained.load(folder)
-    assert content["decoder_start_token_id"] == pretrained.read_start(folder)
-    assert content["eos_token_id"] is not None
-    assert loaded.config.encoder is not None
-    torch.testing.assert_close(loaded.model.encoder.blocks[0].attention.q.weight.isfinite().all(), torch.tensor(True))
+    ends = json.loads((folder / "tokenizer_config.json").read_text())
+    tokens = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    assert content["decoder_start_token_id"] == pretrained.read_start(folder) == tokens[ends["cls_token"]]
+    assert content["eos_token_id"] == tokens[ends["sep_token"]]
+    (folder / "generation_config.json").write_text('{"decoder_start_token_id": 7}')
+    assert pretrained.read_start(folder) == 7, "the newer file overrules the older"
+    (folder / "generation_config.json").write_text('{"decoder_start_token_id": "</s>"}')
+    with pytest.raises(ConfigError, match="decoder_start_token_id: must be a token's id, got '</s>'"):
+        pretrained.read_start(folder)
+    (folder / "generation_config.json").unlink()
 
 
 def test_a_trained_model_is_trained_on_with_its_own_start(run: Path, tmp_path: Path) -> None:
