@@ -105,7 +105,7 @@ def test_a_killed_run_is_told_from_one_that_differs(tmp_path: Path, make_recipe:
     # The control: another seed gives other hashes.
     other = proofs.prove_resume(recipe | {"seed": 6}, tmp_path / "other", steps=8, kill_at=4)
     assert other.is_exact and other.resumed != found.resumed
-    with pytest.raises(TrainingError, match="proof: a run ended with 1 instead of -9: error: .*did you mean 'masked'"):
+    with pytest.raises(TrainingError, match=r"proof: a run ended with 1 instead of -9: error: .*did you mean 'masked'"):
         proofs.prove_resume(recipe | {"objective": {"kind": "maskd"}}, tmp_path / "bad", steps=8, kill_at=4)
 
 

@@ -111,7 +111,9 @@ def test_early_stopping_keeps_the_best_weights(make_recipe: Make) -> None:
     report = train(recipe, quiet=True)
     assert report.is_finished and report.step < 200
     assert report.step_of_model == report.step - 6
-    scores = {line["step"]: line["metrics"]["accuracy"]["value"] for line in read_lines(report.folder) if "metrics" in line}
+    scores = {
+        line["step"]: line["metrics"]["accuracy"]["value"] for line in read_lines(report.folder) if "metrics" in line
+    }
     assert scores[report.step_of_model] == max(scores.values())
     kept = Store(report.folder / "checkpoints").load(report.step_of_model)["model"]
     assert torch.equal(kept["blocks.0.attention.q.weight"], _own_names(report.folder)["blocks.0.attention.q.weight"])
@@ -164,7 +166,9 @@ def test_bad_steps_are_skipped_where_the_recipe_says_so(make_recipe: Make, monke
     assert all(torch.isfinite(tensor).all() for tensor in read_model(report.folder).values())
 
 
-def test_too_many_bad_steps_in_a_row_stop_even_a_skipping_run(make_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_bad_steps_in_a_row_stop_even_a_skipping_run(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = make_recipe("masked", train={"on_nonfinite": "skip", "max_skipped_in_a_row": 3})
     poison(monkeypatch, {4, 5, 6, 7})
     with pytest.raises(TrainingError, match="3 bad steps in a row"):

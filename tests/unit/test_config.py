@@ -118,7 +118,10 @@ def test_settings_are_frozen_and_round_trip() -> None:
         ("stepz: 3\nsteps: 1", "r.yaml: stepz: unknown key, got 3; did you mean 'steps'?"),
         ("Steps: 3\nsteps: 1", "r.yaml: Steps: unknown key, got 3; did you mean 'steps'?"),
         ("steps: 1\nlearning-rate: 3", "unknown key, got 3; did you mean 'optimizer.learning_rate'?"),
-        ("steps: 1\noptimizer: {kind: adam, momentum: 3}", "optimizer.momentum: unknown key, got 3; it belongs to another kind"),
+        (
+            "steps: 1\noptimizer: {kind: adam, momentum: 3}",
+            "optimizer.momentum: unknown key, got 3; it belongs to another kind",
+        ),
         ("steps: 1\npair: {zzzzz: 3}", "r.yaml: pair.zzzzz: unknown key, got 3; known keys: low, high"),
         ("shuffle: true", "r.yaml: steps: is missing; How many steps to train."),
         ("steps: true", "r.yaml: steps: must be an integer, got True"),

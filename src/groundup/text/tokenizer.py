@@ -24,11 +24,13 @@ from groundup.text.template import Encoded, Template
 from groundup.text.tokenizer_config import (
     ByteBPE,
     Characters,
+    ExtendedTokenizer,
     PretrainedTokenizer,
     TokenizerConfig,
     Unigram,
     WordPiece,
 )
+from groundup.text.tokenizer_extension import extend_backend, split_entry
 from groundup.text.tokenizer_files import complete_roles, default_settings, read_tokenizer
 from groundup.text.tokenizer_training import train_backend
 
@@ -36,6 +38,7 @@ __all__ = [
     "ByteBPE",
     "Characters",
     "Encoded",
+    "ExtendedTokenizer",
     "PretrainedTokenizer",
     "Tokenizer",
     "TokenizerConfig",
@@ -99,6 +102,19 @@ class Tokenizer:
             "tokenizer.json": self._backend.to_str(pretty=True).encode(),
             "tokenizer_config.json": f"{settings}\n".encode(),
         }
+
+    def extend(self, texts: Iterable[str], *, add: int, min_frequency: int, where: str = "tokenizer") -> Tokenizer:
+        """This tokenizer with up to `add` more entries for the words of other texts, their ids behind the old ones."""
+        backend = extend_backend(self._backend, texts, add=add, min_frequency=min_frequency, where=where)
+        return Tokenizer(backend, dict(self._roles), self._settings)
+
+    def split_entry(self, entry: str) -> list[int]:
+        """The ids in which this vocabulary writes an entry of an extended one; none where it cannot."""
+        return split_entry(self._backend, entry)
+
+    def entry(self, index: int) -> str:
+        """An entry as the vocabulary holds it."""
+        return self._backend.id_to_token(index) or ""
 
     @cached_property
     def digest(self) -> str:
@@ -309,4 +325,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str], where: str = 
     """The tokenizer of a recipe: trained on texts (read once), or loaded where the recipe names one."""
     if config.kind == "pretrained":
         return Tokenizer.load(expand_path(config.path, f"{where}.path"))
+    if config.kind == "extended":
+        base = Tokenizer.load(expand_path(config.path, f"{where}.path"))
+        return base.extend(texts, add=config.add, min_frequency=config.min_frequency, where=where)
     return Tokenizer(train_backend(config, texts, where))

@@ -85,5 +85,20 @@ class PretrainedTokenizer(Config):
     """
 
 
+class ExtendedTokenizer(Config):
+    """A tokenizer that exists already, with entries for the words of a new text.
+
+    With pretrained weights, each new row of the embedding starts as the mean of the rows that wrote it before.
+    """
+
+    kind: Literal["extended"] = "extended"
+    path: str
+    """The tokenizer to extend: as in `pretrained`."""
+    add: Annotated[int, Field(gt=0, le=1 << 18)] = 1000
+    """The most new entries; fewer where the text gives no more."""
+    min_frequency: PositiveInt = 10
+    """How often two pieces must stand together, or an unknown character occur, to become an entry."""
+
+
 TrainedTokenizer = WordPiece | ByteBPE | Unigram | Characters
-TokenizerConfig = Annotated[TrainedTokenizer | PretrainedTokenizer, Field(discriminator="kind")]
+TokenizerConfig = Annotated[TrainedTokenizer | PretrainedTokenizer | ExtendedTokenizer, Field(discriminator="kind")]

@@ -14,6 +14,7 @@ from groundup.checkpoint.tensors import write_folder
 from groundup.config import apply_overrides, expand_path
 from groundup.errors import ConfigError
 from groundup.families.values import default_labels
+from groundup.model.extend import extend_vocabulary
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
@@ -31,7 +32,7 @@ from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
 from groundup.text.sample import EncodingReport, Samples
-from groundup.text.tokenizer import Tokenizer, train_tokenizer
+from groundup.text.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
 from groundup.verbs.check_data import check_files
 from groundup.verbs.corpora import (
     count_single,
@@ -115,6 +116,9 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
             fresh += of_head
         notes = tuple(f"fresh weights: {name}" for name in fresh)
         notes += tuple(f"not used: {name}" for name in loaded.dropped)
+        if recipe.tokenizer is not None and recipe.tokenizer.kind == "extended":
+            model, grown = _extend(model, recipe.tokenizer.path, parts.tokenizer)
+            config, notes = model.config, (*notes, grown)
     if parts.tokenizer.vocab_size > config.vocab_size:
         raise ConfigError(
             "tokenizer",
@@ -137,6 +141,19 @@ def _tells_pairs_by_type(tokenizer: Tokenizer) -> bool:
     encoded = tokenizer.encode("a", "a")
     is_between = not tokenizer.special_ids.isdisjoint(encoded.input_ids[1:-1].tolist())
     return bool(encoded.token_type_ids.any()) or not is_between
+
+
+def _extend(model: Transformer, base: str, tokenizer: Tokenizer) -> tuple[Transformer, str]:
+    """The model with a row for every entry of an extended tokenizer, and what there is to say of it."""
+    old = Tokenizer.load(locate_tokenizer(base))
+    if old.vocab_size > model.config.vocab_size:
+        what = f"has {old.vocab_size} entries, more than the model's {model.config.vocab_size} embeddings"
+        raise ConfigError("tokenizer.path", what, cure="name the tokenizer of the model's folder")
+    new = range(old.vocab_size, tokenizer.vocab_size)
+    pieces = {index: old.split_entry(tokenizer.entry(index)) for index in new}
+    written = sum(map(bool, pieces.values()))
+    note = f"vocabulary: {len(new)} new entries, {written} of them start as the mean of their pieces"
+    return extend_vocabulary(model, pieces, tokenizer.vocab_size), note
 
 
 def locate_model(path: str) -> str | Path:
@@ -167,12 +184,23 @@ def get_tokenizer(
     if kept is not None and kept.is_dir():
         return Tokenizer.load(kept)
     if not quiet:
-        size = "" if config.kind == "characters" else f" of {config.vocab_size} entries"
-        print(f"training a tokenizer{size} ...", file=sys.stderr)
+        print(f"{_describe_training(config)} ...", file=sys.stderr)
+    if config.kind == "extended":
+        config = config.model_copy(update={"path": str(locate_tokenizer(config.path))})
     tokenizer = train_tokenizer(config, iterate_training_texts(recipe) if texts is None else texts)
     if kept is not None:
         write_folder(kept, tokenizer.save)
     return tokenizer
+
+
+def _describe_training(config: TokenizerConfig) -> str:
+    match config.kind:
+        case "extended":
+            return f"extending a tokenizer by up to {config.add} entries"
+        case "characters":
+            return "training a tokenizer"
+        case _:
+            return f"training a tokenizer of {config.vocab_size} entries"
 
 
 def locate_tokenizer(path: str) -> Path:
@@ -183,15 +211,16 @@ def locate_tokenizer(path: str) -> Path:
 
 
 def iterate_training_texts(recipe: Recipe) -> Iterator[str]:
-    """Every text that the recipe trains on, for a tokenizer to learn from."""
+    """Every text that the recipe trains on, for a tokenizer to learn from; without other sources to extend one."""
     data = recipe.data
+    is_extended = recipe.tokenizer is not None and recipe.tokenizer.kind == "extended"
     if isinstance(data, TableConfig):
         for example in iterate_table(data.train, data, "data.train", needs_label=recipe.objective.needs_label):
             yield example.text
             if example.pair is not None:
                 yield example.pair
     else:
-        for where, source in data.sources.items():
+        for where, source in ({"data": data} if is_extended else data.sources).items():
             yield from iterate_texts(source.train, source, f"{where}.train")
 
 

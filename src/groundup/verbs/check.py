@@ -293,7 +293,7 @@ def _with_final_vocabulary(recipe: Recipe, found: _Found) -> Recipe:
     config = recipe.tokenizer
     if found.tokenizer.is_final or config is None or config.kind == "pretrained" or recipe.model.kind != "transformer":
         return recipe
-    if config.kind == "characters":
+    if config.kind in ("characters", "extended"):
         return recipe  # nothing says how many there will be, and a sample has nearly all
     size = max(config.vocab_size, found.tokenizer.vocab_size)
     design = recipe.model.resolve(size, found.parts.tokenizer.pad_id, *find_heads(found.parts.objective))
