@@ -53,6 +53,7 @@ def estimate(
     *,
     batch_tokens: int,
     lengths: Sequence[int] | None = None,
+    source_lengths: Sequence[int] | None = None,
     target_fraction: float = 1.0,
     optimizer_values: int | None = None,
     activation_bytes: int = 4,
@@ -64,6 +65,8 @@ def estimate(
         config: the design.
         batch_tokens: tokens computed at once.
         lengths: tokens of typical sequences, for attention; None means all have `max_length`.
+        source_lengths: of an encoder-decoder, tokens of their sources, which `batch_tokens` does not count; None means
+            as many.
         target_fraction: the part of the tokens that a language-model head is computed on (the masking rate).
             Heads on a part of the tokens spare the last block what comes after attention on the others.
         optimizer_values: numbers that the optimizer keeps; None for two a parameter, as AdamW does.
@@ -72,10 +75,11 @@ def estimate(
             without attention dropout).
     """
     lengths = [config.max_length] if lengths is None else lengths
+    sources = lengths if source_lengths is None else source_lengths
     parameters = count_parameters(config)
-    forward = _forward_flops(config, lengths, target_fraction)
+    forward = _forward_flops(config, lengths, sources, target_fraction)
     weights = BYTES_OF_WEIGHT * sum(parameters.values())
-    values = batch_tokens * _values_per_token(config, lengths, target_fraction, is_fused)
+    values = batch_tokens * _values_per_token(config, lengths, sources, target_fraction, is_fused)
     memory = {
         "weights": weights,
         "gradients": weights,
@@ -179,10 +183,12 @@ def _decoder_size(config: ModelConfig, width: int, has_bias: bool) -> int:
     return own + (config.vocab_size if has_bias else 0)
 
 
-def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction: float) -> dict[str, float]:
+def _forward_flops(
+    config: ModelConfig, lengths: Sequence[int], sources: Sequence[int], target_fraction: float
+) -> dict[str, float]:
     """Per token: two for every weight it meets in a product, and attention over the keys that it may see.
 
-    Of an encoder-decoder the tokens are the decoder's, with sources as long as their sequences.
+    Of an encoder-decoder the tokens are the decoder's, and what is computed of their sources is added to them.
     """
     sequences_per_token = len(lengths) / sum(lengths)
     queries, asked = (
@@ -192,11 +198,12 @@ def _forward_flops(config: ModelConfig, lengths: Sequence[int], target_fraction:
     parts = _stack_flops(config, lengths, queries, asked)
     if config.encoder is not None:
         width, kv_width = _attention_widths(config)
-        parts["encoder"] = sum(_stack_flops(config.of_encoder, lengths, 0.0, 1.0).values())
+        ratio = sum(sources) / sum(lengths)
+        parts["encoder"] = ratio * sum(_stack_flops(config.of_encoder, sources, 0.0, 1.0).values())
         # All of the decoder's attention to itself is needed here; what comes after stands in the last block's share.
         parts["projections"] += (1 - asked) * 2 * config.hidden_size * width
-        products = config.num_layers * (width + 2 * kv_width) + (config.num_layers - 1 + asked) * width
-        scores = config.num_layers * 4 * _mean_keys(lengths) * width
+        products = config.num_layers * (width + 2 * kv_width * ratio) + (config.num_layers - 1 + asked) * width
+        scores = config.num_layers * 4 * _mean_keys(lengths, sources) * width
         parts["cross_attention"] = 2 * config.hidden_size * products + scores
     parts["pooler"] = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
     of_heads = [_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads]
@@ -269,21 +276,26 @@ def _mean_seen(lengths: Sequence[int], window: int | None, is_causal: bool) -> f
     return pairs / sum(lengths)
 
 
-def _mean_keys(lengths: Sequence[int]) -> float:
-    """The tokens of its own sequence, averaged over tokens."""
-    return sum(length * length for length in lengths) / sum(lengths)
+def _mean_keys(lengths: Sequence[int], sources: Sequence[int]) -> float:
+    """The tokens of its sequence's source, averaged over tokens."""
+    return sum(length * source for length, source in zip(lengths, sources, strict=True)) / sum(lengths)
 
 
-def _values_per_token(config: ModelConfig, lengths: Sequence[int], target_fraction: float, is_fused: bool) -> float:
+def _values_per_token(
+    config: ModelConfig, lengths: Sequence[int], sources: Sequence[int], target_fraction: float, is_fused: bool
+) -> float:
     """Numbers kept for the way back: the input of every product, norm and activation, and what a head makes."""
     asked = _asked_share(config, len(lengths) / sum(lengths), target_fraction)
     values = _stack_values(config, lengths, asked, is_fused)
     if config.encoder is not None:
         width, kv_width = _attention_widths(config)
-        cross = config.hidden_size + 2 * width + 2 * kv_width + _norm_values(config)
+        ratio = sum(sources) / sum(lengths)
+        cross = config.hidden_size + 2 * width + 2 * kv_width * ratio + _norm_values(config)
         if not is_fused:
-            cross += config.num_heads * _mean_keys(lengths)
-        values += _stack_values(config.of_encoder, lengths, 1.0, is_fused) + config.num_layers * cross
+            cross += config.num_heads * _mean_keys(lengths, sources)
+        if config.dropout.residual:
+            cross += config.hidden_size / 4
+        values += ratio * _stack_values(config.of_encoder, sources, 1.0, is_fused) + config.num_layers * cross
     for head in config.heads:
         if head.kind in ("masked_lm", "causal_lm", "permuted_lm"):
             rows = 4 if head.kind == "masked_lm" else 1
@@ -298,7 +310,7 @@ def _stack_values(config: ModelConfig, lengths: Sequence[int], asked: float, is_
     if config.qk_norm:
         attention += width + kv_width
     if not is_fused:
-        attention += config.num_heads * _mean_keys(lengths)
+        attention += config.num_heads * _mean_keys(lengths, lengths)
     after = hidden + num_inner * config.intermediate_size + 2 * _norm_values(config)
     if config.dropout.residual:
         after += 2 * hidden / 4

@@ -87,6 +87,7 @@ def describe_design(
         config,
         batch_tokens=max(batch.packed.num_tokens for batch in batches),
         lengths=lengths,
+        source_lengths=[length for batch in batches if batch.source for length in batch.source.lengths] or None,
         target_fraction=sum(batch.count for batch in batches) / sum(lengths),
         activation_bytes=2 if recipe.train.precision == "bf16" else 4,
         is_fused=device.type == "cuda" or not (config.dropout.attention or config.position.kind == "relative_bias"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -162,12 +163,16 @@ def test_flops_of_an_encoder_decoder_are_those_that_torch_counts(monkeypatch: py
     lengths = (60, 30, 30, 8)
     packed = Packed.from_sequences([np.arange(n) for n in lengths])
     monkeypatch.setattr(linear, "product_library", lambda: "torch")
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        model.heads["causal_lm"](model(packed, memory=model.encode(packed), rows=torch.arange(0, 128, 4)))
-    found = estimate(config, batch_tokens=128, lengths=lengths, target_fraction=0.25)
     # torch counts what the mask hides: attention of the decoder to itself is half of that.
     hidden = 4 * 3 * 64 * (sum(n * n for n in lengths) - sum(n * (n + 1) // 2 for n in lengths))
-    assert found.forward_flops_per_token * 128 + hidden == pytest.approx(counter.get_total_flops(), rel=1e-6)
+    for sources in (lengths, (20, 70, 70, 1)):
+        source = Packed.from_sequences([np.arange(n) for n in sources])
+        with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            model.heads["causal_lm"](model(packed, memory=model.encode(source), rows=torch.arange(0, 128, 4)))
+        found = estimate(config, batch_tokens=128, lengths=lengths, source_lengths=sources, target_fraction=0.25)
+        assert found.forward_flops_per_token * 128 + hidden == pytest.approx(counter.get_total_flops(), rel=1e-6)
+        as_long = estimate(config, batch_tokens=128, lengths=lengths, target_fraction=0.25)
+        assert (found == as_long) == (sources == lengths)
 
 
 def test_causal_attention_is_counted_to_the_diagonal() -> None:
@@ -190,12 +195,8 @@ def test_a_window_is_counted_where_it_is(causal: bool) -> None:
     assert flops(None) == flops(Window(size=9))
 
 
-@pytest.mark.parametrize("attention_dropout", [0.0, 0.1])
-@pytest.mark.parametrize("values", [{}, {"feed_forward": GatedFeedForward(), "norm_places": ("input", "final")}])
-def test_activations_are_near_what_is_kept(values: dict, attention_dropout: float) -> None:
-    model = build(**values, dropout=Dropout(attention=attention_dropout))
-    lengths = (120, 60, 60, 16)
-    packed = Packed.from_sequences([np.arange(n) for n in lengths])
+def count_kept(model: Transformer, compute: Callable[[], torch.Tensor]) -> int:
+    """Bytes that are kept for the way back, the weights aside."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -206,10 +207,35 @@ def test_activations_are_near_what_is_kept(values: dict, attention_dropout: floa
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = model.heads["masked_lm"](model(packed)).logsumexp(-1).sum()
-    found = estimate(model.config, batch_tokens=256, lengths=lengths, is_fused=not attention_dropout)
+        loss = compute().logsumexp(-1).sum()
     assert loss.requires_grad
-    assert 0.85 < found.memory["activations"] / sum(kept.values()) < 1.2
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("attention_dropout", [0.0, 0.1])
+@pytest.mark.parametrize("values", [{}, {"feed_forward": GatedFeedForward(), "norm_places": ("input", "final")}])
+def test_activations_are_near_what_is_kept(values: dict, attention_dropout: float) -> None:
+    model = build(**values, dropout=Dropout(attention=attention_dropout))
+    lengths = (120, 60, 60, 16)
+    packed = Packed.from_sequences([np.arange(n) for n in lengths])
+    kept = count_kept(model, lambda: model.heads["masked_lm"](model(packed)))
+    found = estimate(model.config, batch_tokens=256, lengths=lengths, is_fused=not attention_dropout)
+    assert 0.85 < found.memory["activations"] / kept < 1.2
+
+
+@pytest.mark.parametrize("attention_dropout", [0.0, 0.1])
+def test_activations_of_an_encoder_decoder_are_near_what_is_kept(attention_dropout: float) -> None:
+    dropout = Dropout(attention=attention_dropout)
+    values = {"hidden_size": 64, "num_layers": 3, "num_token_types": 0, "causal": True, "encoder": Encoder()}
+    model = Transformer(ModelConfig(vocab_size=500, **values, dropout=dropout, heads=(CausalLMHead(),)))
+    initialize(model, 0)
+    lengths, sources = (60, 60, 30, 8), (90, 90, 20, 120)
+    packed, source = (Packed.from_sequences([np.arange(n) for n in each]) for each in (lengths, sources))
+    kept = count_kept(model, lambda: model.heads["causal_lm"](model(packed, memory=model.encode(source))))
+    options = {"batch_tokens": sum(lengths), "lengths": lengths, "is_fused": not attention_dropout}
+    found = estimate(model.config, source_lengths=sources, **options).memory["activations"]
+    assert 0.85 < found / kept < 1.2
+    assert estimate(model.config, **options).memory["activations"] / kept < 0.85
 
 
 def test_memory_of_weights_and_optimizer() -> None:
