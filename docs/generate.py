@@ -1,13 +1,17 @@
-"""Fill the tables of recipe keys in docs/*/recipes.md from the settings' own docstrings.
+"""Fill in what the pages take from the code: tables of recipe keys, families, and pieces of the code itself.
 
     python docs/generate.py
 
-Tables stand between the markers `<!-- keys NAME ... | the four headings -->` and `<!-- /keys -->`, where the names are
-those of a recipe's sections. Everything around them is written by hand; what is between them is overwritten.
+What stands between these markers is overwritten; everything around them is written by hand:
+`<!-- keys NAME ... | four headings -->` and `<!-- /keys -->`: the keys of a recipe's sections, by their own docstrings.
+`<!-- families | four headings -->` and `<!-- /families -->`: every published family with the lines of its file.
+`<!-- code FILE NAME -->` and `<!-- /code -->`: a function of a file, or all of the file where no name is given.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +19,14 @@ from typing import Final
 
 from groundup.config import Config, FieldHelp, field_help
 from groundup.config_schema import alternatives, is_list, item_type, kinds
+from groundup.families.family import Family
+from groundup.families.registry import FAMILIES
 from groundup.recipe import FreshModel, Recipe
 
+CODE: Final = re.compile(r"(<!-- code (\S+) ?(\w*) -->\n).*?(^<!-- /code -->)", re.DOTALL | re.MULTILINE)
+FAMILY_TABLE: Final = re.compile(r"(<!-- families \|([^\n]+?) -->\n).*?(^<!-- /families -->)", re.DOTALL | re.MULTILINE)
+ROOT: Final = Path(__file__).parents[1]
+HOME: Final = ROOT / "src" / "groundup" / "families"
 MARKED: Final = re.compile(r"(<!-- keys ([\w ]+?) \|([^\n]+?) -->\n).*?(^<!-- /keys -->)", re.DOTALL | re.MULTILINE)
 NOT_OF_A_RECIPE: Final = {(FreshModel, "heads"), (FreshModel, "padding_id")}
 """Keys of a design that a recipe refuses, because its objective and its tokenizer decide them."""
@@ -28,6 +38,57 @@ def fill(text: str) -> str:
     if named != sorted(Recipe.model_fields):
         raise ValueError(f"the page needs one table for each of {', '.join(Recipe.model_fields)}, got {named}")
     return MARKED.sub(lambda match: f"{match[1]}\n{_write_tables(match[2].split(), match[3])}\n\n{match[4]}", text)
+
+
+def fill_code(text: str) -> str:
+    """A page with its pieces of code and its table of families as they are now."""
+    text = CODE.sub(lambda match: f"{match[1]}```python\n{_read_code(ROOT / match[2], match[3])}```\n{match[4]}", text)
+    return FAMILY_TABLE.sub(lambda match: f"{match[1]}\n{_write_families(match[2])}\n\n{match[3]}", text)
+
+
+def _read_code(path: Path, name: str) -> str:
+    source = path.read_text(encoding="utf-8")
+    if not name:
+        return source
+    node = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno]) + "\n"
+
+
+def _write_families(headings: str) -> str:
+    """A row for each file: the families that it brings, its lines, and the files that it shares with others."""
+    titles = [heading.strip() for heading in headings.split("|")]
+    found: dict[Path, list[str]] = {}
+    for family in FAMILIES[:-1]:  # the last one is our own
+        found.setdefault(_find_home(family), []).append(f"`{family.model_type}`")
+    rows = []
+    for path, names in found.items():
+        lines = path.read_text(encoding="utf-8").count("\n")
+        shared = ", ".join(f"[{each.name}]({_link(each)})" for each in _find_shared(path))
+        rows.append(_row([", ".join(names), f"[{path.name}]({_link(path)})", str(lines), shared or "–"]))
+    return "\n".join([_row(titles), _row(["---", "---", "---:", "---"]), *rows])
+
+
+def _find_home(family: Family) -> Path:
+    """The file of `families/` in which a family is made."""
+    for module in sorted(HOME.glob("*.py")):
+        if module.name == "registry.py":
+            continue
+        values = vars(importlib.import_module(f"groundup.families.{module.stem}"))
+        names = [name for name, value in values.items() if value is family]
+        if any(re.search(rf"^{name}\b.* = ", module.read_text(encoding="utf-8"), re.MULTILINE) for name in names):
+            return module
+    raise ValueError(f"{family.model_type}: is made in no file of {HOME}")
+
+
+def _find_shared(path: Path) -> list[Path]:
+    """The files of `families/` that a family's file imports, those aside that every family needs."""
+    source = path.read_text(encoding="utf-8")
+    names = sorted(set(re.findall(r"from groundup\.families\.(\w+) import", source)) - {"family", "keymap", "values"})
+    return [HOME / f"{name}.py" for name in names]
+
+
+def _link(path: Path) -> str:
+    return f"../../{path.relative_to(ROOT)}"
 
 
 def _write_tables(names: list[str], headings: str) -> str:
@@ -89,9 +150,10 @@ def _row(cells: list[str]) -> str:
 
 def main() -> None:
     """Rewrite the pages of both languages."""
-    for page in sorted(Path(__file__).parent.glob("*/recipes.md")):
-        page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
-        print(f"written: {page}")
+    for name, fill_page in (("recipes.md", fill), ("design-your-own-model.md", fill_code)):
+        for page in sorted(Path(__file__).parent.glob(f"*/{name}")):
+            page.write_text(fill_page(page.read_text(encoding="utf-8")), encoding="utf-8")
+            print(f"written: {page}")
 
 
 if __name__ == "__main__":
