@@ -31,8 +31,18 @@ def build_bert() -> torch.nn.Module:
     return perturb(transformers.BertModel(config))
 
 
+def build_albert() -> torch.nn.Module:
+    torch.manual_seed(0)
+    size = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 6, "intermediate_size": 80}
+    config = transformers.AlbertConfig(
+        vocab_size=VOCAB_SIZE, embedding_size=20, max_position_embeddings=32, pad_token_id=3, **size
+    )
+    return perturb(transformers.AlbertModel(config))
+
+
 PEERS: Mapping[str, Callable[[], torch.nn.Module]] = {
     "bert": build_bert,
+    "albert": build_albert,
     "gpt2": gpt2_peers.build_peer,
     "llama": llama_peers.build_peer,
     "xlnet": lambda: xlnet_peers.build_peer("XLNetModel"),

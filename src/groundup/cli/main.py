@@ -239,7 +239,8 @@ def inspect_attention(
     model: ModelArgument,
     text: Annotated[str, typer.Argument(help="What the model reads.", metavar="TEXT")],
     pair: Annotated[
-        str | None, typer.Option(help="The second text of a pair; what an encoder-decoder writes for the first.")
+        str | None,
+        typer.Option(help="The second text of a pair; what an encoder-decoder wrote, instead of what it would."),
     ] = None,
     layer: Annotated[int | None, typer.Option(help="This layer alone, counted from 0.")] = None,
     head: Annotated[int | None, typer.Option(help="This head alone, counted from 0.")] = None,

@@ -18,15 +18,16 @@ from groundup.model.attention_map import MapKind, map_attention
 from groundup.model.packed import Packed
 from groundup.model.transformer import check_packed
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.reporting.attention_page import render_attention
 from groundup.reporting.attention_picture import draw_picture
 from groundup.reporting.content_attention import Attention, Habit, HeadMap, Maps
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.log import write_whole
-from groundup.verbs.generate import encode_prompt
+from groundup.verbs.generate import encode_prompt, generate
 from groundup.verbs.layout import clip, columns, fold, format_share, pad, plural
 from groundup.verbs.run_folder import write_text
-from groundup.verbs.trained import check_utf8, find_model_folder, wrap_trained
+from groundup.verbs.trained import Trained, check_utf8, find_model_folder, wrap_trained
 
 MOST_NUMBERS: Final = 8_000_000
 """Probabilities of a text that are kept: a page of more would open in no browser."""
@@ -92,8 +93,8 @@ def inspect_attention(
     Args:
         model: a run folder, a recipe, a model folder, or a name on the hub; its head, if it has one, does not matter.
         text: what it reads, prepared as in training.
-        pair: the second text of a pair; of an encoder-decoder what it has written, which is needed; of a decoder that
-            learnt completions, the beginning of one.
+        pair: the second text of a pair; of an encoder-decoder what it has written, None for what it writes; of a
+            decoder that learnt completions, the beginning of one.
         layer: this layer alone, counted from 0.
         head: this head alone, counted from 0.
 
@@ -147,24 +148,36 @@ def _encode(
     loaded: pretrained.Pretrained, model: str | Path, tokenizer: Tokenizer, text: str, pair: str | None
 ) -> tuple[Packed, Packed | None]:
     """What the model reads as it was trained to: with its special tokens, its start, its separator."""
-    if loaded.config.encoder is not None:
-        if pair is None:
-            cure = "give with --pair what it writes for the text"
-            raise ConfigError("pair", "is needed: an encoder-decoder reads one text and writes another", cure=cure)
-        start = loaded.extra_config.get("decoder_start_token_id")
-        written = tokenizer.encode_plain([pair])[0]
-        written = written if start is None else np.concatenate([[start], written])
-        source = tokenizer.encode(text)
-        return Packed.from_sequences([written]), Packed.from_sequences([source.input_ids])
-    if loaded.config.causal:
-        trained = wrap_trained(loaded, model)
+    config = loaded.config
+    trained = wrap_trained(loaded, model) if config.heads else None
+    objective = None if trained is None else trained.objective
+    if config.encoder is not None:
+        return _encode_both(loaded, trained, tokenizer, text, pair)
+    if isinstance(objective, CausalObjective):
         if pair is not None and not trained.has_completions:
             raise ConfigError("pair", "goes with models of pairs; this decoder reads one text", got=pair)
-        assert isinstance(trained.objective, CausalObjective)
         ids = encode_prompt(trained, text)
         return Packed.from_sequences([np.concatenate([ids, *tokenizer.encode_plain([pair or ""])])]), None
     encoded = tokenizer.encode(text, pair)
     return Packed.from_sequences([encoded.input_ids], [encoded.token_type_ids]), None
+
+
+def _encode_both(
+    loaded: pretrained.Pretrained, trained: Trained | None, tokenizer: Tokenizer, text: str, pair: str | None
+) -> tuple[Packed, Packed]:
+    """What an encoder-decoder has written, and the source that it wrote it for."""
+    if trained is None:
+        if pair is None:
+            cure = "give with --pair what stands in its decoder"
+            raise ConfigError("pair", "is needed: without a head the model writes nothing itself", cure=cure)
+        start = loaded.extra_config.get("decoder_start_token_id")
+        start_ids, source = [] if start is None else [start], tokenizer.encode(text).input_ids
+    else:
+        assert isinstance(trained.objective, Seq2SeqObjective)
+        start_ids, source = trained.objective.start_ids, trained.objective.encode_source(text)
+        pair = generate(trained, [text])[0].text if pair is None else pair
+    written = np.concatenate([np.array(start_ids, dtype=np.int32), *tokenizer.encode_plain([pair])])
+    return Packed.from_sequences([written]), Packed.from_sequences([source])
 
 
 def _check_size(loaded: pretrained.Pretrained, packed: Packed) -> None:

@@ -20,7 +20,7 @@ from groundup.optim.adamw import AdamW
 from groundup.optim.config import OptimizerConfig
 from groundup.readers.lines import find_files
 from groundup.readers.table import TableConfig, collect_labels, iterate_table
-from groundup.recipe import Recipe
+from groundup.recipe import AnyObjectiveConfig, Recipe
 from groundup.reporting.content import Design
 from groundup.reporting.design_page import render_comparison, render_design
 from groundup.tasks.classification import Classification
@@ -100,11 +100,28 @@ def find_use(recipe: Recipe, config: ModelConfig) -> Use:
     return Use(
         micro_batch_tokens=min(recipe.train.micro_batch_tokens, recipe.train.batch_size * length),
         length=length,
-        target_fraction=rate_at(recipe.objective.rate, 0.0) if isinstance(recipe.objective, Masked) else 1.0,
+        target_fraction=find_target_share(recipe.objective),
         activation_bytes=2 if recipe.train.precision == "bf16" else 4,
         is_cpu=not (recipe.train.device == "cuda" or (recipe.train.device == "auto" and torch.cuda.is_available())),
         optimizer=recipe.optimizer,
     )
+
+
+def find_target_share(objective: AnyObjectiveConfig) -> float:
+    """The part of the tokens that a language-model head is computed on, when training begins."""
+    match objective.kind:
+        case "masked":
+            return rate_at(objective.rate, 0.0)
+        case "permuted":
+            return objective.rate
+        case "hybrid":
+            share = objective.causal_share
+            return share + (1.0 - share) * find_target_share(objective.masking)
+        case "mix":
+            asked = [part.objective for part in objective.parts if part.objective.kind != "sentence"]
+            return max(map(find_target_share, asked), default=1.0)
+        case _:
+            return 1.0
 
 
 def describe_design(subject: Subject) -> Design:

@@ -94,9 +94,11 @@ def test_bytes_of_a_chinese_character_are_readable(tmp_path: Path) -> None:
 def test_an_encoder_decoder_shows_three_kinds(tmp_path: Path) -> None:
     tokenizer = train_tokenizer(WordPiece(vocab_size=90, min_frequency=1), TEXTS)
     values = {"causal": True, "encoder": Encoder(num_layers=3), "position": RelativeBias(), "num_token_types": 0}
-    folder = save(tmp_path, tokenizer, heads=(CausalLMHead(),), **values)
     with pytest.raises(ConfigError, match="pair: is needed"):
-        inspect_attention(folder, TEXTS[0])
+        inspect_attention(save(tmp_path / "bare", tokenizer, **values), TEXTS[0])
+    folder = save(tmp_path, tokenizer, heads=(CausalLMHead(),), **values)
+    of_its_own = inspect_attention(folder, TEXTS[0]).content["maps"]
+    assert [each["kind"] for each in of_its_own] == ["attention", "encoder", "cross_attention"]
     report = inspect_attention(folder, TEXTS[0], TEXTS[1])
     sizes = {
         each["kind"]: (each["num_layers"], len(each["queries"]), len(each["keys"])) for each in report.content["maps"]

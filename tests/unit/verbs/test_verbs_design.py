@@ -24,10 +24,17 @@ from groundup.model.config import (
 )
 from groundup.model.initialize import initialize, parameter_role
 from groundup.model.transformer import Transformer
+from groundup.objectives.causal import Causal
+from groundup.objectives.hybrid import Hybrid
+from groundup.objectives.masked import Masked
+from groundup.objectives.mix import Mix, MixPart
+from groundup.objectives.permuted import Permuted
+from groundup.objectives.sentence import Sentence
+from groundup.objectives.seq2seq import Seq2Seq
 from groundup.optim.adamw import AdamW
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.muon import Muon
-from groundup.verbs.design import Subject, Use, describe_design, inspect_design, inspect_designs
+from groundup.verbs.design import Subject, Use, describe_design, find_target_share, inspect_design, inspect_designs
 from groundup.verbs.design_costs import say_cost
 from groundup.verbs.design_report import ComparisonReport, DesignReport
 from groundup.verbs.layout import display_width
@@ -69,6 +76,16 @@ def test_the_optimizers_state_is_counted_as_it_is_kept(optimizer: OptimizerConfi
     states = running.state_dict()["state"].values()
     kept = sum(each.numel() for state in states for each in state.values() if each.ndim)
     assert optimizer.count_state(model.named_parameters(), parameter_role) == kept
+
+
+def test_the_share_of_targets_is_that_of_the_objective() -> None:
+    masked = Masked(rate=0.25)
+    assert find_target_share(masked) == 0.25
+    assert find_target_share(Causal()) == find_target_share(Seq2Seq()) == 1.0
+    assert find_target_share(Permuted(rate=0.5)) == 0.5
+    assert find_target_share(Hybrid(causal_share=0.4, masking=masked)) == pytest.approx(0.4 + 0.6 * 0.25)
+    parts = (MixPart(weight=0.5, objective=masked), MixPart(weight=0.5, objective=Sentence()))
+    assert find_target_share(Mix(parts=parts)) == 0.25
 
 
 def test_shares_are_of_the_whole() -> None:
