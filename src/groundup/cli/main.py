@@ -240,7 +240,7 @@ def inspect_attention(
     text: Annotated[str, typer.Argument(help="What the model reads.", metavar="TEXT")],
     pair: Annotated[
         str | None,
-        typer.Option(help="The second text of a pair; what an encoder-decoder wrote, instead of what it would."),
+        typer.Option(help="The second text of a pair, or what an encoder-decoder wrote."),
     ] = None,
     layer: Annotated[int | None, typer.Option(help="This layer alone, counted from 0.")] = None,
     head: Annotated[int | None, typer.Option(help="This head alone, counted from 0.")] = None,
