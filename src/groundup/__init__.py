@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from groundup.tour.quickstart import quickstart
     from groundup.verbs.check import check
     from groundup.verbs.data import prepare, show, tokenizer
-    from groundup.verbs.evaluate import evaluate
+    from groundup.verbs.evaluate import evaluate, evaluate_pairs
     from groundup.verbs.generate import generate
     from groundup.verbs.inspect import inspect
     from groundup.verbs.predict import predict
@@ -26,6 +26,7 @@ _HOMES = {
     "Recipe": "recipe",
     "check": "verbs.check",
     "evaluate": "verbs.evaluate",
+    "evaluate_pairs": "verbs.evaluate",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
     "predict": "verbs.predict",
@@ -42,6 +43,7 @@ __all__ = [
     "Recipe",
     "check",
     "evaluate",
+    "evaluate_pairs",
     "generate",
     "inspect",
     "predict",

@@ -125,11 +125,32 @@ def train(
     short_help="Score a trained model, with intervals.",
     epilog="Example: groundup evaluate runs/sst2 data.validation=my-test.tsv",
 )
-def evaluate(target: TargetArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Score a trained model on its recipe's validation data, or on what the overrides name."""
+def evaluate(
+    target: TargetArgument,
+    overrides: Overrides = None,
+    minimal_pairs: Annotated[
+        list[str] | None,
+        typer.Option("--minimal-pairs", help="BLiMP's jsonl files instead: which of two sentences is likelier."),
+    ] = None,
+    reading: Annotated[
+        str | None, typer.Option("--reading", help="With them: causal or masked, where a model can do both.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a trained model on its recipe's validation data, on what the overrides name, or on minimal pairs."""
     from groundup.verbs.evaluate import evaluate as run
+    from groundup.verbs.evaluate import evaluate_pairs
 
-    _print(run(target, overrides or ()), as_json)
+    if not minimal_pairs:
+        if reading is not None:
+            raise typer.BadParameter("is for --minimal-pairs", param_hint="--reading")
+        _print(run(target, overrides or ()), as_json)
+        return
+    if overrides:
+        raise typer.BadParameter("change nothing for --minimal-pairs", param_hint="OVERRIDES")
+    if reading not in (None, "causal", "masked"):
+        raise typer.BadParameter("must be causal or masked", param_hint="--reading")
+    _print(evaluate_pairs(target, minimal_pairs, reading=reading), as_json)
 
 
 @app.command(

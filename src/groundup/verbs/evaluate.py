@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from jaxtyping import Bool
 
 from groundup.errors import ConfigError
 from groundup.metrics.classification import format_confusion
+from groundup.metrics.interval import bootstrap_share, describe_interval
 from groundup.metrics.metric import Metric, format_metrics
+from groundup.objectives.likelihood import Reading, find_readings, score_texts
+from groundup.readers.minimal_pairs import MinimalPair, read_minimal_pairs
 from groundup.recipe import Recipe
 from groundup.tasks.classification import ClassificationTask
+from groundup.training.config import DeviceChoice, TrainConfig
 from groundup.training.evaluate import measure_all
 from groundup.training.trainer import choose_device, keep_threads
 from groundup.verbs.assemble import as_recipe, open_validation
@@ -86,6 +91,56 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
     return EvaluationReport(
         str(target), source, metrics, task.score_classes(measured), task.labels, task.confusion(measured).tolist()
     )
+
+
+@keep_threads()
+def evaluate_pairs(
+    target: str | Path, files: Sequence[str], *, reading: Reading | None = None, device: DeviceChoice = "auto"
+) -> EvaluationReport:
+    """How often a language model finds the grammatical sentence of a minimal pair likelier than its twin.
+
+    Args:
+        target: a recipe, a run folder or a model folder with a masked, causal or hybrid objective.
+        files: jsonl files, or globs of them, as BLiMP is released.
+        reading: `causal` or `masked`, where the model can do both; None for what it is best known for.
+        device: where to compute.
+    """
+    pairs = read_minimal_pairs(files)
+    trained = load_trained(target)
+    settings = TrainConfig(steps=1, device=device)
+    model = trained.model.to(choose_device(settings))
+    texts = [text for pair in pairs for text in (pair.good, pair.bad)]
+    scores = score_texts(model, trained.objective, texts, reading=reading, where="minimal_pairs")
+    used = reading or find_readings(trained.objective)[0]
+    metrics, paradigms = score_pairs(pairs, scores[0::2] > scores[1::2], used)
+    return EvaluationReport(str(target), ", ".join(files), metrics, paradigms, (), [])
+
+
+def score_pairs(
+    pairs: Sequence[MinimalPair], is_right: Bool[np.ndarray, " pairs"], reading: Reading
+) -> tuple[dict[str, Metric], dict[str, Metric]]:
+    """`accuracy`, the mean over paradigms, and that of each field; then that of each paradigm. Ties are wrong."""
+    names = np.array([pair.paradigm for pair in pairs])
+    _, numbers, counts = np.unique(names, return_inverse=True, return_counts=True)
+    weights = 1.0 / counts[numbers]
+    what = "log-probability" if reading == "causal" else "pseudo-log-likelihood"
+    interval = describe_interval("pairs", is_share=True)
+
+    def average(name: str, chosen: np.ndarray) -> Metric:
+        found = bootstrap_share(is_right[chosen] * weights[chosen], weights[chosen])
+        paradigms = len(set(names[chosen]))
+        signature = (
+            f"{reading} reading, {what} summed over tokens|mean over {paradigms} paradigms|n={int(chosen.sum())}"
+            f"|{interval}|v1"
+        )
+        return Metric(name, found.value, int(chosen.sum()), signature, found.low, found.high)
+
+    fields = sorted({pair.field for pair in pairs if pair.field is not None})
+    of_field = {name: np.array([pair.field == name for pair in pairs]) for name in fields}
+    metrics = [average("accuracy", np.ones(len(pairs), dtype=bool))]
+    metrics += [average(f"accuracy[{name}]", chosen) for name, chosen in of_field.items()]
+    paradigms = [average(f"accuracy[{name}]", names == name) for name in sorted(set(names))]
+    return {each.name: each for each in metrics}, {each.name: each for each in paradigms}
 
 
 def _check_overrides(stored: Recipe, changed: Recipe) -> None:
