@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from groundup.decoding.config import Decoding
     from groundup.recipe import Recipe
     from groundup.tour.quickstart import quickstart
+    from groundup.verbs.attention import inspect_attention
     from groundup.verbs.check import check
     from groundup.verbs.data import prepare, show, tokenizer
+    from groundup.verbs.design import inspect_design
     from groundup.verbs.evaluate import evaluate, evaluate_pairs
     from groundup.verbs.generate import generate
     from groundup.verbs.inspect import inspect
@@ -29,6 +31,8 @@ _HOMES = {
     "evaluate_pairs": "verbs.evaluate",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
+    "inspect_attention": "verbs.attention",
+    "inspect_design": "verbs.design",
     "predict": "verbs.predict",
     "prepare": "verbs.data",
     "quickstart": "tour.quickstart",
@@ -46,6 +50,8 @@ __all__ = [
     "evaluate_pairs",
     "generate",
     "inspect",
+    "inspect_attention",
+    "inspect_design",
     "predict",
     "prepare",
     "quickstart",

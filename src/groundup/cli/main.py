@@ -235,7 +235,7 @@ def inspect(target: TargetArgument, overrides: Overrides = None, as_json: AsJson
 @inspect_app.command(
     "design",
     short_help="A design and its costs, or two side by side.",
-    epilog="Example: groundup inspect design recipes/sst2.yaml recipes/sst2.yaml model.position.kind=rotary",
+    epilog="Example: groundup inspect design recipes/pretrain-en.yaml recipes/pretrain-zh.yaml model.num_layers=6",
 )
 def inspect_design(
     designs: Annotated[

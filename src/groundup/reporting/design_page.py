@@ -82,9 +82,12 @@ def _draw_differences(comparison: Comparison) -> Html:
     figures = [*_compare(comparison["one"], comparison["other"])]
     head = [say("desk.figure"), say("desk.one"), say("desk.other"), say("desk.ratio")]
     costs = table(say("desk.figures"), head, figures, "numbers")
-    drawings = tag(
-        "div", *(draw_design(comparison[name]["config"], name, say(f"desk.{name}")) for name in _BOTH), class_="pair"
-    )
+    configs = {name: comparison[name]["config"] for name in _BOTH}  # type: ignore[literal-required]
+    drawn = [
+        draw_design(configs[name], name, say(f"desk.{name}"), beside=configs[other])
+        for name, other in zip(_BOTH, reversed(_BOTH), strict=True)
+    ]
+    drawings = join(note(say("desk.marked")), tag("div", *drawn, class_="pair"))
     return section("differences", "desk.differences", drawings, keys, costs, _draw_modules(comparison))
 
 

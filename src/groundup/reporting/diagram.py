@@ -6,7 +6,8 @@ A stack grows upwards along its residual stream. A branch leaves the stream, pas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from groundup.figures import Number
@@ -29,21 +30,31 @@ class Line(NamedTuple):
 
     key: str
     values: dict[str, str]
+    differs: bool = False
+    """Whether the design beside this one has no such line."""
 
 
-def draw_design(config: Mapping[str, Any], name: str, caption: Html) -> Html:
-    """The drawing with its description; `name` is unique on the page."""
+def draw_design(
+    config: Mapping[str, Any], name: str, caption: Html, *, beside: Mapping[str, Any] | None = None
+) -> Html:
+    """The drawing with its description.
+
+    Args:
+        config: the design.
+        name: unique on the page.
+        caption: what stands above the drawing.
+        beside: another design; what it has not is marked.
+    """
     encoder = config["encoder"]
     shapes: list[Html] = []
     if encoder is None:
-        stack = _Stack(config, 0, shapes)
+        stack = _Stack(config, beside, 0, shapes)
         stack.draw()
         width, top = _WIDTH, stack.y
     else:
-        own = {name: value for name, value in encoder.items() if value is not None}
-        left = _Stack({**config, **own, "encoder": None, "causal": False, "heads": []}, 0, shapes)
+        left = _Stack(_of_encoder(config), None if beside is None else _of_encoder(beside), 0, shapes)
         left.draw("diagram.source")
-        right = _Stack(config, _WIDTH + 28, shapes, is_mirrored=True)
+        right = _Stack(config, beside, _WIDTH + 28, shapes, is_mirrored=True)
         right.draw("diagram.target")
         shapes.append(_cross(left, right))
         width, top = 2 * _WIDTH + 28, min(left.y, right.y)
@@ -66,6 +77,14 @@ def draw_design(config: Mapping[str, Any], name: str, caption: Html) -> Html:
     )
 
 
+def _of_encoder(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The encoder's stack alone; of a design without one, the design."""
+    if config["encoder"] is None:
+        return config
+    own = {name: value for name, value in config["encoder"].items() if value is not None}
+    return {**config, **own, "encoder": None, "causal": False, "heads": []}
+
+
 def _cross(left: _Stack, right: _Stack) -> Html:
     """From the encoder's end to every attention of the decoder to it."""
     between, end, y = _WIDTH + 14, right.branch - _BOX / 2, right.crossing_y
@@ -78,9 +97,15 @@ class _Stack:
     """One stack; `y` is where its stream has come to."""
 
     def __init__(
-        self, config: Mapping[str, Any], offset: Number, shapes: list[Html], is_mirrored: bool = False
+        self,
+        config: Mapping[str, Any],
+        beside: Mapping[str, Any] | None,
+        offset: Number,
+        shapes: list[Html],
+        *,
+        is_mirrored: bool = False,
     ) -> None:
-        self.config, self.offset, self.shapes = config, offset, shapes
+        self.config, self.beside, self.offset, self.shapes = config, beside, offset, shapes
         self.places = set(config["norm_places"])
         self.stream, self.branch = (offset + (_WIDTH - x if is_mirrored else x) for x in (_STREAM, _BRANCH))
         self.side = -1 if is_mirrored else 1
@@ -96,26 +121,27 @@ class _Stack:
         self._text(start, self.stream, self.y - 4)
         self.y -= 22
         self._up(_GAP)
-        self._box(self.stream, "diagram.embedding", "embedding", describe_embedding(config))
+        self._box(self.stream, "diagram.embedding", "embedding", self._say(describe_embedding))
         self._up(_GAP)
         if "embedding" in self.places:
-            self._norm(self.stream)
+            self._norm(self.stream, "embedding")
             self._up(_GAP)
         self._up(10)
         bottom = self.y
         self._up(10)
-        self._branch("diagram.attention", "attention", describe_attention(config))
+        self._branch("diagram.attention", "attention", self._say(describe_attention))
         if config["encoder"] is not None:
-            self._branch("diagram.cross_attention", "attention", [_plain(describe_heads(config))], is_cross=True)
-        self._branch("diagram.feed_forward", "feed-forward", describe_feed_forward(config))
+            self._branch("diagram.cross_attention", "attention", self._say(describe_crossing), is_cross=True)
+        self._branch("diagram.feed_forward", "feed-forward", self._say(describe_feed_forward))
         self._frame(bottom)
         self._up(_GAP)
         if "final" in self.places:
-            self._norm(self.stream)
+            self._norm(self.stream, "final")
             self._up(_GAP)
         self.top = self.y
         for head in config["heads"]:
-            self._box(self.stream, f"head.{head['kind']}", "head", describe_head(config, head), bare=head["kind"])
+            lines = self._say(partial(describe_head, kind=head["kind"]))
+            self._box(self.stream, f"head.{head['kind']}", "head", lines, bare=head["kind"])
             self._up(_GAP)
         if config["heads"] or self.config["causal"]:
             self._path(f"M{self.stream - 4:g},{self.y + 5:g} l4,-5 l4,5")
@@ -133,7 +159,7 @@ class _Stack:
         self.y = start - 12
         if "input" in self.places:
             is_missing_once = style == "attention" and not is_cross and not self.config["first_input_norm"]
-            self._norm(self.branch, "diagram.norm_but_first" if is_missing_once else "diagram.norm")
+            self._norm(self.branch, "input", is_missing_once=is_missing_once)
             self._gap()
         is_gated = style == "feed-forward" and self.config["feed_forward"]["kind"] == "gated"
         self._box(self.branch, key, style, lines, is_gated=is_gated)
@@ -141,7 +167,7 @@ class _Stack:
             self.crossing_y = self.y + self._height(lines) / 2
         if "output" in self.places:
             self._gap()
-            self._norm(self.branch)
+            self._norm(self.branch, "output")
         end = self.y - 14
         x = self.stream + 9 * self.side
         self._path(f"M{self.branch:g},{self.y:g} V{end:g} H{x:g}")
@@ -152,7 +178,7 @@ class _Stack:
         self.y = end - 9
         self._up(10)
         if "residual" in self.places:
-            self._norm(self.stream)
+            self._norm(self.stream, "residual")
             self._up(_GAP)
 
     def _box(
@@ -177,33 +203,41 @@ class _Stack:
             self.shapes.append(_draw_plain(bare, x, y))
         for line in lines:
             y += _LINE
+            style = "small differs" if line.differs else "small"
             if line.key:
-                self._text(line.key, x, y, values=line.values, style="small")
+                self._text(line.key, x, y, values=line.values, style=style)
             else:
-                self.shapes.append(_draw_plain(line.values["text"], x, y, style="small"))
+                self.shapes.append(_draw_plain(line.values["text"], x, y, style=style))
         if is_gated:
             self._gate(x, y + 10)
 
     def _gate(self, x: Number, y: Number) -> None:
         """Two maps side by side whose product goes on."""
-        for side in (-1, 1):
-            middle = x + side * (_PILL / 2 + 12)
+        is_new = self.beside is not None and self.beside["feed_forward"]["kind"] != "gated"
+        left, right = (x + side * (_PILL / 2 + 12) for side in (-1, 1))
+        for middle in (left, right):
             edge = {"x": f"{middle - _PILL / 2:g}", "y": f"{y:g}", "width": _PILL, "height": 20, "rx": 10}
-            self.shapes.append(tag("rect", **edge, class_="pill"))
-            if side < 0:
-                self.shapes.append(
-                    _draw_plain(self.config["feed_forward"]["activation"], middle, y + 14, style="small")
-                )
-            else:
-                self._text("diagram.up", middle, y + 14, style="small")
+            self.shapes.append(tag("rect", **edge, class_="pill differs" if is_new else "pill"))
+        self.shapes.append(_draw_plain(self.config["feed_forward"]["activation"], left, y + 14, style="small"))
+        self._text("diagram.up", right, y + 14, style="small")
         self.shapes.append(_draw_plain("×", x, y + 14.5))
 
-    def _norm(self, x: Number, key: str = "diagram.norm") -> None:
+    def _say(self, describe: Callable[[Mapping[str, Any]], list[Line]]) -> list[Line]:
+        """What there is to say of a box, marked where the design beside has no such thing."""
+        lines = describe(self.config)
+        if self.beside is None:
+            return lines
+        others = describe(self.beside)
+        return [line._replace(differs=line not in others) for line in lines]
+
+    def _norm(self, x: Number, place: str, *, is_missing_once: bool = False) -> None:
         """A norm on the stream, or on a branch."""
         self.y -= 20
+        kind, beside = self.config["norm"]["kind"], self.beside
+        differs = beside is not None and not (place in beside["norm_places"] and beside["norm"]["kind"] == kind)
         edge = {"x": f"{x - _BOX / 2:g}", "y": f"{self.y:g}", "width": _BOX, "height": 20, "rx": 10}
-        self.shapes.append(tag("rect", **edge, class_="box norm"))
-        self._text(key, x, self.y + 14, style="small")
+        self.shapes.append(tag("rect", **edge, class_="box norm differs" if differs else "box norm"))
+        self._text("diagram.norm_but_first" if is_missing_once else f"norm.{kind}", x, self.y + 14, style="small")
 
     def _frame(self, bottom: Number) -> None:
         """A frame around everything above `bottom`: what a token passes so many times."""
@@ -281,6 +315,11 @@ def describe_attention(config: Mapping[str, Any]) -> list[Line]:
     return lines
 
 
+def describe_crossing(config: Mapping[str, Any]) -> list[Line]:
+    """The heads of the attention to the encoder; nothing where there is none."""
+    return [] if config["encoder"] is None else [_plain(describe_heads(config))]
+
+
 def describe_heads(config: Mapping[str, Any]) -> str:
     """`4 × 64`."""
     return f"{config['num_heads']} × {config['head_dim'] or config['hidden_size'] // config['num_heads']}"
@@ -293,11 +332,14 @@ def describe_feed_forward(config: Mapping[str, Any]) -> list[Line]:
     return [widths] if config["feed_forward"]["kind"] == "gated" else [widths, _plain(activation)]
 
 
-def describe_head(config: Mapping[str, Any], head: Mapping[str, Any]) -> list[Line]:
-    """Its labels, or whose matrix it takes."""
+def describe_head(config: Mapping[str, Any], kind: str) -> list[Line]:
+    """The labels of a head, or whose matrix it takes; nothing where the design has no such head."""
+    head = next((head for head in config["heads"] if head["kind"] == kind), None)
+    if head is None:
+        return []
     if "num_labels" in head:
         return [Line("diagram.labels", {"count": str(head["num_labels"])})]
-    if head["kind"] in ("masked_lm", "causal_lm", "permuted_lm"):
+    if kind in ("masked_lm", "causal_lm", "permuted_lm"):
         return [Line("diagram.tied" if config["tie_embeddings"] else "diagram.untied", {})]
     return []
 

@@ -136,7 +136,6 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "diagram.target": ("tokens written so far", "已生成的词元"),
     "diagram.embedding": ("embedding", "嵌入"),
     "diagram.token_types": ("+ {count} token types", "+ {count} 种词元类型"),
-    "diagram.norm": ("norm", "归一化"),
     "diagram.norm_but_first": ("norm, but in the first layer", "归一化（首层除外）"),
     "diagram.attention": ("attention", "注意力"),
     "diagram.cross_attention": ("attention to the source", "对源文的注意力"),

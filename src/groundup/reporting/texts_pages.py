@@ -14,6 +14,7 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "desk.made": ("Made by groundup {version}.", "由 groundup {version} 生成。"),
     "desk.differences": ("What differs", "差异"),
     "desk.same": ("The two are the same design.", "两者结构相同。"),
+    "desk.marked": ("What the other has not is in orange.", "另一个没有的部分以橙色标出。"),
     "desk.key": ("key of the recipe's model", "配方 model 的键"),
     "desk.one": ("one", "甲"),
     "desk.other": ("other", "乙"),

@@ -247,7 +247,8 @@ def _find_vocabulary(recipe: Recipe) -> tuple[int, int | None, tuple[str, ...]]:
             tokenizer = get_tokenizer(recipe, recipe.folder)
     except GroundupError as error:
         if chosen is None:
-            raise
+            cure = "make it first, or give model.vocab_size=8000, say"
+            raise ConfigError("tokenizer", f"cannot be counted: {error}", cure=cure) from None
         return chosen, 0, (f"The {chosen:,} entries of model.vocab_size are counted, without a tokenizer: {error}",)
     return tokenizer.vocab_size, tokenizer.pad_id, ()
 
@@ -257,5 +258,4 @@ def _check_size(recipe: Recipe) -> None:
     files = (recipe.data.train,) if isinstance(recipe.data, TableConfig) else recipe.data.train
     size = sum(path.stat().st_size for path in find_files(files, "data.train"))
     if size > _MOST_READ:
-        cure = "give model.vocab_size=4000, say, or run `groundup data tokenizer RECIPE` first"
-        raise ConfigError("tokenizer", f"its characters are not counted yet, in {size:,} bytes of text", cure=cure)
+        raise ConfigError("data.train", f"is {size:,} bytes of text whose characters were not counted yet")

@@ -12,7 +12,7 @@ from groundup.model.config import ModelConfig
 from groundup.reporting.content import Comparison, Design, Module, ModuleChange
 from groundup.verbs.design_costs import say_cost
 from groundup.verbs.design_tree import describe_values, show_shapes, show_tree
-from groundup.verbs.layout import clip, columns, entry, fold
+from groundup.verbs.layout import WIDTH, clip, columns, entry, fold
 from groundup.verbs.run_folder import differing_keys
 
 Form = Callable[[Number], str]
@@ -96,9 +96,11 @@ class ComparisonReport:
         if not self.content["differences"]:
             yield "The two are the same design."
             return
+        differences = self.content["differences"]
+        width = (WIDTH - 2 - max(map(len, differences)) - 4) // 2
         rows = [
-            (f"≠ {key}", clip(show_value(one), 24), clip(show_value(other), 24))
-            for key, (one, other) in self.content["differences"].items()
+            (f"≠ {key}", clip(show_value(one), width), clip(show_value(other), width))
+            for key, (one, other) in differences.items()
         ]
         yield from columns([("what differs", "one", "other"), *rows], "lll", indent=0)
 

@@ -105,3 +105,20 @@ def test_the_table_of_slots_says_the_same() -> None:
         assert part in shown
     plain = read_page(draw_slots(ModelConfig(**BASE).model_dump(mode="json"))).text("en")
     assert "norms on queries" not in plain and "any distance" in plain
+
+
+def test_what_the_other_has_not_is_marked() -> None:
+    one = ModelConfig(**BASE, norm_places=("input", "output"), qk_norm=True, feed_forward=GatedFeedForward())
+    other = ModelConfig(**BASE, norm_places=("input",))
+    configs = [each.model_dump(mode="json") for each in (one, other)]
+    first = read_page(draw_design(configs[0], "one", data("one"), beside=configs[1]))
+    second = read_page(draw_design(configs[1], "other", data("other"), beside=configs[0]))
+    rects = [each.attributes["class"] for each in first.find("rect", class_="differs")]
+    assert (
+        sorted(rects) == ["box norm differs"] * 2 + ["pill differs"] * 2 and len(first.find("rect", class_="norm")) == 4
+    )
+    marked = [each.text("en") for each in first.find(class_="differs") if each.name in ("g", "text")]
+    assert marked == ["norms on queries and keys"]
+    assert not second.find("rect", class_="differs")
+    alone = read_page(draw_design(configs[0], "one", data("one")))
+    assert not alone.find(class_="differs")

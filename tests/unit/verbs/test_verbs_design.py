@@ -11,7 +11,7 @@ import torch
 from report_pages import read_page, untranslated
 
 from groundup.checkpoint import pretrained
-from groundup.errors import CheckpointError, ConfigError, DataError
+from groundup.errors import CheckpointError, ConfigError
 from groundup.model.config import (
     CausalLMHead,
     Dropout,
@@ -172,7 +172,7 @@ def test_a_tokenizer_that_is_not_there_is_replaced_by_a_number_alone(make_recipe
     recipe = make_recipe("masked")
     recipe["tokenizer"] = {"kind": "pretrained", "path": str(small_data / "nothing")}
     path = write(recipe, small_data)
-    with pytest.raises(DataError, match="tokenizer does not exist"):
+    with pytest.raises(ConfigError, match=r"tokenizer does not exist.*give model\.vocab_size"):
         inspect_design(path)
     report = inspect_design(path, ["model.vocab_size=5000"])
     assert isinstance(report, DesignReport) and report.content["config"]["vocab_size"] == 5000
