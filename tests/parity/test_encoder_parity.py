@@ -171,6 +171,16 @@ def test_what_is_written_without_a_folder_to_follow_opens_with_the_same_numbers(
     assert difference(model, peer.eval()) < TOLERANCE
 
 
+def test_a_folder_with_dropout_of_ours_opens_there(tmp_path: Path) -> None:
+    peer = build_peer("AlbertForMaskedLM")
+    peer.save_pretrained(tmp_path / "theirs")
+    loaded = pretrained.load(tmp_path / "theirs", dropout=Dropout(embedding=0.0, residual=0.3))
+    save(tmp_path / "ours", loaded.model, extra_config=loaded.extra_config)
+    assert pretrained.load(tmp_path / "ours").config == loaded.config
+    opened = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "ours").eval()
+    assert opened.config.model_type == "albert" and difference(loaded.model.eval(), opened) < TOLERANCE
+
+
 def test_a_stack_that_two_families_have_stays_where_it_came_from(tmp_path: Path) -> None:
     """An ELECTRA as wide as its embedding is a BERT without a pooler, and XLM-R is RoBERTa."""
     for architecture, values in (("ElectraModel", {"embedding_size": 48}), ("XLMRobertaForMaskedLM", {})):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
+from groundup.config import parse, to_json
 from groundup.errors import ConfigError
 from groundup.families.encoder_names import find_prefix
 from groundup.families.family import canonical
@@ -59,9 +60,12 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "tie_word_embeddings": True,
 }
 """What absent keys mean to BERT."""
+_OWN_DROPOUT: Final = "dropout_by_place"
+"""A key that transformers does not read: dropout where the published settings cannot say it."""
 _SETTINGS: Final = frozenset(
     {
         *_DEFAULTS,
+        _OWN_DROPOUT,
         "add_cross_attention",
         "architectures",
         "id2label",
@@ -154,7 +158,8 @@ class EncoderFamily:
             "padding_id": padding_id,
         }
         found = self._read_heads(values, names) if heads is None else self._adapt_heads(values, heads)
-        design = ModelConfig(**{**slots, **self.read_slots(values)}, heads=found)
+        slots |= self.read_slots(values)
+        design = ModelConfig(**{**slots, "dropout": _read_dropout(values, slots["dropout"])}, heads=found)
         has_pooler = self.pooler is not None and find_prefix(names, self.prefix) + self.pooler in names
         return design.model_copy(update={"pooler": heads is None and has_pooler and not design.has_pooler})
 
@@ -187,8 +192,12 @@ class EncoderFamily:
         labelled = next((head for head in config.heads if isinstance(head, ClassificationHead | TokenHead)), None)
         if labelled is not None:
             written |= write_labels(default_labels(labelled.num_labels))
+        names = self.write_map(config).expand(_telling_names(config))
         try:
-            again = self.to_config(written, self.write_map(config).expand(_telling_names(config)), None, "design")
+            again = self.to_config(written, names, None, "design")
+            if canonical(again).dropout != canonical(config).dropout:
+                written[_OWN_DROPOUT] = to_json(config.dropout)
+                again = self.to_config(written, names, None, "design")
         except ConfigError:
             return None
         return written if canonical(again) == canonical(config) else None
@@ -261,6 +270,14 @@ class EncoderFamily:
 
 def _count(values: Values, key: str) -> int:
     return values.count(key, 0)
+
+
+def _read_dropout(values: Values, published: Dropout) -> Dropout:
+    """What the published settings say, unless a folder of ours says more, for whoever trains on from there."""
+    found = values.config.get(_OWN_DROPOUT)
+    if found is not None and not isinstance(found, Mapping):
+        raise values.error(_OWN_DROPOUT, "must name probabilities by place")
+    return published if found is None else parse(Dropout, found, where=f"{values.where}: {_OWN_DROPOUT}")
 
 
 def _refuse_other_arithmetic(values: Values) -> None:

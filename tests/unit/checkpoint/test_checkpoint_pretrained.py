@@ -18,7 +18,6 @@ from groundup.checkpoint.pretrained import Pretrained, load, save
 from groundup.errors import CheckpointError, ConfigError, GroundupError
 from groundup.model.config import (
     ClassificationHead,
-    Dropout,
     GatedFeedForward,
     Head,
     MaskedLMHead,
@@ -112,7 +111,7 @@ def test_every_design_comes_back_bit_by_bit(name: str, is_tied: bool, tmp_path: 
     [
         {"causal": True, "norm_places": ("input", "final"), "norm": RMSNormConfig(), "num_kv_heads": 1},
         {"position": RotaryPositions(base=500.0), "feed_forward": GatedFeedForward(), "num_token_types": 0},
-        {"dropout": Dropout(embedding=0.0)},
+        {"output_init": "zero"},
         {"pooler": True, "norm_places": ("embedding", "output")},
     ],
     ids=lambda values: next(iter(values)),

@@ -241,7 +241,6 @@ def test_every_design_that_bert_can_express_comes_back(
         {"num_kv_heads": 1},
         {"head_dim": 6},
         {"num_token_types": 0},
-        {"dropout": Dropout(embedding=0.0)},
         {"heads": (MaskedLMHead(activation="relu"),)},
         {"heads": (MaskedLMHead(bias=False),)},
         {"heads": (ClassificationHead(num_labels=1),)},

@@ -222,7 +222,6 @@ def test_every_design_that_a_family_can_express_comes_back(
         (ROBERTA, {"padding_id": None}),
         (ROBERTA, {"heads": (ClassificationHead(num_labels=3),)}),
         (ROBERTA, {"heads": (MaskedLMHead(activation="relu"),)}),
-        (ALBERT, {"dropout": Dropout()}),
         (ALBERT, {"embedding_size": None}),
         (ALBERT, {"heads": (SentenceOrderHead(),)}),
         (ELECTRA, {"pooler": True}),
@@ -239,6 +238,21 @@ def test_a_design_that_a_family_cannot_express(family: EncoderFamily, change: di
     config = read(family)
     assert family.from_config(config) is not None
     assert family.from_config(ModelConfig(**{**dict(config), **change})) is None
+
+
+@pytest.mark.parametrize("family", (BERT, *SUCCESSORS), ids=lambda family: family.model_type)
+def test_dropout_that_the_published_settings_cannot_say_is_kept_beside_them(family: EncoderFamily) -> None:
+    config = read(family)
+    own = {"embedding": 0.0, "attention": 0.25, "residual": 0.125, "feed_forward": 0.5}
+    other = config.model_copy(update={"dropout": Dropout(**own)})
+    assert "dropout_by_place" not in family.from_config(config)
+    written = family.from_config(other)
+    assert written["model_type"] == family.model_type and written["dropout_by_place"]["residual"] == 0.125
+    assert family.to_config(written, (), None, "config.json") == other
+    with pytest.raises(ConfigError, match="dropout_by_place: must name probabilities"):
+        read(family, dropout_by_place=0.1)
+    with pytest.raises(ConfigError, match=r"dropout_by_place.*embeding.*did you mean 'embedding'"):
+        read(family, dropout_by_place={"embeding": 0.1})
 
 
 def test_every_stack_is_written_by_its_own_family() -> None:
