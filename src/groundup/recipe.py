@@ -13,12 +13,14 @@ from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.objectives.causal import Causal
 from groundup.objectives.contrastive import Contrastive
+from groundup.objectives.denoising import Denoising
 from groundup.objectives.hybrid import Hybrid
 from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix
 from groundup.objectives.permuted import Permuted
 from groundup.objectives.sentence import Sentence
 from groundup.objectives.seq2seq import Seq2Seq
+from groundup.objectives.span import SpanCorruption
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
 from groundup.readers.table import TableConfig
@@ -70,7 +72,19 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
-AnyObjectiveConfig = Masked | Causal | Permuted | Seq2Seq | Sentence | Mix | Hybrid | Contrastive | Classification
+AnyObjectiveConfig = (
+    Masked
+    | Causal
+    | Permuted
+    | Seq2Seq
+    | SpanCorruption
+    | Denoising
+    | Sentence
+    | Mix
+    | Hybrid
+    | Contrastive
+    | Classification
+)
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 
@@ -83,17 +97,18 @@ def check_stream(objective: AnyObjectiveConfig, has_query_stream: bool) -> None:
 
 def check_direction(objective: AnyObjectiveConfig, is_causal: bool, has_encoder: bool) -> None:
     """ConfigError where the stack does not see what the objective needs, or sees what it must not."""
-    if objective.kind == "seq2seq" and not has_encoder:
-        cure = "set it to {}, and model.causal to true"
-        raise ConfigError("model.encoder", "the objective 'seq2seq' needs one that reads the source", cure=cure)
-    if objective.kind != "seq2seq" and has_encoder:
+    reads_source = objective.kind in ("seq2seq", "span", "denoising")
+    if reads_source and not has_encoder:
+        cure, what = "set it to {}, and model.causal to true", f"the objective {objective.kind!r} needs one"
+        raise ConfigError("model.encoder", f"{what} that reads the source", cure=cure)
+    if not reads_source and has_encoder:
         what = f"the objective {objective.kind!r} gives it nothing to read"
         raise ConfigError("model.encoder", what, cure="leave it out, or take the objective 'seq2seq'")
-    if objective.kind in ("causal", "seq2seq") and not is_causal:
+    if (objective.kind == "causal" or reads_source) and not is_causal:
         raise ConfigError(
             "model.causal", f"a {objective.kind} objective needs a decoder stack", got=False, cure="set it to true"
         )
-    if objective.kind not in ("causal", "seq2seq") and is_causal:
+    if objective.kind != "causal" and not reads_source and is_causal:
         raise ConfigError(
             "model.causal", f"the objective {objective.kind!r} needs an encoder stack", got=True, cure="set it to false"
         )
@@ -115,13 +130,13 @@ def check_length(objective: AnyObjectiveConfig, max_length: int) -> None:
 
 
 def needs_sentences(objective: AnyObjectiveConfig) -> bool:
-    """Whether an objective reads pairs of segments of a corpus."""
-    return isinstance(objective, Sentence) or (isinstance(objective, Mix) and objective.needs_sentences)
+    """Whether an objective reads runs of whole sentences of a corpus."""
+    return isinstance(objective, Sentence | Mix | SpanCorruption | Denoising) and objective.needs_sentences
 
 
 def check_pairs(objective: AnyObjectiveConfig, num_token_types: int) -> None:
     """ConfigError where the model cannot tell the two segments of a pair apart, though it has a type for one."""
-    if num_token_types == 1 and needs_sentences(objective):
+    if num_token_types == 1 and isinstance(objective, Sentence | Mix) and objective.needs_sentences:
         raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure="set it to 2, or to 0 for none")
 
 

@@ -18,14 +18,17 @@ from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal, CausalObjective
 from groundup.objectives.contrastive import Contrastive
+from groundup.objectives.denoising import Denoising
 from groundup.objectives.hybrid import Hybrid
 from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix, MixPart
 from groundup.objectives.permuted import Permuted, PermutedObjective
 from groundup.objectives.protocol import Batch, Indivisible, Loss, Objective, Task, balance, find_heads
 from groundup.objectives.rate import FallingRate
+from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import Sentence
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
+from groundup.objectives.span import SpanCorruption
 from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
 from groundup.tasks.classification import Classification
 from groundup.text.pair_windows import PairFrame, PairWindows
@@ -88,6 +91,20 @@ MEMBERS = {
     "contrastive": Member(
         Contrastive(temperature=0.2, pooling="mean"), lambda config, tokenizer: config.build(tokenizer), False
     ),
+    "span": Member(
+        SpanCorruption(rate=0.3, num_sentinels=20),
+        lambda config, tokenizer: config.build(config.extend(tokenizer)),
+        True,
+    ),
+    "gap sentences": Member(
+        SpanCorruption(rate=0.4, hide="sentence"),
+        lambda config, tokenizer: config.build(config.extend(tokenizer)),
+        True,
+    ),
+    "denoising": Member(Denoising(rate=0.2), lambda config, tokenizer: config.build(tokenizer), True),
+    "infilling": Member(
+        Denoising(rate=0.2, shuffle=False, segmenter=Jieba()), lambda config, tokenizer: config.build(tokenizer), True
+    ),
     "hybrid": Member(
         Hybrid(causal_share=0.4, masking=Masked(rate=0.3)), lambda config, tokenizer: config.build(tokenizer), True
     ),
@@ -111,7 +128,8 @@ MEMBERS = {
 TASKS = {"classification"}
 
 DOCUMENTS = [
-    f"{first}. {second}. {first}, but {second}." for first, second in zip(TEXTS[:4], TEXTS[3::-1], strict=True)
+    f"The {first}. The {second}. The {first}, but {second}."
+    for first, second in zip(TEXTS[:4], TEXTS[3::-1], strict=True)
 ]
 DOCUMENTS += [f"{first}。{second}！{second}，{first}。" for first, second in zip(TEXTS[4:], TEXTS[:3:-1], strict=True)]
 
@@ -144,6 +162,7 @@ def make_runs(tokenizer: Tokenizer) -> list[Sample]:
     ids = np.concatenate(texts)
     frame = PairFrame.of(tokenizer, needs_others=True)
     windows = PairWindows(np.cumsum([len(text) for text in texts]), ends, frame, 128, 4)
+    assert len(windows) == len(DOCUMENTS)
     return [windows.take(index, lambda start, end: ids[start:end].copy()) for index in range(len(windows))]
 
 
@@ -160,7 +179,7 @@ def make_samples(tokenizer: Tokenizer) -> list[Sample]:
 def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
     """In float64 and without dropout: differences are then those of the objective."""
     config = ModelConfig(
-        vocab_size=tokenizer.vocab_size,
+        vocab_size=objective.tokenizer.vocab_size,
         hidden_size=16,
         num_layers=2,
         num_heads=2,
@@ -171,9 +190,9 @@ def model(objective: Objective, tokenizer: Tokenizer) -> Transformer:
         # Every token of these samples is of one type, so that segments would have no gradient.
         position=RelativePositions(segments=False) if isinstance(objective, PermutedObjective) else LearnedPositions(),
         query_stream=isinstance(objective, PermutedObjective),
-        causal=isinstance(objective, CausalObjective | Seq2SeqObjective),
-        encoder=Encoder(num_layers=1) if isinstance(objective, Seq2SeqObjective) else None,
-        num_token_types=0 if isinstance(objective, CausalObjective | Seq2SeqObjective) else 2,
+        causal=isinstance(objective, CausalObjective | Seq2SeqObjective | RestoringObjective),
+        encoder=Encoder(num_layers=1) if isinstance(objective, Seq2SeqObjective | RestoringObjective) else None,
+        num_token_types=0 if isinstance(objective, CausalObjective | Seq2SeqObjective | RestoringObjective) else 2,
         heads=find_heads(objective),
     )
     model = Transformer(config)

@@ -28,6 +28,9 @@ WORDS = ["cat", "dog", "bird", "fish", "river", "mountain"]
 
 OBJECTIVES: dict[str, dict] = {
     "contrastive": {"kind": "contrastive", "temperature": 0.1},
+    "denoising": {"kind": "denoising"},
+    "span": {"kind": "span", "rate": 0.3, "num_sentinels": 10},
+    "gap sentences": {"kind": "span", "hide": "sentence", "rate": 0.4, "num_sentinels": 10},
     "falling rate": {"kind": "masked", "unit": "span", "rate": {"start": 0.6, "end": 0.1}},
     "hybrid": {"kind": "hybrid", "causal_share": 0.3},
     "mix": {"kind": "mix"},
@@ -35,6 +38,10 @@ OBJECTIVES: dict[str, dict] = {
     "sentence order": {"kind": "sentence", "form": "order"},
 }
 PAIRED = {"mix", "next sentence", "sentence order"}
+RUNS = {*PAIRED, "denoising", "gap sentences"}
+"""Those that learn from documents of sentences."""
+WRITING = {"denoising", "span", "gap sentences"}
+"""Those of an encoder-decoder."""
 
 
 @pytest.fixture
@@ -49,7 +56,9 @@ def make(make_recipe: Make, small_data: Path) -> Callable[..., dict]:
     def build(name: str, output: str = "run") -> dict:
         recipe = make_recipe("masked", output)
         recipe["objective"] = {"max_length": 32} | OBJECTIVES[name]
-        if name in PAIRED:
+        if name in WRITING:
+            recipe["model"] |= {"causal": True, "encoder": {}, "num_token_types": 0}
+        if name in RUNS:
             files = {"train": [str(small_data / "pairs.txt")], "validation": [str(small_data / "valid_pairs.txt")]}
             recipe["data"] |= files | {"sentences": True, "min_length": 2}
         return recipe
@@ -107,7 +116,8 @@ def test_an_objective_is_checked_shown_inspected_trained_and_evaluated(name: str
     assert not any("Fresh weights" in warning for warning in found.warnings)
     assert bool(describe_recipe(as_recipe(recipe), name).config.heads) == (name != "contrastive")
     text = str(show(recipe, count=6))
-    assert {"contrastive": "[again]"}.get(name, "‖" if name in PAIRED else "→") in text
+    mark = "‖" if name in PAIRED else "⇒" if name in WRITING else "→"
+    assert {"contrastive": "[again]"}.get(name, mark) in text
     report = train(recipe, quiet=True)
     assert evaluate(report.model).metrics["loss"] == report.metrics["loss"]
     assert {"config.json", "model.safetensors", "groundup.json"} <= {path.name for path in report.model.iterdir()}

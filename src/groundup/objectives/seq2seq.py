@@ -106,7 +106,7 @@ class Seq2SeqObjective:
         limit = self.config.resolved_max_target_length - (not has_end)
         targets = self.tokenizer.encode_batch([each.pair for each in examples], limit)
         for source, target in zip(sources, targets, strict=True):
-            rows.append(np.concatenate([source.input_ids, self._frame(target.input_ids)]))
+            rows.append(np.concatenate([source.input_ids, self.frame_target(target.input_ids)]))
             contexts.append(len(source.input_ids))
             lost.append(source.num_truncated + target.num_truncated)
         report = EncodingReport(len(rows), 0, sum(each > 0 for each in lost), sum(lost))
@@ -156,7 +156,7 @@ class Seq2SeqObjective:
         """Each pair in tokens: source, `⇒`, target."""
         return [show_pair(given, asked, self.tokenizer) for given, asked in self._split(batch)]
 
-    def _frame(self, target: Int32[np.ndarray, " length"]) -> Int32[np.ndarray, " framed"]:
+    def frame_target(self, target: Int32[np.ndarray, " length"]) -> Int32[np.ndarray, " framed"]:
         """A target between its start and its end, of which the tokenizer's template may have written either."""
         start = [] if len(target) and target[0] == self.start_id else [self.start_id]
         end = [] if len(target) and target[-1] == self.tokenizer.end_id else [self.tokenizer.end_id]

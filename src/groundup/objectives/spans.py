@@ -7,7 +7,7 @@ until a budget is spent, and spans may then overlap; the lengths of those that d
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -15,6 +15,16 @@ from pydantic import Field, PositiveInt
 
 from groundup.config import Config
 from groundup.randomness import draw_uniform, make_key
+
+
+@runtime_checkable
+class Lengths(Protocol):
+    """A distribution of the lengths of spans."""
+
+    @property
+    def shares(self) -> Float64[np.ndarray, " longest"]:
+        """The probability of each length from 1 up."""
+        ...
 
 
 class SpanLengths(Config):
@@ -41,7 +51,7 @@ def cut_spans(
     sequences: Int64[np.ndarray, " words"],
     numbers: Int64[np.ndarray, " words"],
     positions: Int64[np.ndarray, " words"],
-    lengths: SpanLengths,
+    lengths: Lengths,
     seed: int,
     epoch: int,
 ) -> Bool[np.ndarray, " words"]:

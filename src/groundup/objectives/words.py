@@ -19,7 +19,7 @@ from jaxtyping import Bool, Int64
 
 from groundup.objectives.packing import join_tokens
 from groundup.objectives.protocol import Batch
-from groundup.objectives.spans import SpanLengths, cut_spans
+from groundup.objectives.spans import Lengths, cut_spans
 from groundup.randomness import draw_uniform, make_key
 from groundup.text.readable import show_bytes
 from groundup.text.tokenizer import Tokenizer
@@ -50,7 +50,7 @@ def choose_words(
     rate: float,
     seed: int,
     epoch: int,
-    lengths: SpanLengths | None = None,
+    lengths: Lengths | None = None,
 ) -> Chosen:
     """The tokens to predict.
 

@@ -95,6 +95,12 @@ class Tokenizer:
         for name, content in self.files().items():
             (Path(folder) / name).write_bytes(content)
 
+    def with_special(self, names: Sequence[str]) -> Tokenizer:
+        """Another tokenizer with more special tokens at the end of its vocabulary."""
+        backend = Backend.from_str(self._backend.to_str())
+        backend.add_special_tokens(list(names))
+        return Tokenizer(backend, dict(self._roles), dict(self._settings))
+
     def files(self) -> dict[str, bytes]:
         """What `save` writes, by file name."""
         settings = json.dumps(self._settings, ensure_ascii=False, indent=2, sort_keys=True)

@@ -19,13 +19,16 @@ from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.contrastive import ContrastiveObjective
+from groundup.objectives.denoising import Denoising
 from groundup.objectives.hybrid import Hybrid, HybridObjective
 from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.objectives.mix import Mix, MixObjective
 from groundup.objectives.permuted import Permuted, PermutedObjective
 from groundup.objectives.protocol import find_heads
+from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import SentenceObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
+from groundup.objectives.span import SpanCorruption
 from groundup.readers.table import TableConfig, iterate_table, read_table
 from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
@@ -49,6 +52,7 @@ AnyObjective = (
     | CausalObjective
     | PermutedObjective
     | Seq2SeqObjective
+    | RestoringObjective
     | SentenceObjective
     | MixObjective
     | HybridObjective
@@ -92,7 +96,7 @@ def assemble(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Parts:
 def build_objective(recipe: Recipe, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> AnyObjective:
     """The objective of a recipe; a model that is trained already may say what its targets start with."""
     objective, model = recipe.objective, recipe.model
-    if isinstance(objective, Seq2Seq) and model.kind == "pretrained":
+    if isinstance(objective, Seq2Seq | SpanCorruption | Denoising) and model.kind == "pretrained":
         return objective.build(tokenizer, start_id=pretrained.read_start(find_folder(locate_model(model.path))))
     return objective.build(tokenizer, labels)
 
@@ -167,7 +171,7 @@ def locate_model(path: str) -> str | Path:
 def get_tokenizer(
     recipe: Recipe, folder: Path | None, texts: Iterator[str] | None = None, *, quiet: bool = True
 ) -> Tokenizer:
-    """The recipe's tokenizer: loaded, or trained once and kept in the run folder.
+    """The recipe's tokenizer: loaded, or trained once and kept in the run folder; with what the objective adds to it.
 
     Args:
         recipe: its section `tokenizer` says which.
@@ -175,11 +179,12 @@ def get_tokenizer(
         texts: what to train on, where it must be trained.
         quiet: do not say that training goes on, which can take a minute.
     """
-    config = recipe.tokenizer
+    config, objective = recipe.tokenizer, recipe.objective
+    extend = objective.extend if isinstance(objective, SpanCorruption) else lambda tokenizer: tokenizer
     if config is None:
-        return Tokenizer.load(find_folder(locate_model(recipe.model.path)))
+        return extend(Tokenizer.load(find_folder(locate_model(recipe.model.path))))
     if config.kind == "pretrained":
-        return Tokenizer.load(locate_tokenizer(config.path))
+        return extend(Tokenizer.load(locate_tokenizer(config.path)))
     kept = None if folder is None else folder / "tokenizer"
     if kept is not None and kept.is_dir():
         return Tokenizer.load(kept)
@@ -187,7 +192,7 @@ def get_tokenizer(
         print(f"{_describe_training(config)} ...", file=sys.stderr)
     if config.kind == "extended":
         config = config.model_copy(update={"path": str(locate_tokenizer(config.path))})
-    tokenizer = train_tokenizer(config, iterate_training_texts(recipe) if texts is None else texts)
+    tokenizer = extend(train_tokenizer(config, iterate_training_texts(recipe) if texts is None else texts))
     if kept is not None:
         write_folder(kept, tokenizer.save)
     return tokenizer
@@ -242,7 +247,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
-    if isinstance(recipe.objective, Masked | Permuted | Mix | Hybrid):
+    if isinstance(recipe.objective, Masked | Permuted | Mix | Hybrid | SpanCorruption | Denoising):
         recipe.objective.load_segmenter()  # one that is missing is told of before minutes of preparing
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())

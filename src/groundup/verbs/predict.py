@@ -13,6 +13,7 @@ from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError, DataError
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import fill
+from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.readers.lines import iterate_whole_lines
 from groundup.readers.table import Example, TableConfig, iterate_table
@@ -38,7 +39,8 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
     """
     trained = model if isinstance(model, Trained) else load_trained(model)
     rows = [(text, None) if isinstance(text, str) else text for text in texts]
-    if not trained.model.heads.keys() & {"masked_lm", "permuted_lm", "causal_lm", "classification"}:
+    answers = {"masked_lm", "permuted_lm", "causal_lm", "classification"}
+    if isinstance(trained.objective, RestoringObjective) or not trained.model.heads.keys() & answers:
         kind, cure = trained.objective.config.kind, "fine-tune it first: model.kind=pretrained in a recipe"
         raise ConfigError("model", "its objective has nothing to say of a text", got=kind, cure=cure)
     for text, pair in rows:

@@ -19,6 +19,7 @@ from groundup.figures import format_figure
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
+from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.recipe import Recipe
 from groundup.text.sample import Samples
@@ -199,7 +200,7 @@ def export(
     tokenizer = parts.tokenizer
     # Whoever else generates with a decoder looks for its ends in config.json.
     ends = {"bos_token_id": tokenizer.start_id, "eos_token_id": tokenizer.end_id} if model.config.causal else {}
-    if isinstance(parts.objective, Seq2SeqObjective):
+    if isinstance(parts.objective, Seq2SeqObjective | RestoringObjective):
         ends["decoder_start_token_id"] = parts.objective.start_id
     pretrained.save(
         recipe.folder / "model",

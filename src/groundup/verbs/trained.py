@@ -9,9 +9,11 @@ from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, DataError
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal
+from groundup.objectives.denoising import Denoising
 from groundup.objectives.masked import Masked
 from groundup.objectives.permuted import Permuted
 from groundup.objectives.seq2seq import Seq2Seq
+from groundup.objectives.span import SpanCorruption
 from groundup.readers.table import TableConfig
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
@@ -73,7 +75,7 @@ def wrap_trained(loaded: pretrained.Pretrained, target: str | Path) -> Trained:
             cure="they do not belong together",
         )
     labels = loaded.labels or ()
-    if isinstance(config, Seq2Seq):
+    if isinstance(config, Seq2Seq | SpanCorruption | Denoising):
         objective = config.build(tokenizer, start_id=pretrained.read_start(loaded.tokenizer_folder))
     else:
         objective = config.build(tokenizer, labels)
