@@ -33,12 +33,18 @@ class Line(NamedTuple):
 
 
 def iterate_lines(
-    path: Path, encoding: TextEncoding = "utf-8", *, max_bytes: int = _CHUNK_BYTES, where: str = ""
+    path: Path,
+    encoding: TextEncoding = "utf-8",
+    *,
+    max_bytes: int = _CHUNK_BYTES,
+    where: str = "",
+    replaces_broken: bool = False,
 ) -> Iterator[Line]:
     """The lines of a file, long ones in pieces of about `max_bytes`.
 
     A byte-order mark and CR before LF are no part of a line. Raises DataError for a file that is missing, empty,
-    binary or in another encoding, naming the line and the byte.
+    binary or in another encoding, naming the line and the byte; with `replaces_broken`, for data sets that are known to
+    hold such bytes, what is no text becomes U+FFFD instead.
     """
     name = place(path, where)
     try:
@@ -47,15 +53,17 @@ def iterate_lines(
             _refuse_odd_start(start, name)
             has_mark = start == _UTF8_MARK and encoding == "utf-8"
             file.seek(len(_UTF8_MARK) if has_mark else 0)
-            yield from _cut_lines(file, _Decoder(path, encoding, where, file.tell()), max_bytes)
+            yield from _cut_lines(file, _Decoder(path, encoding, where, file.tell(), replaces_broken), max_bytes)
     except OSError as error:
         raise _unreadable(name, path, error) from None
 
 
-def iterate_whole_lines(path: Path, encoding: TextEncoding = "utf-8", *, where: str = "") -> Iterator[Line]:
+def iterate_whole_lines(
+    path: Path, encoding: TextEncoding = "utf-8", *, where: str = "", replaces_broken: bool = False
+) -> Iterator[Line]:
     """Each line as one, however long it is."""
     parts: list[str] = []
-    for line in iterate_lines(path, encoding, where=where):
+    for line in iterate_lines(path, encoding, where=where, replaces_broken=replaces_broken):
         parts.append(line.text)
         if line.is_end:
             yield line._replace(text="".join(parts))
@@ -118,10 +126,10 @@ def _cut_lines(file: BinaryIO, decoder: _Decoder, max_bytes: int) -> Iterator[Li
 class _Decoder:
     """Bytes to text across pieces of a line, with messages that name the line and the byte."""
 
-    def __init__(self, path: Path, encoding: str, where: str, offset: int) -> None:
+    def __init__(self, path: Path, encoding: str, where: str, offset: int, replaces_broken: bool) -> None:
         self.line = 1
         self._path, self._encoding, self._where, self.offset = path, encoding, where, offset
-        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace" if replaces_broken else "strict")
 
     def decode(self, chunk: bytes, is_end: bool) -> str:
         """The characters that are whole by now; all must be where `is_end` says that the line ends."""

@@ -1,4 +1,4 @@
-"""Rows of csv, tsv and jsonl files, one after the other, each with the line it starts on."""
+"""Rows of csv, tsv, jsonl and parquet files, one after the other, each with the line it starts on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from groundup.errors import ConfigError, DataError
+from groundup.errors import ConfigError, DataError, MissingExtraError
 from groundup.readers.lines import Line, TextEncoding, iterate_whole_lines, place
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -25,6 +25,10 @@ class Layout:
     quoting: bool | None = None
     num_columns: int | None = None
     encoding: TextEncoding = "utf-8"
+    objects: bool | None = None
+    """Whether each line is a JSON object; None: in .jsonl and .ndjson."""
+    skips_ragged: bool = False
+    """Leave out rows of another width, for released files that are known to hold broken lines."""
 
 
 class Row(NamedTuple):
@@ -37,9 +41,15 @@ class Row(NamedTuple):
 
 
 def iterate_rows(path: Path, layout: Layout, where: str = "") -> Iterator[Row]:
-    """The rows of a file, read line by line; blank lines are no rows. Raises DataError naming the line."""
+    """The rows of a file, read line by line; blank lines are no rows. Raises DataError naming the line.
+
+    Of a parquet file the line is the number of the row, counted from 1.
+    """
+    if path.suffix.lower() == ".parquet":
+        yield from iterate_parquet(path, where)
+        return
     lines = iterate_whole_lines(path, layout.encoding, where=where)
-    if path.suffix in (".jsonl", ".ndjson"):
+    if path.suffix in (".jsonl", ".ndjson") if layout.objects is None else layout.objects:
         yield from _iterate_objects(path, lines, where)
         return
     fields = _iterate_fields(path, lines, layout, where)
@@ -51,6 +61,8 @@ def iterate_rows(path: Path, layout: Layout, where: str = "") -> Iterator[Row]:
             width = len(names)
             continue
         width = width or len(values)
+        if len(values) != width and layout.skips_ragged:
+            continue
         if len(values) != width:
             raise DataError(
                 place(path, where, line.number),
@@ -58,6 +70,32 @@ def iterate_rows(path: Path, layout: Layout, where: str = "") -> Iterator[Row]:
                 cure=_ragged_cure(len(values), width, layout),
             )
         yield Row(line.number, dict(zip(names or range(width), values, strict=True)), line.offset)
+
+
+def iterate_parquet(path: Path, where: str = "") -> Iterator[Row]:
+    """The rows of a parquet file, a group of rows in memory at a time.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        DataError: the file is missing or no parquet.
+    """
+    name = place(path, where)
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtraError(name, "pyarrow", "parquet") from None
+    if not path.is_file():
+        raise DataError(name, "does not exist", cure="check the path")
+    try:
+        with parquet.ParquetFile(path) as file:
+            total, size, number = max(file.metadata.num_rows, 1), path.stat().st_size, 0
+            for batch in file.iter_batches():
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield Row(number, fields, size * number // total)
+    except pyarrow.ArrowException as error:
+        raise DataError(name, f"is no parquet file that can be read ({error})", cure="write it again") from None
 
 
 def find_delimiter(path: Path, layout: Layout, where: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Labelled rows: one text or a pair, and a label, from csv, tsv or jsonl as the data sets are released."""
+"""Labelled rows: one text or a pair, and a label, from csv, tsv, jsonl or parquet as the data sets are released."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Column = Annotated[str, Field(min_length=1)] | NonNegativeInt
 
 
 class TableConfig(Config):
-    """Files of labelled rows: csv, tsv or jsonl, told by their extension."""
+    """Files of labelled rows: csv, tsv, jsonl or parquet, told by their extension."""
 
     kind: Literal["table"] = "table"
     train: str
@@ -63,7 +63,7 @@ class TableConfig(Config):
     def _check_columns(self) -> Self:
         named = [("text", self.text), ("pair", self.pair), ("label", self.label_column if self.header else self.label)]
         for name, column in named:
-            if not self.header and isinstance(column, str) and not _is_jsonl(self.train):
+            if not self.header and isinstance(column, str) and not _names_columns(self.train):
                 raise ValueError(f"{name}: without a header a column is a number counted from 0, got {column!r}")
         columns = [column for _, column in named if column is not None]
         if len(set(columns)) != len(columns):
@@ -84,6 +84,14 @@ class Example(NamedTuple):
     """Where the row starts, counted from 1."""
 
 
+class Columns(NamedTuple):
+    """Where the parts of an example stand: a name, or a number counted from 0."""
+
+    text: str | int
+    pair: str | int | None = None
+    label: str | int = "label"
+
+
 def read_table(path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True) -> list[Example]:
     """All rows of a file; with `needs_label=False` labels may be lacking. Raises DataError naming the line."""
     examples = list(iterate_table(path, config, where, needs_label=needs_label))
@@ -97,16 +105,32 @@ def iterate_table(
 ) -> Iterator[Example]:
     """The rows of a file, one at a time, in constant memory."""
     file = expand_path(path, where or "path") if isinstance(path, str) else path
+    columns = Columns(config.text, config.pair, config.label_column)
+    yield from iterate_examples(file, config.layout, columns, where, needs_label=needs_label)
+
+
+def iterate_examples(
+    file: Path,
+    layout: Layout,
+    columns: Columns,
+    where: str = "",
+    *,
+    needs_label: bool = True,
+    allows_empty: bool = False,
+) -> Iterator[Example]:
+    """The rows of a file of any layout; an empty text is an error, unless it is allowed."""
     has_label: bool | None = None
-    for row in iterate_rows(file, config.layout, where):
+    for row in iterate_rows(file, layout, where):
         here = place(file, where, row.line)
-        text = _take_text(row, config.text, "text", here, file, where)
-        pair = None if config.pair is None else _take_text(row, config.pair, "pair", here, file, where)
+        text = _take_text(row, columns.text, "text", here, file, where, allows_empty=allows_empty)
+        pair = None
+        if columns.pair is not None:
+            pair = _take_text(row, columns.pair, "pair", here, file, where, allows_empty=allows_empty)
         if has_label is None:
-            has_label = needs_label or find_column(row.fields, config.label_column) is not None
+            has_label = needs_label or find_column(row.fields, columns.label) is not None
         label = None
         if has_label:
-            label = _take_label(row, config.label_column, here, file, where, needs_label=needs_label)
+            label = _take_label(row, columns.label, here, file, where, needs_label=needs_label)
         yield Example(text, pair, label, row.line)
 
 
@@ -140,11 +164,13 @@ def take_field(row: Row, column: str | int, setting: str, file: Path, where: str
     return row.fields[key]
 
 
-def _take_text(row: Row, column: str | int, setting: str, here: str, file: Path, where: str) -> str:
+def _take_text(
+    row: Row, column: str | int, setting: str, here: str, file: Path, where: str, *, allows_empty: bool
+) -> str:
     value = take_field(row, column, setting, file, where)
     if not isinstance(value, str):
         raise DataError(here, f"column {column!r} is no text", got=value, cure="write it as a JSON string")
-    if not value.strip():
+    if not value.strip() and not allows_empty:
         raise DataError(here, f"the text in column {column!r} is empty", cure="fill it in or remove the row")
     return value
 
@@ -172,5 +198,5 @@ def _column_cure(fields: Mapping[str | int, object], column: str | int) -> str:
     return (f"did you mean {near[0]!r}? " if near else "") + f"columns are {shown}"
 
 
-def _is_jsonl(path: str) -> bool:
-    return path.endswith((".jsonl", ".ndjson"))
+def _names_columns(path: str) -> bool:
+    return path.endswith((".jsonl", ".ndjson", ".parquet"))
