@@ -20,7 +20,7 @@ LEVELS = (
     ("objectives", "checkpoint"),
     ("tasks", "training", "retrieval"),
     ("recipe",),
-    ("verbs", "trust", "serve"),
+    ("verbs", "trust", "serve", "integrations"),
     ("tour",),
     ("cli",),
     ("", "__main__"),
