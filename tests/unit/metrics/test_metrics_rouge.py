@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rouge_score import rouge_scorer
 
-from groundup.errors import ConfigError, DataError
+from groundup.errors import ConfigError, DataError, MissingExtraError
+from groundup.metrics import rouge
 from groundup.metrics.rouge import KINDS, rouge_tallies, score_rouge
-from groundup.metrics.stemmer import stem
 from groundup.metrics.tally import measure, value_of
 
 
@@ -39,28 +41,6 @@ def test_rouge_1_5_5_is_reproduced_to_the_last_digit(data_folder: Path) -> None:
     assert changed, "with or without stems must matter somewhere"
 
 
-# Pairs of Porter's paper, and of the changes that NLTK keeps.
-STEMS = (
-    "caresses caress ponies poni ties tie caress caress cats cat feed feed agreed agre plastered plaster bled bled"
-    " motoring motor sing sing conflated conflat troubled troubl sized size hopping hop tanned tan falling fall hissing"
-    " hiss fizzed fizz failing fail filing file happy happi sky sky relational relat conditional condit rational ration"
-    " valenci valenc hesitanci hesit digitizer digit conformabli conform radicalli radic differentli differ vileli vile"
-    " analogousli analog vietnamization vietnam predication predic operator oper feudalism feudal decisiveness decis"
-    " hopefulness hope callousness callous formaliti formal sensitiviti sensit sensibiliti sensibl triplicate triplic"
-    " formative form formalize formal electriciti electr electrical electr hopeful hope goodness good revival reviv"
-    " allowance allow inference infer airliner airlin gyroscopic gyroscop adjustable adjust defensible defens irritant"
-    " irrit replacement replac adjustment adjust dependent depend adoption adopt homologou homolog communism commun"
-    " activate activ angulariti angular homologous homolog effective effect bowdlerize bowdler probate probat rate rate"
-    " cease ceas controll control roll roll enjoy enjoy dies die flies fli died die spied spi geology geolog dying die"
-    " news news proceed proceed generally gener hopefully hope at at ate ate"
-)
-
-
-def test_stems_of_the_paper() -> None:
-    words = STEMS.split()
-    assert [stem(word) for word in words[::2]] == words[1::2]
-
-
 def plain_common(first: tuple[str, ...], second: tuple[str, ...]) -> int:
     @cache
     def length(i: int, j: int) -> int:
@@ -84,12 +64,11 @@ def test_the_common_subsequence_equals_a_plain_reference(first: list[str], secon
 
 
 def test_google_scores_the_same(data_folder: Path) -> None:
-    scorer = pytest.importorskip("rouge_score.rouge_scorer")
     lines = (data_folder / "multi30k/val.en").read_text(encoding="utf-8").splitlines()
     predictions = ["\n".join(lines[start : start + 3]) for start in range(0, 300, 3)]
     references = ["\n".join(lines[start + 1 : start + 5]) for start in range(0, 300, 3)]
     for cut, uses_stems in (("english", False), ("english-stems", True)):
-        google = scorer.RougeScorer(list(KINDS), use_stemmer=uses_stems)
+        google = rouge_scorer.RougeScorer(list(KINDS), use_stemmer=uses_stems)
         for prediction, reference in zip(predictions, references, strict=True):
             expected = google.score(reference, prediction)
             found = score_rouge(prediction, reference, cut)
@@ -138,3 +117,10 @@ def test_the_best_of_several_references_counts_and_the_interval_is_over_texts() 
     metric = measure(rouge_tallies(texts, [[other] for other in others], "english"))["rougeL"]
     assert metric.low < metric.value < metric.high
     assert "over texts" in metric.signature
+
+
+def test_without_its_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    rouge._load_scorer.cache_clear()
+    monkeypatch.setitem(sys.modules, "rouge_score.rouge_scorer", None)
+    with pytest.raises(MissingExtraError, match=r"rouge_score.*metrics"):
+        rouge_tallies(["a"], [["a"]], "english")

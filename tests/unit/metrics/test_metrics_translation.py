@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sacrebleu import metrics
 
-from groundup.errors import ConfigError, DataError
+from groundup.errors import ConfigError, DataError, MissingExtraError
 from groundup.metrics.tally import measure, value_of
 from groundup.metrics.translation import bleu_tally, chrf_tally
-from groundup.metrics.translation_words import split_13a, split_zh
 
 
 def read_pair(data_folder: Path, language: str) -> tuple[list[str], list[list[str]]]:
@@ -40,7 +41,6 @@ def test_chrf_and_its_words_are_those_of_sacrebleu(data_folder: Path) -> None:
 
 
 def test_sacrebleu_itself_says_the_same(data_folder: Path) -> None:
-    metrics = pytest.importorskip("sacrebleu.metrics")
     hypotheses, references = read_pair(data_folder, "de")
     generator = np.random.default_rng(0)
     for _ in range(20):
@@ -73,25 +73,6 @@ def test_the_nearest_of_several_references_gives_the_length() -> None:
     assert mixed.signature.startswith("nrefs:var|")
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Hello, world! It's 1,000.5 (approx.)", "Hello , world ! It's 1,000.5 ( approx . )"),
-        ("state-of-the-art in 2009-10", "state-of-the-art in 2009 - 10"),
-        ("&quot;Q&amp;A&quot; <b>", '" Q & A " < b >'),
-        ("a.b .5 5.", "a . b . 5 5 ."),
-        ("  schöne  Grüße ", "schöne Grüße"),
-    ],
-)
-def test_words_by_13a(text: str, words: str) -> None:
-    assert split_13a(text) == words.split()
-
-
-def test_chinese_is_cut_into_characters_and_the_rest_into_words() -> None:
-    assert split_zh("2005年，GPT-4“很好”。") == ["2005", "年", "，", "GPT-4", "“", "很", "好", "”", "。"]
-    assert split_13a("今天很好。") == ["今天很好。"]
-
-
 def test_a_language_without_its_words_is_refused() -> None:
     chinese = [["今天天气很好"]]
     with pytest.raises(ConfigError, match=r"bleu: splits words at spaces.*; set the language to zh"):
@@ -113,3 +94,9 @@ def test_the_interval_is_over_texts(data_folder: Path) -> None:
     metric = measure({"bleu": bleu_tally(*read_pair(data_folder, "zh"), "zh")}, num_resamples=200)["bleu"]
     assert metric.low < metric.value < metric.high
     assert metric.high - metric.low < 2
+
+
+def test_without_its_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    with pytest.raises(MissingExtraError, match=r"sacrebleu.*metrics"):
+        bleu_tally(["a"], [["a"]], "en")
