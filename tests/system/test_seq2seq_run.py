@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,18 @@ def test_the_folder_says_what_targets_start_with(run: Path) -> None:
     with pytest.raises(ConfigError, match="decoder_start_token_id: must be a token's id, got '</s>'"):
         pretrained.read_start(folder)
     (folder / "generation_config.json").unlink()
+
+
+def test_a_folder_without_its_recipe_writes_the_same(run: Path, tmp_path: Path) -> None:
+    """As one from elsewhere: what targets start with stands in its config.json."""
+    bare = tmp_path / "bare"
+    shutil.copytree(run / "model", bare, ignore=shutil.ignore_patterns("groundup.json"))
+    sources = ["three six seven", "one zero one"]
+    expected = [each.text for each in generate(run, sources)]
+    assert [each.text for each in generate(bare, sources)] == expected
+    content = json.loads((bare / "config.json").read_text())
+    (bare / "config.json").write_text(json.dumps(content | {"decoder_start_token_id": 9}))
+    assert [each.text for each in generate(bare, sources)] != expected
 
 
 def test_a_trained_model_is_trained_on_with_its_own_start(run: Path, tmp_path: Path) -> None:
