@@ -7,9 +7,10 @@ import json
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt8
 
 from groundup.figures import format_share
-from groundup.reporting.bitmap import embed, write_shades
+from groundup.reporting.bitmap import embed, pool, write_shades
 from groundup.reporting.content_attention import Attention, HeadMap, Maps
 from groundup.reporting.language import say
 from groundup.reporting.markup import Html, data, join, tag
@@ -20,6 +21,8 @@ _DARKNESS: Final = 0.6
 """The power of a probability that is its ink: a tenth can be seen, and is still far from a half."""
 _MOST_LABELS: Final = 64
 """Tokens up to which the large picture names its rows and columns."""
+_SMALL: Final = 48
+"""Rows and columns of a small picture at most."""
 _LONGEST: Final = 12
 """Characters of such a name."""
 _WHITE: Final = {" ": "␣", "\n": "⏎", "\t": "⇥"}
@@ -87,8 +90,10 @@ def _draw_tiles(maps: Maps, chosen: HeadMap) -> Html:
     for number, each in enumerate(maps["heads"]):
         if not each["head"]:
             cells.append(tag("span", data(str(each["layer"])), class_="axis layer"))
-        picture = tag("img", src=embed(_shade(each)), alt="", loading="lazy", decoding="async")
-        is_chosen = each is chosen
+        shades = _shade(each)
+        small = pool(shades, _SMALL)
+        picture = tag("img", src=embed(write_shades(small)), alt="", loading="lazy", decoding="async")
+        full = None if small is shades else embed(write_shades(shades))
         cells.append(
             tag(
                 "button",
@@ -97,7 +102,8 @@ def _draw_tiles(maps: Maps, chosen: HeadMap) -> Html:
                 type="button",
                 class_="tile",
                 data_number=number,
-                aria_pressed="true" if is_chosen else "false",
+                data_full=full,
+                aria_pressed="true" if each is chosen else "false",
             )
         )
     return tag("div", *cells, class_="tiles")
@@ -113,11 +119,17 @@ def _draw_large(maps: Maps, chosen: HeadMap) -> Html:
     is_labelled = max(len(maps["queries"]), len(maps["keys"])) <= _MOST_LABELS
     columns, rows = ([_draw_axis(token) for token in maps[side]] for side in ("keys", "queries"))
     size = f"--rows:{len(rows)};--columns:{len(columns)}"
+    picture = tag("img", src=embed(write_shades(_shade(chosen))), alt="")
     matrix = tag(
         "div",
         tag("div", *(columns if is_labelled else ()), class_="columns", aria_hidden="true", translate="no"),
         tag("div", *(rows if is_labelled else ()), class_="rows", aria_hidden="true", translate="no"),
-        tag("div", tag("img", src=embed(_shade(chosen)), alt=""), tag("i", class_="cell"), class_="picture"),
+        tag(
+            "div",
+            tag("img", src=embed(write_shades(_shade(chosen))), alt=""),
+            tag("i", class_="cell"),
+            class_="picture",
+        ),
         class_="matrix",
         style=size,
     )
@@ -190,9 +202,9 @@ def _tell(each: HeadMap) -> float:
     return float(values[:, 1:-1].max(axis=1, initial=0.0).mean())
 
 
-def _shade(each: HeadMap) -> bytes:
+def _shade(each: HeadMap) -> UInt8[np.ndarray, "queries keys"]:
     ink = np.array(each["probabilities"]).clip(0.0, 1.0) ** _DARKNESS
-    return write_shades((255 * ink).round().astype(np.uint8))
+    return (255 * ink).round().astype(np.uint8)
 
 
 def _label(token: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from groundup.errors import ConfigError, MissingExtraError
-from groundup.reporting.bitmap import INK
+from groundup.reporting.bitmap import INK, pool
 from groundup.reporting.content_attention import Attention, HeadMap, Maps
 
 if TYPE_CHECKING:
@@ -171,12 +171,7 @@ class _Canvas:
 
     def _paste(self, image: Image, head: HeadMap, place: tuple[int, int], size: tuple[int, int]) -> None:
         ink = (255 * np.array(head["probabilities"]).clip(0.0, 1.0) ** _DARKNESS).round().astype(np.uint8)
-        # Smaller than its numbers, a picture shows the largest of those that share a place: a thin line stays.
-        for axis, wanted in ((0, size[1]), (1, size[0])):
-            share = -(-ink.shape[axis] // wanted)
-            if share > 1:
-                starts = np.arange(0, ink.shape[axis], share)
-                ink = np.maximum.reduceat(ink, starts, axis=axis)
+        ink = pool(ink, min(size))
         shades = self.images.fromarray(ink).resize(size, self.images.Resampling.NEAREST)
         image.paste(INK, place, shades)
         self.draws.Draw(image).rectangle(

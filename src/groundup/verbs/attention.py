@@ -29,7 +29,7 @@ from groundup.verbs.layout import clip, columns, fold, format_share, pad, plural
 from groundup.verbs.run_folder import write_text
 from groundup.verbs.trained import Trained, check_utf8, find_model_folder, wrap_trained
 
-MOST_NUMBERS: Final = 8_000_000
+MOST_NUMBERS: Final = 4_000_000
 """Probabilities of a text that are kept: a page of more would open in no browser."""
 _DISTINCT: Final = 0.3
 """The share from which on a head has a habit."""
@@ -202,7 +202,7 @@ def _describe(
     for layer, of_layer in enumerate(layers):
         for number, probabilities in enumerate(of_layer.double().numpy()):
             habit, share = find_habit(probabilities, None if ids is None else ids.numpy())
-            rows = [[round(each, 6) for each in row] for row in probabilities.tolist()]
+            rows = probabilities.round(6).tolist()
             heads.append({"layer": layer, "head": number, "probabilities": rows, "habit": habit, "share": share})
     return {
         "kind": kind,
@@ -277,16 +277,14 @@ def _show_habit(head: HeadMap) -> str:
 
 def list_links(maps: Maps, head: HeadMap, count: int = _LINKS) -> list[str]:
     """The links between different tokens that are furthest above what an even look would give: `cat→the 0.93`."""
-    is_self = maps["kind"] != "cross_attention"
-    links = [
-        (share * sum(each > 0 for each in row), share, query, key)
-        for query, row in enumerate(head["probabilities"])
-        for key, share in enumerate(row)
-        if not (is_self and query == key)
-    ]
-    best = sorted(links, key=lambda link: -link[0])[:count]
+    values = np.array(head["probabilities"])
+    lift = values * (values > 0).sum(axis=1, keepdims=True)
+    if maps["kind"] != "cross_attention":
+        np.fill_diagonal(lift, 0.0)
+    best = np.argsort(-lift, axis=None, kind="stable")[:count]
+    links = zip(*np.unravel_index(best, lift.shape), strict=True)
     queries, keys = maps["queries"], maps["keys"]
-    return [f"{show_piece(queries[query])}→{show_piece(keys[key])} {share:.2f}" for _, share, query, key in best]
+    return [f"{show_piece(queries[query])}→{show_piece(keys[key])} {values[query, key]:.2f}" for query, key in links]
 
 
 def show_piece(piece: str) -> str:

@@ -208,6 +208,21 @@ def test_the_page_shows_every_head_as_it_is(encoder: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(values.reshape(expected.shape), expected, atol=1e-5)
 
 
+def test_a_long_text_has_small_pictures_that_lose_no_line(encoder: Path, tmp_path: Path) -> None:
+    report = inspect_attention(encoder, "the cat sees " * 20)
+    for head in report.content["maps"][0]["heads"]:
+        head["probabilities"] = np.eye(len(report.content["maps"][0]["keys"])).tolist()
+    tiles = write_page(report, tmp_path).find("button", class_="tile")
+    for tile in tiles:
+        small = read_shades(tile.find("img")[0])
+        full = read_shades(Element("img", {"src": tile.attributes["data-full"]}))
+        assert max(small.shape) <= 48 < len(full) and (small.diagonal() == 255).all()
+    assert (
+        "data-full"
+        not in write_page(inspect_attention(encoder, TEXTS[0]), tmp_path).find("button", class_="tile")[0].attributes
+    )
+
+
 def test_the_head_that_is_asked_for_is_the_large_one(encoder: Path, tmp_path: Path) -> None:
     root = write_page(inspect_attention(encoder, TEXTS[0], layer=1, head=2), tmp_path)
     assert [each.attributes["data-number"] for each in root.find("button", class_="tile")] == [str(n) for n in range(6)]

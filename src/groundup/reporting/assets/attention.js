@@ -33,7 +33,7 @@
     const showHead = (number) => {
       head = number;
       press(tiles, number);
-      picture.querySelector("img").src = tiles[number].querySelector("img").src;
+      picture.querySelector("img").src = tiles[number].dataset.full || tiles[number].querySelector("img").src;
       named.innerHTML = tiles[number].querySelector(".name").innerHTML;
       showQuery(query);
     };
