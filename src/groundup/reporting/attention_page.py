@@ -119,7 +119,6 @@ def _draw_large(maps: Maps, chosen: HeadMap) -> Html:
     is_labelled = max(len(maps["queries"]), len(maps["keys"])) <= _MOST_LABELS
     columns, rows = ([_draw_axis(token) for token in maps[side]] for side in ("keys", "queries"))
     size = f"--rows:{len(rows)};--columns:{len(columns)}"
-    picture = tag("img", src=embed(write_shades(_shade(chosen))), alt="")
     matrix = tag(
         "div",
         tag("div", *(columns if is_labelled else ()), class_="columns", aria_hidden="true", translate="no"),
