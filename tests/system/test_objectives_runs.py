@@ -21,6 +21,7 @@ from groundup.verbs.data import show
 from groundup.verbs.design import describe_recipe
 from groundup.verbs.evaluate import evaluate
 from groundup.verbs.predict import predict
+from groundup.verbs.show import write_page
 from groundup.verbs.train import train
 
 Make = Callable[..., dict]
@@ -118,6 +119,11 @@ def test_an_objective_is_checked_shown_inspected_trained_and_evaluated(name: str
     text = str(show(recipe, count=6))
     mark = "‖" if name in PAIRED else "⇒" if name in WRITING else "→"
     assert {"contrastive": "[again]"}.get(name, mark) in text
+    write_page(show(recipe, count=6), "run", Path(recipe["output"]) / "batch.html")
+    page = (Path(recipe["output"]) / "batch.html").read_text(encoding="utf-8")
+    assert page.count('class="sequence"') == 6 and "批次" in page
+    hides = {"falling rate", "mix", "hybrid"}
+    assert ("chip asked" in page) == (name in hides), "a frame around what is to be predicted"
     report = train(recipe, quiet=True)
     assert evaluate(report.model).metrics["loss"] == report.metrics["loss"]
     assert {"config.json", "model.safetensors", "groundup.json"} <= {path.name for path in report.model.iterdir()}

@@ -327,12 +327,17 @@ def data_show(
     overrides: Overrides = None,
     count: Annotated[int, typer.Option(min=1, help="Sequences to show.")] = 5,
     step: Annotated[int, typer.Option(min=0, help="The step whose batch is shown.")] = 0,
+    html: Annotated[str | None, typer.Option(help="Draw it as a page, in this file.", metavar="FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decode the very batch that a step trains on, corruption and targets marked."""
     from groundup.verbs.data import show as run
+    from groundup.verbs.show import write_page
 
-    _print(run(recipe, overrides or (), count=count, step=step), as_json)
+    report = run(recipe, overrides or (), count=count, step=step)
+    if html is not None:
+        write_page(report, str(recipe), html)
+    _print(report, as_json)
 
 
 def _print(report: object, as_json: bool) -> None:

@@ -82,9 +82,15 @@ def draw_shown(tour: Tour) -> Html | None:
 
 
 def _draw_sequence(sequence: dict[str, Any]) -> Html:
+    title = tag("h3", say("masked.sample", number=data(f"{sequence['sample']:,}")))
+    return tag("article", title, draw_marked(sequence["text"]), class_="sequence")
+
+
+def draw_marked(text: str) -> Html:
+    """A sequence as `groundup data show` writes it, with a frame around each word to predict."""
     parts: list[Html | str] = []
     before: Piece | None = None
-    for piece in read_pieces(sequence["text"]):
+    for piece in read_pieces(text):
         if before is not None and has_space(before, piece):
             parts.append(" ")
         if piece.seen is None:
@@ -93,9 +99,7 @@ def _draw_sequence(sequence: dict[str, Any]) -> Html:
         else:
             parts.append(_draw_chip(piece))
         before = piece
-    title = tag("h3", say("masked.sample", number=data(f"{sequence['sample']:,}")))
-    text = tag("p", *parts, class_="masked", translate="no", lang=find_language(sequence["text"]))
-    return tag("article", title, text, class_="sequence")
+    return tag("p", *parts, class_="masked", translate="no", lang=find_language(text))
 
 
 def _draw_chip(piece: Piece) -> Html:

@@ -31,6 +31,17 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "figure.training_flops_per_token": ("FLOPs a token, training", "每词元 FLOPs（训练）"),
     "figure.total_memory": ("memory while training", "训练时内存"),
     "figure.cache_bytes_per_token": ("cache of a token", "每词元缓存"),
+    # A batch.
+    "shown.kind": ("training batch", "训练批次"),
+    "shown.place": (
+        "Micro-batch {micro_batch}, tokens {start} to {end}, sample {sample}",
+        "微批次 {micro_batch}，词元 {start} 至 {end}，样本 {sample}",
+    ),
+    "shown.marks": (
+        "A frame has what is to be predicted, above it what is shown in its place; ‖ stands between two segments, ⇒ "
+        "between what is given and what is to be written.",
+        "方框里是要预测的内容，上方是模型看到的内容；‖ 分隔两个片段，⇒ 分隔已知内容与要写出的内容。",
+    ),
     # Attention.
     "look.kind": ("attention", "注意力"),
     "look.tokens": ("tokens", "词元"),

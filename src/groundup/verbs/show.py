@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.mix import MixObjective
 from groundup.objectives.protocol import Batch
 from groundup.recipe import Recipe
+from groundup.reporting.batch_page import render_batch
 from groundup.text.pack import StepPlan
 from groundup.training.step import prepare_step
 from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts, as_recipe, assemble
 from groundup.verbs.corpora import make_planner
 from groundup.verbs.layout import fold, format_share, plural
-from groundup.verbs.run_folder import work_folder
+from groundup.verbs.run_folder import work_folder, write_text
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,28 @@ def show(
     recipe = as_recipe(recipe, overrides)
     with work_folder(recipe) as folder:
         return show_step(recipe, assemble(recipe, folder), count=count, step=step)
+
+
+def write_page(report: ShowReport, name: str, path: str | Path) -> None:
+    """Draw a batch as one page that needs nothing else, in English and Chinese."""
+    sequences = [
+        {
+            "micro_batch": each.micro_batch,
+            "sample": each.sample,
+            "start": each.start,
+            "end": each.start + each.length - 1,
+            "text": each.text,
+        }
+        for each in report.sequences
+    ]
+    figures = {
+        "step": report.step + 1,
+        "epoch": report.epoch + 1,
+        "sequences": sum(len(each.lengths) for each in report.micro_batches),
+        "tokens": sum(each.tokens for each in report.micro_batches),
+        "micro_batches": len(report.micro_batches),
+    }
+    write_text(Path(path), render_batch(name, figures, sequences, version("groundup")))
 
 
 def show_step(recipe: Recipe, parts: Parts, *, count: int, step: int) -> ShowReport:
