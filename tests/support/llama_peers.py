@@ -1,4 +1,4 @@
-"""Tiny Llama models of transformers."""
+"""Tiny models of transformers that are built as Llama is: Llama itself, Mistral, Qwen2 and Qwen3."""
 
 from __future__ import annotations
 
@@ -19,10 +19,19 @@ SIZES = {
     "rms_norm_eps": 1e-3,
     "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
 }
+OWN = {
+    "Llama": {},
+    "Mistral": {"sliding_window": 4},
+    "Qwen2": {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
+    "Qwen3": {"head_dim": 12, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2},
+}
+"""Windows are shorter than most of the sequences, and in Qwen's models some layers have none."""
 ARCHITECTURES = ("LlamaModel", "LlamaForCausalLM")
 
 
 def build_peer(architecture: str = "LlamaForCausalLM", **values: object) -> torch.nn.Module:
     """A tiny random model of which no parameter is left at its neutral value."""
     torch.manual_seed(0)
-    return perturb(getattr(transformers, architecture)(transformers.LlamaConfig(**{**SIZES, **values})))
+    name = architecture.removesuffix("Model").removesuffix("ForCausalLM")
+    config = getattr(transformers, f"{name}Config")(**{**SIZES, **OWN[name], **values})
+    return perturb(getattr(transformers, architecture)(config))

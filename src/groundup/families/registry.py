@@ -12,7 +12,10 @@ from groundup.families.family import Family
 from groundup.families.gpt2 import GPT2
 from groundup.families.llama import LLAMA
 from groundup.families.marian import MARIAN
+from groundup.families.mistral import MISTRAL
 from groundup.families.native import NATIVE
+from groundup.families.qwen2 import QWEN2
+from groundup.families.qwen3 import QWEN3
 from groundup.families.roberta import ROBERTA, XLM_ROBERTA
 from groundup.families.t5 import MT5, T5
 from groundup.families.xlnet import XLNET
@@ -25,6 +28,9 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ALBERT,
     GPT2,
     LLAMA,
+    MISTRAL,
+    QWEN2,
+    QWEN3,
     XLNET,
     T5,
     MT5,

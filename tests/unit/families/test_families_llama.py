@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from groundup.config import parse, to_json
 from groundup.errors import CheckpointError, ConfigError
 from groundup.families.bert import BERT
+from groundup.families.family import canonical
 from groundup.families.gpt2 import GPT2
 from groundup.families.llama import LLAMA
 from groundup.families.native import NATIVE
@@ -31,6 +32,7 @@ from groundup.model.config import (
     RotaryPositions,
     SinusoidalPositions,
     TokenHead,
+    Window,
 )
 
 BASE = ModelConfig(
@@ -294,7 +296,6 @@ def test_every_design_that_llama_can_express_comes_back(
         {"norm_places": ("input",)},
         {"norm_places": ("input", "output", "final")},
         {"feed_forward": PlainFeedForward(activation="silu")},
-        {"num_heads": 5, "head_dim": 4},
         {"num_token_types": 2},
         {"initializer_range": 1.5},
         {"pooler": True},
@@ -310,6 +311,33 @@ def test_a_design_that_llama_cannot_express_is_written_in_our_own_format(values:
     family = next(family for family in FAMILIES if family.from_config(config) is not None)
     assert family is NATIVE
     assert NATIVE.to_config(NATIVE.from_config(config), (), None, "config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("values", "model_type"),
+    [
+        ({"num_heads": 5, "head_dim": 4}, "mistral"),
+        ({"window": Window(size=3)}, "mistral"),
+        ({"window": Window(size=3, layers=(0, 1))}, "mistral"),
+        ({"attention_bias": True, "attention_output_bias": False}, "qwen2"),
+        ({"attention_bias": True, "attention_output_bias": False, "window": Window(size=3, layers=(1,))}, "qwen2"),
+        ({"qk_norm": True}, "qwen3"),
+        ({"qk_norm": True, "attention_bias": True, "window": Window(size=3, layers=(0,))}, "qwen3"),
+        ({"window": Window(size=3, layers=(1,))}, "groundup"),
+        ({"window": Window(size=3, base=77.0)}, "groundup"),
+        ({"qk_norm": True, "window": Window(size=3, base=77.0)}, "groundup"),
+        ({"qk_norm": True, "feed_forward_bias": True}, "groundup"),
+        ({"dropout": Dropout(embedding=0.0, attention=0.0, residual=0.0, feed_forward=0.1)}, "groundup"),
+        ({"first_input_norm": False}, "groundup"),
+    ],
+    ids=str,
+)
+def test_a_design_that_llama_cannot_express_goes_to_whom_can(values: dict[str, object], model_type: str) -> None:
+    config = change(**values)
+    assert LLAMA.from_config(config) is None
+    family = next(family for family in FAMILIES if family.from_config(config) is not None)
+    assert family.model_type == model_type
+    assert canonical(family.to_config(family.from_config(config), (), None, "config.json")) == canonical(config)
 
 
 @pytest.mark.parametrize("values", [{"num_kv_heads": 3}, {"head_dim": 4}, {"norm_places": ("final", "input")}], ids=str)

@@ -1,4 +1,4 @@
-"""Where Llama's folders say how far queries and keys are turned, and what is refused there."""
+"""Where folders of Llama and its kin say how far queries and keys are turned, and what is refused there."""
 
 from __future__ import annotations
 
@@ -9,30 +9,78 @@ import torch
 
 from groundup.errors import CheckpointError, ConfigError
 from groundup.families.llama import LLAMA
-from groundup.model.config import RotaryPositions
+from groundup.families.rotation import write_rotation
+from groundup.model.config import LinearScaling, Llama3Scaling, RotaryPositions, RotaryScaling
 
 
 def read(config: dict[str, Any]) -> RotaryPositions:
     return LLAMA.to_config(config, (), None, "config.json").position
 
 
-SCALED = [
-    {"type": "linear", "factor": 2.0},
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+OTHERS = [
     {"type": "dynamic", "factor": 2.0},
     {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096},
-    {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0},
+    {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0]},
+    {"rope_type": "llama-3"},
 ]
 
 
 @pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
-@pytest.mark.parametrize("parameters", SCALED, ids=str)
-def test_a_scaled_rotation_is_refused_wherever_it_stands(key: str, parameters: dict[str, Any]) -> None:
+@pytest.mark.parametrize("parameters", OTHERS, ids=str)
+def test_other_scalings_are_refused_wherever_they_stand(key: str, parameters: dict[str, Any]) -> None:
     kind = "type" if "type" in parameters else "rope_type"
-    expected = rf"config\.json: {key}: {kind}: a scaled rotation is not supported; only 'default' is, got '"
+    expected = (
+        rf"config\.json: {key}: {kind}: this scaling of a rotation is not supported; 'default', 'linear', 'llama3' are"
+    )
     with pytest.raises(ConfigError, match=expected):
         read({"rope_theta": 5e5} | {key: parameters | {"rope_theta": 500000.0}})
-    with pytest.raises(ConfigError, match=rf"config\.json: {key}: factor: belongs to a scaled rotation"):
-        read({"rope_theta": 5e5} | {key: {"factor": 2.0}})
+
+
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+def test_a_scaled_rotation_from_every_place(key: str) -> None:
+    base = {"rope_theta": 5e5, "max_position_embeddings": 131072}
+    first = {**LLAMA3, "original_max_position_embeddings": 4096}
+    assert read(base | {key: first}) == RotaryPositions(
+        base=5e5, scaling=Llama3Scaling(factor=8.0, low=1.0, high=4.0, original_length=4096)
+    )
+    assert read(base | {key: LLAMA3}).scaling.original_length == 131072, "as transformers 5 does where it is not said"
+    assert read(base | {key: LLAMA3, "original_max_position_embeddings": 512}).scaling.original_length == 512
+    for kind in ("type", "rope_type"):
+        linear = RotaryPositions(base=5e5, scaling=LinearScaling(factor=2.0))
+        assert read(base | {key: {kind: "linear", "factor": 2}}) == linear
+    both = {"rope_scaling": first | {"rope_theta": 5e5}, "rope_parameters": first | {"rope_theta": 5e5}}
+    assert read(base | both) == read(base | {key: first})
+
+
+@pytest.mark.parametrize("scaling", [LinearScaling(factor=3.5), Llama3Scaling(factor=8.0, low=0.5, original_length=99)])
+def test_a_scaled_rotation_comes_back(scaling: RotaryScaling) -> None:
+    position = RotaryPositions(base=500.0, scaling=scaling)
+    written = write_rotation(position)
+    assert written["rope_scaling"] == written["rope_parameters"], "older releases and newer ones read the same"
+    assert read(written) == position
+
+
+@pytest.mark.parametrize(
+    ("parameters", "problem"),
+    [
+        ({"factor": 2.0}, "factor: belongs to another rotation than 'default'"),
+        ({"type": "linear"}, "factor: is missing, which a rotation of the type 'linear' needs"),
+        ({"type": "linear", "factor": 0.5}, "factor: must be at least 1"),
+        ({"type": "linear", "factor": "2"}, "factor: must be a number above 0"),
+        ({"type": "linear", "factor": 2.0, "low_freq_factor": 1.0}, "low_freq_factor: belongs to another rotation"),
+        ({"type": "linear", "rope_type": "llama3"}, "type: contradicts rope_type, which is 'llama3'"),
+        (LLAMA3 | {"high_freq_factor": 1.0}, "high_freq_factor: must be above low_freq_factor, which is 1"),
+        (LLAMA3 | {"low_freq_factor": 0}, "low_freq_factor: must be a number above 0"),
+        (LLAMA3 | {"original_max_position_embeddings": 0}, "original_max_position_embeddings: must be a whole number"),
+        (LLAMA3 | {"beta_fast": 32}, "beta_fast: belongs to another rotation than 'llama3'"),
+        (LLAMA3 | {"rope_type": 3}, "rope_type: this scaling of a rotation is not supported"),
+    ],
+    ids=str,
+)
+def test_a_scaling_that_is_not_whole(parameters: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError, match=f"config.json: rope_scaling: {problem}"):
+        read({"rope_scaling": parameters})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +122,7 @@ def test_the_base_of_the_rotation_from_every_place(rotation: dict[str, Any], bas
         ({"rope_parameters": [5e5]}, "rope_parameters: must be a mapping, or null"),
         ({"rope_parameters": {"rope_theta": "5e5"}}, "rope_parameters: rope_theta: must be a number above 1"),
         ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "rope_parameters: partial_rotary_factor: a rotation of"),
-        ({"rope_parameters": {"full_attention": {}}}, "rope_parameters: full_attention: belongs to a scaled rotation"),
+        ({"rope_parameters": {"full_attention": {}}}, "rope_parameters: full_attention: belongs to another rotation"),
     ],
     ids=str,
 )
