@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,14 @@ from groundup.model.transformer import Transformer
 transformers = pytest.importorskip("transformers")
 
 VOCAB, NEW, END = 16, 12, 0
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
 ENDS = {"bos_token_id": END, "eos_token_id": END, "pad_token_id": END}
 
 
@@ -27,18 +36,18 @@ def build_gpt2() -> torch.nn.Module:
     return transformers.GPT2LMHeadModel(config)
 
 
-def build_llama() -> torch.nn.Module:
-    config = transformers.LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        **ENDS,
-    )
-    return transformers.LlamaForCausalLM(config)
+def build_llama_like(name: str, **own: object) -> torch.nn.Module:
+    sizes = {
+        "vocab_size": VOCAB,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+    }
+    config = getattr(transformers, f"{name}Config")(**sizes, **own, **ENDS)
+    return getattr(transformers, f"{name}ForCausalLM")(config)
 
 
 def build_t5(**values: object) -> torch.nn.Module:
@@ -87,19 +96,26 @@ def turn_otherwise(ours: Transformer) -> None:
     ours.embedding.position.values = RotaryPositions(base=100.0)
 
 
+def see_all(ours: Transformer) -> None:
+    for block in ours.blocks:
+        block.attention.window = None
+
+
 def move_waves(ours: Transformer) -> None:
     ours.embedding.position.base = 10.0
 
 
 FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[Transformer], None]]] = {
     "gpt2": (build_gpt2, move_positions),
-    "llama": (build_llama, turn_otherwise),
+    "llama": (partial(build_llama_like, "Llama"), turn_otherwise),
+    "llama 3.1": (partial(build_llama_like, "Llama", rope_parameters=LLAMA3), turn_otherwise),
+    "mistral": (partial(build_llama_like, "Mistral", sliding_window=4), see_all),
     "t5": (build_t5, move_positions),
     "t5 v1.1": (build_t5_gated, move_positions),
     "bart": (build_bart, move_positions),
     "marian": (build_marian, move_waves),
 }
-"""A model of transformers, and how ours forgets where its tokens stand."""
+"""A model of transformers, and how ours forgets where its tokens stand, or how far they see."""
 
 
 class Pair(NamedTuple):
