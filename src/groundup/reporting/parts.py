@@ -12,6 +12,7 @@ from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Child, Html, data, join, tag
 
 _HAN: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003fffd]")
+_BLOCKS: Final = re.compile(r"(.+\.)?blocks\.[^.]+")
 
 
 class Cell(NamedTuple):
@@ -89,6 +90,11 @@ def prose(text: str, name: str = "span", /, **attributes: str | None) -> Html:
 def find_language(text: str) -> str | None:
     """What a browser is to be told about a text of the data; None where its characters do not tell."""
     return "zh-CN" if _HAN.search(text) else None
+
+
+def is_block(module: str) -> bool:
+    """Whether a module of a tree is a block, or some that are alike: `blocks.*`, `encoder.blocks.1-11`."""
+    return _BLOCKS.fullmatch(module) is not None
 
 
 def name_metric(name: str) -> Html:

@@ -10,7 +10,7 @@ from groundup.reporting.content import Advice, DataSplit, Design, Report
 from groundup.reporting.diagram import draw_design
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Child, Html, commas, data, join, tag
-from groundup.reporting.parts import Cell, code, fold, note, number, prose, section, table
+from groundup.reporting.parts import Cell, code, fold, is_block, note, number, prose, section, table
 from groundup.reporting.sections_classes import name_range
 from groundup.reporting.slots import draw_slots
 
@@ -117,14 +117,15 @@ def _draw_costs(design: Design) -> Html | None:
 def _draw_tree(design: Design) -> Html:
     rows = []
     for module in design["modules"]:
-        depth = module["name"].removeprefix("blocks.").count(".")
-        name: Html = data(module["name"].rpartition(".")[2], "code")
-        if module["name"].startswith("blocks.") and not depth:
-            layers, times = module["name"].removeprefix("blocks."), data(str(module["times"]))
+        depth, last = module["name"].replace("blocks.", "", 1).count("."), module["name"].rpartition(".")[2]
+        name: Html = data(last, "code")
+        if is_block(module["name"]):
+            times = data(str(module["times"]))
+            is_all = last == "*"
             name = (
                 say("design.blocks", times=times)
-                if layers == "*"
-                else say("design.some_blocks", layers=data(layers), times=times)
+                if is_all
+                else say("design.some_blocks", layers=data(last), times=times)
             )
         shapes = "  ".join(f"{part} {' × '.join(map(str, shape))}" for part, shape in module["shapes"].items())
         indented = tag("span", name, style=f"padding-left:{depth * 1.1:.1f}em")

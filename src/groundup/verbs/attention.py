@@ -18,6 +18,7 @@ from groundup.model.attention_map import MapKind, map_attention
 from groundup.model.packed import Packed
 from groundup.model.transformer import check_packed
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.reporting.attention_page import render_attention
 from groundup.reporting.attention_picture import draw_picture
@@ -166,16 +167,18 @@ def _encode_both(
     loaded: pretrained.Pretrained, trained: Trained | None, tokenizer: Tokenizer, text: str, pair: str | None
 ) -> tuple[Packed, Packed]:
     """What an encoder-decoder has written, and the source that it wrote it for."""
-    if trained is None:
-        if pair is None:
-            cure = "give with --pair what stands in its decoder"
-            raise ConfigError("pair", "is needed: without a head the model writes nothing itself", cure=cure)
-        start = loaded.extra_config.get("decoder_start_token_id")
-        start_ids, source = [] if start is None else [start], tokenizer.encode(text).input_ids
-    else:
-        assert isinstance(trained.objective, Seq2SeqObjective)
-        start_ids, source = trained.objective.start_ids, trained.objective.encode_source(text)
+    objective = None if trained is None else trained.objective
+    if isinstance(objective, Seq2SeqObjective):
+        start_ids, source = objective.start_ids, objective.encode_source(text)
         pair = generate(trained, [text])[0].text if pair is None else pair
+    elif pair is None:
+        cure = "give with --pair what stands in its decoder"
+        raise ConfigError("pair", "is needed: the model has not learnt to write for a text", cure=cure)
+    elif isinstance(objective, RestoringObjective):
+        start_ids, source = objective.writer.start_ids, objective.writer.encode_source(text)
+    else:
+        start = loaded.extra_config.get("decoder_start_token_id")
+        start_ids, source = () if start is None else (start,), tokenizer.encode(text).input_ids
     written = np.concatenate([np.array(start_ids, dtype=np.int32), *tokenizer.encode_plain([pair])])
     return Packed.from_sequences([written]), Packed.from_sequences([source])
 

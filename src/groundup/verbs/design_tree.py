@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import torch
 
 from groundup.errors import ConfigError
 from groundup.model.config import ModelConfig
 from groundup.model.skeleton import build_skeleton
-from groundup.model.transformer import Transformer
+from groundup.model.transformer import Stack, Transformer
 from groundup.reporting.content import Module
+from groundup.reporting.parts import is_block
 from groundup.verbs.layout import columns
+
+_BLOCK: Final = re.compile(r"(encoder\.)?blocks\.\d+")
 
 
 def build_shape(config: ModelConfig) -> Transformer:
@@ -25,41 +30,43 @@ def build_shape(config: ModelConfig) -> Transformer:
 
 def read_tree(model: Transformer) -> list[Module]:
     """The modules from the embedding to the heads, each with its parents; blocks that are alike stand there once."""
-    places, alike = _group_blocks(model)
+    stacks = {"": model} if model.config.encoder is None else {"": model, "encoder.": model.encoder}
+    names: dict[str, str | None] = {}
+    times: dict[str, int] = {}
+    for prefix, stack in stacks.items():
+        for name, layers in _group_blocks(stack).items():
+            names |= {f"{prefix}blocks.{layer}": None for layer in layers}
+            names[f"{prefix}blocks.{layers[0]}"] = f"{prefix}blocks.{name}"
+            times[f"{prefix}blocks.{name}"] = len(layers)
     sizes: dict[str, int] = {}
     own: dict[str, dict[str, list[int]]] = {}
     for full, parameter in model.named_parameters():
-        name = _rename(full, places)
-        if name is None:
+        block = _BLOCK.match(full)
+        place = "" if block is None else names[block[0]]
+        if place is None:
             continue
-        parts = name.split(".")
+        parts = (full if block is None else place + full.removeprefix(block[0])).split(".")
         for depth in range(1, len(parts)):
             parent = ".".join(parts[:depth])
-            if parent != "blocks":
+            if not parent.endswith("blocks"):
                 sizes[parent] = sizes.get(parent, 0) + parameter.numel()
                 own.setdefault(parent, {})
         own.setdefault(".".join(parts[:-1]), {})[parts[-1]] = list(parameter.shape)
-    times = {f"blocks.{place}": len(layers) for place, layers in alike.items()}
+    if "encoder" in sizes:
+        sizes["encoder"] = sum(parameter.numel() for parameter in model.encoder.parameters())
     return [
-        {
-            "name": name,
-            "shapes": own[name],
-            "parameters": sizes[name],
-            "times": times.get(".".join(name.split(".")[:2]), 1),
-        }
-        for name in sizes
+        {"name": name, "shapes": own[name], "parameters": sizes[name], "times": _count(name, times)} for name in sizes
     ]
 
 
-def _group_blocks(model: Transformer) -> tuple[dict[int, str], dict[str, list[int]]]:
-    """The name of the first of all blocks that are alike, and the blocks of each name: `*`, or `0` and `1-11`."""
+def _group_blocks(stack: Stack) -> dict[str, list[int]]:
+    """The blocks that are alike, by a name: `*` for all, or `0` and `1-11`."""
     layers: dict[tuple[tuple[str, torch.Size], ...], list[int]] = {}
-    for number, block in enumerate(model.blocks):
+    for number, block in enumerate(stack.blocks):
         shapes = tuple((name, parameter.shape) for name, parameter in block.named_parameters())
         layers.setdefault(shapes, []).append(number)
     names = ["*"] if len(layers) == 1 else [_name_layers(each) for each in layers.values()]
-    alike = dict(zip(names, layers.values(), strict=True))
-    return {each[0]: name for name, each in alike.items()}, alike
+    return dict(zip(names, layers.values(), strict=True))
 
 
 def _name_layers(layers: Sequence[int]) -> str:
@@ -69,22 +76,17 @@ def _name_layers(layers: Sequence[int]) -> str:
     return ",".join(map(str, layers))
 
 
-def _rename(name: str, places: Mapping[int, str]) -> str | None:
-    """A parameter's name with that of its blocks; None for a block that is like an earlier one."""
-    parts = name.split(".")
-    if parts[0] != "blocks":
-        return name
-    place = places.get(int(parts[1]))
-    return None if place is None else ".".join(["blocks", place, *parts[2:]])
+def _count(name: str, times: Mapping[str, int]) -> int:
+    """How often a module stands in the model: as often as its block."""
+    return next((count for block, count in times.items() if name == block or name.startswith(f"{block}.")), 1)
 
 
 def show_tree(modules: Sequence[Module]) -> list[str]:
     """One line a module: its name, the shapes of its parameters, how many they are."""
     rows = []
     for module in modules:
-        depth = module["name"].removeprefix("blocks.").count(".")
-        name = module["name"].rpartition(".")[2]
-        if module["name"].startswith("blocks.") and not depth:
+        depth, name = module["name"].replace("blocks.", "", 1).count("."), module["name"].rpartition(".")[2]
+        if is_block(module["name"]):
             which = "" if name == "*" else f" {name}"
             name = f"blocks{which} (each of {module['times']})" if module["times"] > 1 else f"block{which}"
         rows.append(("  " * depth + name, show_shapes(module["shapes"]), f"{module['parameters']:,}"))

@@ -10,7 +10,15 @@ import pytest
 
 from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, ConfigError
-from groundup.model.config import ClassificationHead, GatedFeedForward, MaskedLMHead, ModelConfig, RotaryPositions
+from groundup.model.config import (
+    ClassificationHead,
+    Encoder,
+    GatedFeedForward,
+    MaskedLMHead,
+    ModelConfig,
+    RelativeBias,
+    RotaryPositions,
+)
 from groundup.model.transformer import Transformer
 from groundup.verbs.design_report import DesignReport
 from groundup.verbs.design_tree import build_shape, read_tree, show_tree
@@ -31,6 +39,9 @@ def write(recipe: dict, folder: Path) -> Path:
 DESIGNS = {
     "unlike": ModelConfig(vocab_size=50, num_layers=4, norm_places=("embedding", "input"), first_input_norm=False),
     "bert": ModelConfig(vocab_size=50, hidden_size=32, num_layers=3, num_heads=4, heads=(MaskedLMHead(),)),
+    "both": ModelConfig(
+        vocab_size=50, num_layers=3, causal=True, encoder=Encoder(num_layers=2), position=RelativeBias()
+    ),
     "rotary": ModelConfig(
         vocab_size=50,
         hidden_size=32,
@@ -54,8 +65,13 @@ def test_the_tree_counts_every_parameter_once(name: str) -> None:
     assert own == sum(parameter.numel() for parameter in Transformer(config).parameters())
     tops = [line for line in lines if line["name"].removeprefix("blocks.").count(".") == 0]
     assert own == sum(line["times"] * line["parameters"] for line in tops)
+    assert all(line["times"] == 2 for line in lines if line["name"].startswith("encoder.blocks"))
     shown = show_tree(lines)
-    blocks = ["block 0", "blocks 1-3 (each of 3)"] if name == "unlike" else [f"blocks (each of {config.num_layers})"]
+    blocks = [f"blocks (each of {config.num_layers})"]
+    if name == "unlike":
+        blocks = ["block 0", "blocks 1-3 (each of 3)"]
+    if name == "both":
+        blocks.append("blocks (each of 2)")
     assert [line.strip().rpartition("  ")[0].strip() for line in shown if "block" in line] == blocks
     assert all(display_width(line) <= 80 for line in shown)
 
