@@ -5,7 +5,7 @@ QUICKSTART_ARGS ?=
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all lint format
+.PHONY: help quickstart test test-all test-oldest lint format
 
 # Two workers or more, one torch thread each: faster than one process with many threads on models this small.
 PYTEST = .venv/bin/python -m pytest -q -n logical --maxprocesses 8 --dist loadfile
@@ -15,6 +15,7 @@ help:
 	@echo "make quickstart   a useful model, three proofs and a page, four minutes on two cores; QUICKSTART_ARGS='--minutes 30'"
 	@echo "make test         the tests that take seconds each; GROUNDUP_DATA=/folder runs them on the real files too"
 	@echo "make test-all     every test, the slow ones and those for a GPU where there is one included"
+	@echo "make test-oldest  the comparisons with transformers, with the oldest release of it that they hold for"
 	@echo "make lint         check style with ruff;  make format  repairs what it can"
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made with; 3.11 or newer"
 
@@ -28,6 +29,9 @@ test: .venv/.installed-test
 
 test-all: .venv/.installed-test
 	$(PYTEST) $(PYTEST_ARGS)
+
+test-oldest: .venv-oldest/.installed
+	.venv-oldest/bin/python -m pytest -q -n logical --maxprocesses 8 --dist loadfile -m "not slow and not gpu" $(PYTEST_ARGS) tests/parity
 
 lint: .venv/.installed-test
 	.venv/bin/ruff check $(LINTED)
@@ -52,3 +56,10 @@ format: .venv/.installed-test
 	.venv/bin/python -m pip install --quiet 'torch>=2.11,<2.14'
 	.venv/bin/python -m pip install --quiet --editable '.[test]'
 	@touch $@ .venv/.installed-core
+
+# The lower bound of the extra `interop` in pyproject.toml.
+.venv-oldest/.installed: pyproject.toml | .venv/bin/python
+	.venv/bin/python -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet 'torch>=2.11,<2.14'
+	.venv-oldest/bin/python -m pip install --quiet --editable '.[test]' "transformers==$$(sed -n 's/^interop = .*>=\([0-9.]*\),.*/\1/p' pyproject.toml).0"
+	@touch $@
