@@ -10,8 +10,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.errors import ConfigError, DataError
+from groundup.model import linear
 from groundup.model.config import (
     ClassificationHead,
     Dropout,
@@ -21,7 +23,7 @@ from groundup.model.config import (
     RelativePositions,
     Window,
 )
-from groundup.model.estimate import count_parameters
+from groundup.model.estimate import count_parameters, estimate
 from groundup.model.history import History
 from groundup.model.initialize import initialize, parameter_role
 from groundup.model.packed import Packed
@@ -305,6 +307,22 @@ def test_parameters_are_counted_exactly(has_segments: bool, heads: tuple) -> Non
         )
         model = Transformer(config)
         assert sum(count_parameters(config).values()) == sum(each.numel() for each in model.parameters())
+
+
+def test_flops_are_those_that_torch_counts_with_and_without_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for one distance in two lengths: a row meets the waves of 2 n - 1 of them, and 2 n are counted."""
+    monkeypatch.setattr(linear, "product_library", lambda: "torch")  # the counter knows no products of oneDNN
+    packed = draw((40, 40, 40))
+    rows = torch.cat([torch.arange(8) + start for start in (0, 40, 80)])
+    for heads, share in (((PermutedLMHead(),), 0.2), ((), 1.0)):
+        model = build(heads=heads, position=RelativePositions(segments=False)).requires_grad_(requires_grad=False)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            if heads:
+                model.heads["permuted_lm"](model(packed, rows=rows, stream="query"))
+            else:
+                model(packed)
+        found = estimate(model.config, batch_tokens=120, lengths=packed.lengths, target_fraction=share)
+        assert found.forward_flops_per_token * 120 == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
 def test_fresh_weights_have_their_roles() -> None:
