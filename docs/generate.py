@@ -50,7 +50,10 @@ def _read_code(path: Path, name: str) -> str:
     source = path.read_text(encoding="utf-8")
     if not name:
         return source
-    node = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name)
+    functions = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    if name not in functions:
+        raise ValueError(f"{path}: has no function {name}, got {', '.join(functions)}")
+    node = functions[name]
     return "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno]) + "\n"
 
 
@@ -62,10 +65,13 @@ def _write_families(headings: str) -> str:
         found.setdefault(_find_home(family), []).append(f"`{family.model_type}`")
     rows = []
     for path, names in found.items():
-        lines = path.read_text(encoding="utf-8").count("\n")
-        shared = ", ".join(f"[{each.name}]({_link(each)})" for each in _find_shared(path))
-        rows.append(_row([", ".join(names), f"[{path.name}]({_link(path)})", str(lines), shared or "–"]))
+        shared = ", ".join(f"[{each.name}]({_link(each)}) ({_count(each)})" for each in _find_shared(path))
+        rows.append(_row([", ".join(names), f"[{path.name}]({_link(path)})", str(_count(path)), shared or "–"]))
     return "\n".join([_row(titles), _row(["---", "---", "---:", "---"]), *rows])
+
+
+def _count(path: Path) -> int:
+    return path.read_text(encoding="utf-8").count("\n")
 
 
 def _find_home(family: Family) -> Path:
@@ -81,10 +87,16 @@ def _find_home(family: Family) -> Path:
 
 
 def _find_shared(path: Path) -> list[Path]:
-    """The files of `families/` that a family's file imports, those aside that every family needs."""
-    source = path.read_text(encoding="utf-8")
-    names = sorted(set(re.findall(r"from groundup\.families\.(\w+) import", source)) - {"family", "keymap", "values"})
-    return [HOME / f"{name}.py" for name in names]
+    """The files of `families/` that a family's file stands on, those aside that every family needs."""
+    found: dict[Path, None] = {}
+    ahead = [path]
+    while ahead:
+        source = ahead.pop().read_text(encoding="utf-8")
+        names = set(re.findall(r"from groundup\.families\.(\w+) import", source)) - {"family", "keymap", "values"}
+        new = [HOME / f"{name}.py" for name in sorted(names) if HOME / f"{name}.py" not in found]
+        found |= dict.fromkeys(new)
+        ahead += new
+    return sorted(found)
 
 
 def _link(path: Path) -> str:

@@ -76,5 +76,5 @@ def test_code_and_families_are_up_to_date(language: str) -> None:
     assert generate["fill_code"](text) == text, "run: python docs/generate.py"
     for family in FAMILIES[:-1]:
         assert f"`{family.model_type}`" in text
-    stale = text.replace("MARIAN: Final", "BART: Final").replace("| `gpt2` |", "| `gpt3` |")
+    stale = text.replace("QWEN3: Final", "QWEN9: Final").replace("| `gpt2` |", "| `gpt3` |")
     assert stale != text and generate["fill_code"](stale) == text

@@ -91,19 +91,22 @@ def test_maps_are_those_of_transformers(family: str, tmp_path: Path) -> None:
     assert difference(ours[::-1], theirs) > 100 * TOLERANCE, "layers are told apart"
 
 
-def test_windows_grouped_keys_and_norms_are_in_the_maps(tmp_path: Path) -> None:
-    """Mistral and Qwen3: a window of so many tokens, itself among them; norms on queries and keys."""
-    peer = llama_peers.build_peer(num_hidden_layers=3)
-    sizes = {**llama_peers.SIZES, "sliding_window": 4}
-    mistral = transformers.MistralForCausalLM(transformers.MistralConfig(**sizes)).eval()
-    mistral.load_state_dict(peer.state_dict())
-    model = decoder_peers.load_from(peer, tmp_path)
-    ids = draw_ids()
-    packed, theirs = Packed.from_sequences(ids), read_peer(mistral, ids)
-    narrow = map_attention(rebuild(model, window=Window(size=3)), packed)["attention"]
-    assert difference(narrow, theirs) < TOLERANCE
-    for broken in (model, rebuild(model, window=Window(size=4)), rebuild(model, window=Window(size=3, layers=(0,)))):
-        assert difference(map_attention(broken, packed)["attention"], theirs) > 100 * TOLERANCE
+@pytest.mark.parametrize("family", ["Mistral", "Qwen3"])
+def test_windows_grouped_keys_and_norms_are_in_the_maps(family: str, tmp_path: Path) -> None:
+    """A window of so many tokens, itself among them; norms on queries and keys."""
+    torch.manual_seed(0)
+    sizes = {**llama_peers.SIZES, "head_dim": 8, "sliding_window": 4}
+    sizes |= {"use_sliding_window": True, "max_window_layers": 1} if family == "Qwen3" else {}
+    config = getattr(transformers, f"{family}Config")(**sizes)
+    peer = perturb(getattr(transformers, f"{family}ForCausalLM")(config))
+    model, ids = decoder_peers.load_from(peer, tmp_path), draw_ids()
+    packed, theirs = Packed.from_sequences(ids), read_peer(peer, ids)
+    assert model.config.window is not None and model.config.window.size == 3
+    assert model.config.qk_norm == (family == "Qwen3")
+    assert difference(map_attention(model, packed)["attention"], theirs) < TOLERANCE
+    for broken in (None, Window(size=4, layers=model.config.window.layers), Window(size=3, layers=(0,))):
+        maps = map_attention(rebuild(model, window=broken), packed)["attention"]
+        assert difference(maps, theirs) > 100 * TOLERANCE
 
 
 def test_a_broken_rotation_makes_the_maps_differ(tmp_path: Path) -> None:
