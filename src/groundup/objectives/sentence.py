@@ -169,13 +169,14 @@ class SentenceObjective:
 def take_sentences(run: Sample, room: int, draw: float) -> Int32[np.ndarray, " tokens"]:
     """As many neighbouring sentences as fit into `room` tokens, at least one, which is cut where it does not fit.
 
-    They begin at a drawn one of those behind which enough is left to fill the room, so that what comes from elsewhere
-    is about as long as what it stands for. Else its length would tell.
+    They begin at a drawn one of those that fit and behind which enough is left to fill the room, else of those that
+    fit, so that what comes from elsewhere ends like what it stands for and is about as long. Else its look would tell.
     """
     assert run.sentence_ends is not None
     ends = run.sentence_ends
     starts = np.concatenate([[0], ends[:-1]])
-    num_ample = int((ends[-1] - starts >= room).sum())
-    start = int(starts[int(draw * max(1, num_ample))])
+    fits, is_ample = ends - starts <= room, (ends[-1] - starts >= room) | (starts == 0)
+    among = next(starts[each] for each in (fits & is_ample, fits, is_ample, ends > 0) if each.any())
+    start = int(among[int(draw * len(among))])
     fitting = ends[(ends > start) & (ends <= start + room)]
     return run.input_ids[start : int(fitting[-1]) if len(fitting) else start + room]

@@ -129,6 +129,8 @@ def test_a_segment_from_elsewhere_ends_where_a_sentence_does() -> None:
     found = {(int(each[0]), len(each)) for each in (take_sentences(run, 11, draw / 50) for draw in range(50))}
     assert found == {(0, 9), (4, 11), (9, 11)}, "from 15 on no eleven are left"
     assert len(take_sentences(run, 3, 0.0)) == 3, "a sentence that does not fit is cut"
+    mixed = Sample(0, np.arange(20, dtype=np.int32), sentence_ends=np.array([12, 15, 20], dtype=np.int32))
+    assert {len(take_sentences(mixed, 4, draw / 20)) for draw in range(20)} == {3}, "one that fits is taken first"
     assert take_sentences(run, 30, 0.9).tolist() == list(range(20))
 
 
