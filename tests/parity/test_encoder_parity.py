@@ -1,4 +1,4 @@
-"""Folders of BERT, RoBERTa, XLM-R, ALBERT and ELECTRA compute the same here as in transformers, for every head."""
+"""BERT, RoBERTa, XLM-R, ALBERT, ELECTRA and ModernBERT compute the same here as in transformers, for every head."""
 
 from __future__ import annotations
 
@@ -113,6 +113,9 @@ DROPOUT = {
     "classifier_dropout": 0.2,
     "classifier_dropout_prob": 0.25,
     "summary_last_dropout": 0.15,
+    "embedding_dropout": 0.3,
+    "attention_dropout": 0.4,
+    "mlp_dropout": 0.2,
 }
 
 
@@ -234,6 +237,12 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], int]] = {
         58_724_864,
     ),
     "ALBERT-xxlarge v2": ("AlbertModel", {}, 222_595_584),
+    "ModernBERT-base": ("ModernBertForMaskedLM", {}, 149_655_232),
+    "ModernBERT-large": (
+        "ModernBertForMaskedLM",
+        {"hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16, "intermediate_size": 2624},
+        395_881_664,
+    ),
     "ELECTRA-small": ("ElectraForPreTraining", {}, 13_549_057),
     "ELECTRA-base": (
         "ElectraForPreTraining",

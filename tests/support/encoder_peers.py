@@ -35,6 +35,17 @@ SIZES = {
 OWN_SIZES = {
     "albert": {"embedding_size": 20, "num_hidden_layers": 3, "num_hidden_groups": 2},
     "electra": {"embedding_size": 20, "summary_activation": "tanh"},
+    "modernbert": {
+        "norm_eps": 1e-3,
+        "num_hidden_layers": 4,
+        "local_attention": 6,
+        "global_attn_every_n_layers": 3,
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+        },
+        **dict.fromkeys(("bos_token_id", "cls_token_id", "eos_token_id", "sep_token_id"), 2),
+    },
 }
 ENCODERS = {family.model_type: family for family in FAMILIES if isinstance(family, EncoderFamily)}
 HEADS = {name: heads for family in ENCODERS.values() for name, heads in family.architectures.items()}
@@ -153,7 +164,7 @@ def gradient_difference(model: Transformer, peer: torch.nn.Module) -> float:
     ours = {name: parameter.grad for name, parameter in model.named_parameters()}
     names = family_of(type(peer).__name__).write_map(model.config)
     assert all(gradient is not None for gradient in ours.values())
-    seen = {names.name_of(name): gradient for name, gradient in ours.items()}
+    seen = names.write(ours)
     # A tied parameter has two names, and which one comes first differs from class to class.
     parameters = dict(peer.named_parameters(remove_duplicate=False))
     theirs = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}

@@ -124,12 +124,15 @@ class EncoderFamily:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """What absent keys mean, where it is not what they mean to BERT."""
     own_settings: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+    """Settings of BERT that are none here, whatever a config.json says of them: `read_slots` decides instead."""
 
     def to_config(
         self, config: Mapping[str, Any], names: Collection[str], heads: Sequence[Head] | None, where: str
     ) -> ModelConfig:
         """The design of a folder. Absent keys mean what they mean to Hugging Face's config class of the family."""
-        values = Values({**_DEFAULTS, **self.defaults, **config}, where)
+        own = {key: value for key, value in config.items() if key not in self.absent}
+        values = Values({**_DEFAULTS, **self.defaults, **own}, where)
         Values(config, where).check_spelling(self.settings())
         _refuse_other_arithmetic(values)
         vocab_size, hidden_size = _count(values, "vocab_size"), _count(values, "hidden_size")
@@ -167,7 +170,7 @@ class EncoderFamily:
         """The config.json of a design; None unless reading it again gives the same design."""
         kinds = {head.kind for head in config.heads}
         architecture = self._choose_architecture(kinds)
-        if architecture is None or config.position.kind != "learned":
+        if architecture is None:
             return None
         written = {
             "model_type": self.model_type,
@@ -187,8 +190,8 @@ class EncoderFamily:
             "pad_token_id": config.padding_id,
             "position_embedding_type": "absolute",
             "tie_word_embeddings": config.tie_embeddings,
-            **self.write_slots(config),
         }
+        written = {key: value for key, value in written.items() if key not in self.absent} | self.write_slots(config)
         labelled = next((head for head in config.heads if isinstance(head, ClassificationHead | TokenHead)), None)
         if labelled is not None:
             written |= write_labels(default_labels(labelled.num_labels))
@@ -221,7 +224,7 @@ class EncoderFamily:
 
     def settings(self) -> frozenset[str]:
         """The keys of config.json that decide about arithmetic or heads."""
-        return _SETTINGS | self.own_settings
+        return (_SETTINGS - self.absent) | self.own_settings
 
     def _choose_architecture(self, kinds: Collection[str]) -> str | None:
         """What transformers should open: a fine-tuned head before those of pretraining."""

@@ -13,6 +13,7 @@ from groundup.families.gpt2 import GPT2
 from groundup.families.llama import LLAMA
 from groundup.families.marian import MARIAN
 from groundup.families.mistral import MISTRAL
+from groundup.families.modernbert import MODERNBERT
 from groundup.families.native import NATIVE
 from groundup.families.qwen2 import QWEN2
 from groundup.families.qwen3 import QWEN3
@@ -26,6 +27,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     XLM_ROBERTA,
     ELECTRA,
     ALBERT,
+    MODERNBERT,
     GPT2,
     LLAMA,
     MISTRAL,
