@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -17,7 +15,7 @@ from typing import Final
 import torch
 
 from groundup.checkpoint.store import Store, Tree
-from groundup.errors import CheckpointError, ConfigError, TrainingError
+from groundup.errors import TrainingError
 from groundup.figures import format_figure
 from groundup.metrics.metric import Metric
 from groundup.model.transformer import Transformer
@@ -27,7 +25,9 @@ from groundup.text.pack import Planner, StepPlan
 from groundup.text.sample import Samples
 from groundup.training.config import TrainConfig
 from groundup.training.evaluate import evaluate
-from groundup.training.log import Log, read_lines, write_whole
+from groundup.training.log import Log, write_whole
+from groundup.training.machine import catch_signals, restore_signals
+from groundup.training.resume import check_best, check_data
 from groundup.training.state import Progress, State, check_domain, exactness_domain
 from groundup.training.step import StepOutcome, compute_gradient, prepare_step
 
@@ -109,7 +109,7 @@ class Trainer:
     def _run(self, different: list[str]) -> Outcome:
         progress = self.state.progress
         log = Log(self.folder, step=progress.step, total_steps=self.total_steps, quiet=self.quiet)
-        previous = _catch_signals(self._ask_to_stop)
+        previous = catch_signals(self._ask_to_stop)
         ahead = ThreadPoolExecutor(max_workers=1) if self.device.type == "cuda" else None
         try:
             if progress.step:
@@ -120,7 +120,7 @@ class Trainer:
         finally:
             if ahead is not None:
                 ahead.shutdown(cancel_futures=True)
-            _restore_signals(previous)
+            restore_signals(previous)
             log.close()
         finished = progress.step >= self.total_steps or progress.stopped_early
         return Outcome(progress, self.total_steps, finished, None if finished else self._stop_signal)
@@ -357,65 +357,8 @@ class _Prepared:
         return prepare_step(*self.arguments) if self.future is None else self.future.result()
 
 
-def check_data(tree: Tree, digests: Mapping[str, str | None]) -> None:
-    """CheckpointError where something that decides what a step sees is not what it was."""
-    for name, digest in digests.items():
-        if tree["data"].get(name) != digest:
-            raise CheckpointError(
-                f"data.{name}" if name.startswith(("train", "validation")) else f"objective.{name}",
-                "has changed since the checkpoint was written, so a resume would not be exact",
-                cure="restore the data, or choose another output folder",
-            )
-
-
-def check_best(folder: Path, tree: Tree) -> None:
-    """CheckpointError where the best weights of a run or their figures are gone, of which it makes its model."""
-    best = tree["progress"]["best_step"]
-    if best is None:
-        return
-    store, log = Store(folder / "checkpoints"), folder / "metrics.jsonl"
-    cure = "restore it, or start again with another output=FOLDER"
-    if problems := store.verify(best):
-        raise CheckpointError(str(store.path(best)), f"holds the best weights no more ({problems[0]})", cure=cure)
-    if not any((line["kind"], line["step"]) == ("evaluation", best) for line in read_lines(log)):
-        raise CheckpointError(str(log), f"tells nothing of the validation after step {best}, the best one", cure=cure)
-
-
 def count_steps(settings: TrainConfig, planner: Planner) -> int:
     """Steps of the whole run."""
     if settings.steps is not None:
         return settings.steps
     return max(1, round((settings.epochs or 0.0) * planner.steps_per_epoch))
-
-
-def choose_device(settings: TrainConfig) -> torch.device:
-    """The device that the recipe asks for, with the number of CPU threads set."""
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("train.device", "there is no CUDA device here", got="cuda", cure="train.device=cpu")
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    wants_gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if wants_gpu else "cpu")
-
-
-@contextmanager
-def keep_threads() -> Iterator[None]:
-    """Give a process its number of CPU threads back, so that one run in it does not decide over the next."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _catch_signals(handler: object) -> dict[int, object]:
-    """Turn SIGTERM and SIGINT into a request; only the main thread may, elsewhere signals stay as they are."""
-    try:
-        return {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:
-        return {}
-
-
-def _restore_signals(previous: Mapping[int, object]) -> None:
-    for number, handler in previous.items():
-        signal.signal(number, handler)

@@ -21,8 +21,9 @@ from groundup.text.corpus_config import CorpusConfig
 from groundup.text.prepare import check_prepared
 from groundup.text.sentence_ends import encode_sentences
 from groundup.text.tokenizer import Tokenizer
+from groundup.training.machine import choose_device, keep_threads
+from groundup.training.resume import check_best, check_data
 from groundup.training.step import prepare_step
-from groundup.training.trainer import check_best, check_data, choose_device, keep_threads
 from groundup.verbs.assemble import Parts, as_recipe, build_model, build_objective, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,

@@ -20,7 +20,7 @@ from groundup.recipe import Recipe
 from groundup.tasks.classification import ClassificationTask
 from groundup.training.config import DeviceChoice, TrainConfig
 from groundup.training.evaluate import measure_all
-from groundup.training.trainer import choose_device, keep_threads
+from groundup.training.machine import choose_device, keep_threads
 from groundup.verbs.assemble import as_recipe, open_validation
 from groundup.verbs.run_folder import differing_keys
 from groundup.verbs.trained import load_trained

@@ -22,8 +22,8 @@ from groundup.reporting.page import render
 from groundup.tasks.classification import ClassificationTask
 from groundup.text.tokenizer import PretrainedTokenizer
 from groundup.training.log import read_lines
+from groundup.training.machine import choose_device
 from groundup.training.state import load_weights
-from groundup.training.trainer import choose_device
 from groundup.verbs.assemble import Parts, assemble, build_model, get_tokenizer, open_parts
 from groundup.verbs.report_classes import measure_classes
 from groundup.verbs.report_data import describe_data

@@ -25,8 +25,9 @@ from groundup.recipe import Recipe
 from groundup.text.sample import Samples
 from groundup.training.evaluate import evaluate
 from groundup.training.log import format_seconds, read_lines
+from groundup.training.machine import choose_device, keep_threads
 from groundup.training.state import exactness_domain, load_weights
-from groundup.training.trainer import Outcome, Trainer, choose_device, keep_threads
+from groundup.training.trainer import Outcome, Trainer
 from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model, locate_model, open_test
 from groundup.verbs.corpora import make_planner
 from groundup.verbs.report import Weights, write_report
