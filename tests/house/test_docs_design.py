@@ -10,6 +10,7 @@ import pytest
 import torch
 from pages import LANGUAGES, ROOT, Run, find_blocks, find_commands, write_files
 
+import groundup
 from groundup.families.registry import FAMILIES
 from groundup.model.config import Design
 
@@ -43,6 +44,14 @@ def test_the_page_runs_as_written(
     runpy.run_path("snippet.py")
     lines = capfd.readouterr().out.splitlines()
     assert [line.partition(",")[0] for line in lines if "written by groundup" in line] == ["groundup", "llama"]
+    pytest.importorskip("transformers")
+    (snippet,) = find_blocks(PAGES[language], "run in transformers")
+    (tmp_path / "snippet.py").write_text(snippet.text, encoding="utf-8")
+    runpy.run_path("snippet.py")
+    prompt = re.search(r'write\("(\w+)"', snippet.text)[1]
+    (ours,) = groundup.generate("taken/mine", [prompt], groundup.Decoding(max_tokens=28))
+    # Half a character at the end is shown there, and not here.
+    assert capfd.readouterr().out.rstrip("\n\ufffd") == (prompt + ours.text).rstrip("\n")
     torch.set_num_threads(1)
 
 

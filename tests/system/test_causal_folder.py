@@ -13,6 +13,7 @@ import groundup
 from groundup.checkpoint import pretrained
 from groundup.model.config import Dropout
 from groundup.model.packed import Packed
+from groundup.objectives.causal import Causal, CausalObjective
 from groundup.text.tokenizer import Tokenizer
 
 GPT2_LIKE = {
@@ -62,7 +63,7 @@ def test_a_decoder_like_a_published_one(
     assert opened.config.model_type == model_type
     encode = transformers.AutoTokenizer.from_pretrained(folder)
     for text in ("the cat sees a red bird", "我 看 书"):
-        ids, inputs = tokenizer.encode(text).input_ids, encode(text, return_tensors="pt")
+        ids, inputs = CausalObjective(Causal(), tokenizer).encode_start(text), encode(text, return_tensors="pt")
         assert inputs["input_ids"][0].tolist() == ids.tolist()
         with torch.no_grad():
             ours = model.heads["causal_lm"](model(Packed.from_sequences([ids])))

@@ -73,8 +73,10 @@ def test_texts_are_written_on_in_both_languages(tmp_path: Path) -> None:
     base = build(causal=True, heads=(CausalLMHead(),)).config
     design = base.model_copy(update={"vocab_size": tokenizer.vocab_size, "padding_id": tokenizer.pad_id})
     model = train_decoder(ModelConfig(**dict(design)), tokenizer)
-    folder = save(tmp_path / "model", model, tokenizer_files=tokenizer.files())
+    folder = save(tmp_path / "model", model, tokenizer_files=tokenizer.files(for_prompts=True))
     write = transformers.pipeline("text-generation", model=str(folder))
+    encode = transformers.AutoTokenizer.from_pretrained(folder)
+    assert encode("the cat")["input_ids"] == [tokenizer.start_id, *tokenizer.encode_plain(["the cat"])[0].tolist()]
     allowed = [each for each in range(tokenizer.vocab_size) if each not in tokenizer.special_ids]
     for prompt in ("the cat", "我看"):
         (ours,) = generate(folder, [prompt], Decoding(max_tokens=8))

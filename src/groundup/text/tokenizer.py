@@ -31,7 +31,7 @@ from groundup.text.tokenizer_config import (
     WordPiece,
 )
 from groundup.text.tokenizer_extension import extend_backend, split_entry
-from groundup.text.tokenizer_files import complete_roles, default_settings, read_tokenizer
+from groundup.text.tokenizer_files import complete_roles, default_settings, leave_end_open, read_tokenizer
 from groundup.text.tokenizer_training import train_backend
 
 __all__ = [
@@ -101,13 +101,17 @@ class Tokenizer:
         backend.add_special_tokens(list(names))
         return Tokenizer(backend, dict(self._roles), dict(self._settings))
 
-    def files(self) -> dict[str, bytes]:
-        """What `save` writes, by file name."""
-        settings = json.dumps(self._settings, ensure_ascii=False, indent=2, sort_keys=True)
-        return {
-            "tokenizer.json": self._backend.to_str(pretty=True).encode(),
-            "tokenizer_config.json": f"{settings}\n".encode(),
-        }
+    def files(self, *, for_prompts: bool = False) -> dict[str, bytes]:
+        """What `save` writes, by file name.
+
+        With `for_prompts`, as a decoder wants it, others who read the files add no end to a text. `load` frames texts
+        as before.
+        """
+        text, settings = self._backend.to_str(pretty=True), self._settings
+        if for_prompts:
+            text, settings = leave_end_open(text, settings, self._roles)
+        written = json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True)
+        return {"tokenizer.json": text.encode(), "tokenizer_config.json": f"{written}\n".encode()}
 
     def extend(self, texts: Iterable[str], *, add: int, min_frequency: int, where: str = "tokenizer") -> Tokenizer:
         """This tokenizer with up to `add` more entries for the words of other texts, their ids behind the old ones."""

@@ -25,6 +25,8 @@ _KNOWN_NAMES = {
     "bos": ("<s>", "<|begin_of_text|>", "<|endoftext|>"),
     "eos": ("</s>", "<|end_of_text|>", "<|endoftext|>"),
 }
+_FRAME = "whole_post_processor"
+"""The setting of a decoder's folder that keeps what `leave_end_open` took from tokenizer.json."""
 _CURE = "give a folder with tokenizer.json, vocab.txt, or vocab.json and merges.txt, or such a file"
 
 
@@ -40,12 +42,13 @@ class TokenizerFiles:
 def read_tokenizer(path: Path) -> TokenizerFiles:
     """Read a folder or a file. Raises DataError where it is missing, damaged or ambiguous."""
     file = _find(path)
-    settings = _read_settings(file.parent / "tokenizer_config.json")
+    settings = dict(_read_settings(file.parent / "tokenizer_config.json"))
+    frame = settings.pop(_FRAME, None)
     roles = _read_roles(file.parent / "special_tokens_map.json", settings)
     if file.name == VOCAB_FILE:
         return _read_gpt2(file.parent, settings, roles)
     if file.suffix == ".json":
-        backend = _read_json(file)
+        backend = _read_json(file, frame)
         if path.is_dir() and (path / "vocab.txt").is_file():
             _check_agreement(path, backend)
         if path.is_dir() and (path / VOCAB_FILE).is_file() and (path / MERGES_FILE).is_file():
@@ -55,6 +58,26 @@ def read_tokenizer(path: Path) -> TokenizerFiles:
         return TokenizerFiles(backend, roles, settings or default_settings(complete_roles(backend, roles)))
     backend = _build_from_vocab(file, settings, roles)
     return TokenizerFiles(backend, roles, default_settings(complete_roles(backend, roles)) | _flags(settings))
+
+
+def leave_end_open(
+    text: str, settings: Mapping[str, object], roles: Mapping[str, str]
+) -> tuple[str, Mapping[str, object]]:
+    """A tokenizer.json and its settings under which whoever reads them adds no end to a text: it is to be gone on with.
+
+    Transformers takes the frame of a text from tokenizer.json alone. Ours is kept in the settings, and read from there.
+    """
+    values = json.loads(text)
+    frame = values.get("post_processor")
+    if not isinstance(frame, dict) or frame.get("type") != "TemplateProcessing":
+        return text, settings
+    places = [number for number, part in enumerate(frame["single"]) if "Sequence" in part]
+    if not places or places[-1] == len(frame["single"]) - 1:
+        return text, settings
+    values["post_processor"] = {**frame, "single": frame["single"][: places[-1] + 1]}
+    ends = {"bos_token": roles.get("bos", roles.get("cls")), "eos_token": roles.get("eos", roles.get("sep"))}
+    named = {name: token for name, token in ends.items() if token is not None}
+    return json.dumps(values, ensure_ascii=False, indent=2), {**settings, **named, _FRAME: frame}
 
 
 def complete_roles(backend: Tokenizer, roles: Mapping[str, str | None]) -> dict[str, str]:
@@ -96,9 +119,12 @@ def _find(path: Path) -> Path:
     raise DataError(str(path), "holds neither tokenizer.json nor vocab.txt nor vocab.json", cure=_CURE)
 
 
-def _read_json(file: Path) -> Tokenizer:
+def _read_json(file: Path, frame: object = None) -> Tokenizer:
+    """With another frame of texts than the file's own, where one is given."""
     text = _read_text(file)
     try:
+        if frame is not None:
+            text = json.dumps({**json.loads(text), "post_processor": frame})
         backend = Tokenizer.from_str(text)
     except Exception as error:  # the library raises plain Exception for whatever is wrong with the file
         raise DataError(

@@ -19,6 +19,7 @@ from groundup.figures import format_figure
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
+from groundup.objectives.causal import CausalObjective
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.recipe import Recipe
@@ -206,7 +207,7 @@ def export(
     pretrained.save(
         recipe.folder / "model",
         model.cpu(),
-        tokenizer_files=tokenizer.files(),
+        tokenizer_files=tokenizer.files(for_prompts=isinstance(parts.objective, CausalObjective)),
         manifest=manifest,
         card=write_card(recipe, manifest, metrics, test_metrics),
         labels=parts.labels,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers
+from tokenizers import decoders, models, pre_tokenizers, processors
 
 from groundup.errors import ConfigError
-from groundup.text.tokenizer import ByteBPE, Tokenizer, WordPiece, train_tokenizer
+from groundup.text.tokenizer import ByteBPE, Characters, Tokenizer, WordPiece, train_tokenizer
 
 TEXTS = ["the river and the mill", "河水流过旧磨坊，河水流过。"] * 3
 
@@ -69,3 +69,34 @@ def test_those_trained_here_use_cls_and_sep_and_name_no_others(config: WordPiece
     assert names == ["cls_token", "mask_token", "pad_token", "sep_token", "unk_token"]
     with pytest.raises(ConfigError, match=r"has no bos token, which this objective needs; use a tokenizer with one$"):
         tokenizer.require("bos_id")
+
+
+@pytest.mark.parametrize("config", [WordPiece(vocab_size=60), ByteBPE(vocab_size=270), Characters()])
+def test_a_decoders_files_leave_the_end_of_a_text_open(config: object, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    trained = train_tokenizer(config, ["the cat sat", "我看书"] * 4)
+    for name, data in trained.files(for_prompts=True).items():
+        (tmp_path / name).write_bytes(data)
+    again = Tokenizer.load(tmp_path)
+    assert again.digest == trained.digest, "here nothing is another"
+    assert again.encode("the cat").input_ids.tolist() == trained.encode("the cat").input_ids.tolist()
+    assert (again.start_id, again.end_id) == (trained.start_id, trained.end_id)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for text in ("the cat", "我看书"):
+        ids = trained.encode(text).input_ids.tolist()
+        assert ids[-1] == trained.end_id
+        assert theirs(text)["input_ids"] == ids[:-1], "the start alone"
+    assert theirs.eos_token_id == trained.end_id and theirs.bos_token_id == trained.start_id
+    assert again.files(for_prompts=True) == trained.files(for_prompts=True)
+    for name, data in again.files().items():
+        (tmp_path / name).write_bytes(data)
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path)(text)["input_ids"] == ids, "whole for a classifier"
+
+
+def test_a_tokenizer_that_adds_no_end_is_written_as_it_is() -> None:
+    backend = Backend(models.WordLevel({"[UNK]": 0, "a": 1, "[CLS]": 2}, unk_token="[UNK]"))
+    for processor in (None, processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 2)])):
+        if processor is not None:
+            backend.post_processor = processor
+        tokenizer = Tokenizer(backend)
+        assert tokenizer.files(for_prompts=True) == tokenizer.files()
