@@ -40,9 +40,19 @@ def build_albert() -> torch.nn.Module:
     return perturb(transformers.AlbertModel(config))
 
 
+def build_modernbert() -> torch.nn.Module:
+    torch.manual_seed(0)
+    size = {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 6, "intermediate_size": 80}
+    config = transformers.ModernBertConfig(
+        vocab_size=VOCAB_SIZE, max_position_embeddings=32, pad_token_id=3, local_attention=6, **size
+    )
+    return perturb(transformers.ModernBertModel(config))
+
+
 PEERS: Mapping[str, Callable[[], torch.nn.Module]] = {
     "bert": build_bert,
     "albert": build_albert,
+    "modernbert": build_modernbert,
     "gpt2": gpt2_peers.build_peer,
     "llama": llama_peers.build_peer,
     "xlnet": lambda: xlnet_peers.build_peer("XLNetModel"),
