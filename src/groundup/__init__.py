@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from groundup.verbs.attention import inspect_attention
     from groundup.verbs.check import check
     from groundup.verbs.data import prepare, show, tokenizer
+    from groundup.verbs.data_sets import check_data, list_data
     from groundup.verbs.design import inspect_design
     from groundup.verbs.evaluate import evaluate, evaluate_pairs
     from groundup.verbs.generate import generate
@@ -27,12 +28,14 @@ _HOMES = {
     "Decoding": "decoding.config",
     "Recipe": "recipe",
     "check": "verbs.check",
+    "check_data": "verbs.data_sets",
     "evaluate": "verbs.evaluate",
     "evaluate_pairs": "verbs.evaluate",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
     "inspect_attention": "verbs.attention",
     "inspect_design": "verbs.design",
+    "list_data": "verbs.data_sets",
     "predict": "verbs.predict",
     "prepare": "verbs.data",
     "quickstart": "tour.quickstart",
@@ -46,12 +49,14 @@ __all__ = [
     "Decoding",
     "Recipe",
     "check",
+    "check_data",
     "evaluate",
     "evaluate_pairs",
     "generate",
     "inspect",
     "inspect_attention",
     "inspect_design",
+    "list_data",
     "predict",
     "prepare",
     "quickstart",

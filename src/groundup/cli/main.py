@@ -37,7 +37,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 data_app = typer.Typer(
-    help="Look at and prepare the text a recipe learns from.", no_args_is_help=True, rich_markup_mode=None
+    help="Data sets, and the text a recipe learns from: look at them, prepare it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.add_typer(data_app, name="data")
 inspect_app = typer.Typer(
@@ -338,6 +340,60 @@ def data_show(
     if html is not None:
         write_page(report, str(recipe), html)
     _print(report, as_json)
+
+
+@data_app.command(
+    "list",
+    short_help="Data sets that are known by name.",
+    epilog="Example: groundup data list --folder my-data",
+)
+def data_list(
+    folder: Annotated[
+        str | None, typer.Option(help="Where to look, if not in GROUNDUP_DATA.", metavar="FOLDER")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Data sets that are known by name: language, task, official metric, and which splits are there."""
+    from groundup.verbs.data_sets import list_data as run
+
+    _print(run(folder), as_json)
+
+
+@data_app.command(
+    "check",
+    short_help="What is in a data set, or in files of your own.",
+    epilog="Example: groundup data check train.csv test.csv --text sentence",
+)
+def data_check(
+    targets: Annotated[
+        list[str], typer.Argument(help="A name, or files, the first to learn from.", metavar="NAME|FILE")
+    ],
+    folder: Annotated[str | None, typer.Option(help="Where it is, if not in GROUNDUP_DATA.", metavar="FOLDER")] = None,
+    text: Annotated[str, typer.Option(help="The column of the text, by name or number.")] = "text",
+    pair: Annotated[str | None, typer.Option(help="The column of the second text.")] = None,
+    label: Annotated[str, typer.Option(help="The column of the label.")] = "label",
+    header: Annotated[bool, typer.Option(help="Whether the first line names the columns.")] = True,
+    samples: Annotated[int, typer.Option(min=0, help="Examples to show of each split.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Sizes, labels, lengths, repetitions, leaks between splits, broken tags, answers that are not in their place."""
+    from groundup.verbs.data_sets import check_data as run
+
+    report = run(
+        targets,
+        folder=folder,
+        text=_column(text),
+        pair=None if pair is None else _column(pair),
+        label=_column(label),
+        header=header,
+        num_samples=samples,
+    )
+    _print(report, as_json)
+
+
+def _column(named: str) -> str | int:
+    """A column by its name, or by its number counted from 0."""
+    return int(named) if named.isdecimal() else named
 
 
 def _print(report: object, as_json: bool) -> None:

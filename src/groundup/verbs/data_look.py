@@ -1,0 +1,275 @@
+"""What stands in a split of a data set, found in one pass over its examples: sizes, labels, repetitions and faults."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from groundup.language.tags import Scheme, find_faults, find_schemes, read_spans_loosely
+from groundup.readers.examples import (
+    AnyExample,
+    ChoiceExample,
+    QuestionExample,
+    SpanExample,
+    TaggedExample,
+    TranslationExample,
+)
+from groundup.readers.questions import find_answer_fault
+from groundup.readers.table import Example
+
+_SHOWN: Final = 3
+"""Places that a finding names."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is likely wrong."""
+
+    what: str
+    count: int
+    places: tuple[str, ...]
+    """The first of them, `file:line` with what stands there."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One split."""
+
+    name: str
+    files: tuple[str, ...]
+    count: int
+    unit: str
+    """What lengths count: characters or tokens."""
+    lengths: dict[str, int]
+    """Of the shortest, the median, the 99th hundredth and the longest."""
+    labels: dict[str, int]
+    """How often each stands there, the commonest first; types of entities for tags and spans."""
+    unlabelled: int
+    findings: tuple[Finding, ...]
+    samples: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        return asdict(self)
+
+
+class _Seen(NamedTuple):
+    """What one example comes to."""
+
+    text: tuple[str, ...]
+    """What makes it the same as another."""
+    shared: str | None
+    """What must not stand in training too: the passage of a question; None: the text."""
+    length: int
+    labels: tuple[str, ...] | None
+    faults: tuple[tuple[str, str], ...]
+    """What is wrong, and what stands there."""
+    line: int
+    sample: str
+
+
+@dataclass
+class Training:
+    """What a training split holds, to compare others with."""
+
+    texts: set[bytes] = field(default_factory=set)
+    labels: set[str] = field(default_factory=set)
+
+
+def look_at(
+    name: str,
+    files: Sequence[str],
+    examples: Iterable[AnyExample],
+    *,
+    known: Iterable[str] | None = None,
+    scheme: Scheme | None = None,
+    training: Training | None = None,
+    num_samples: int = 3,
+) -> tuple[Look, Training]:
+    """Go through a split once.
+
+    Args:
+        name: of the split.
+        files: its files, of which the last holds the lines that findings name.
+        examples: in their order.
+        known: the labels that the data set has; None where any may stand.
+        scheme: of its tags; None finds one that fits.
+        training: what training holds, where this is another split.
+        num_samples: examples to show, drawn by their content.
+    """
+    notes = _Notes(files[-1])
+    own, kinds = Training(), set(known) if known is not None else None
+    label_of: dict[bytes, tuple[str, ...] | None] = {}
+    counts: Counter[str] = Counter()
+    lengths: list[int] = []
+    ids: set[str] = set()
+    samples: list[tuple[bytes, str]] = []
+    tags: list[tuple[tuple[str, ...], int]] = []
+    unlabelled = 0
+    unit, is_classified = "characters", False
+    for example in examples:
+        seen = _see(example)
+        digest, shared = _digest(seen.text), _digest((seen.shared,) if seen.shared is not None else seen.text)
+        lengths.append(seen.length)
+        if digest not in label_of:
+            heapq.heappush(samples, (bytes(255 - byte for byte in digest), seen.sample))
+            if len(samples) > num_samples:
+                heapq.heappop(samples)
+        for what, found in seen.faults:
+            notes.add(what, seen.line, found)
+        if digest in label_of:
+            same = label_of[digest] == seen.labels
+            notes.add(
+                "stands there before" if same else "stands there before with another label", seen.line, seen.sample
+            )
+        label_of.setdefault(digest, seen.labels)
+        own.texts.add(shared)
+        if training is not None and shared in training.texts:
+            notes.add("stands in training too", seen.line, seen.shared or seen.sample)
+        is_classified = isinstance(example, Example)
+        if isinstance(example, QuestionExample):
+            if example.id in ids:
+                notes.add("has the id of another question", seen.line, example.id)
+            ids.add(example.id)
+        if isinstance(example, TaggedExample):
+            unit = "tokens"
+            tags.append((example.tags, example.line))
+        if seen.labels is None:
+            unlabelled += 1
+            continue
+        counts.update(seen.labels)
+        for label in set(seen.labels):
+            if kinds is not None and label not in kinds:
+                notes.add("has a label that this data set has not", seen.line, label)
+            if training is not None and training.labels and label not in training.labels:
+                notes.add("has a label that training never saw", seen.line, label)
+    own.labels = set(counts)
+    _check_tags(tags, scheme, notes)
+    if is_classified:
+        _check_labels(counts, len(lengths) - unlabelled, notes, known=kinds)
+    chosen = tuple(sample for _, sample in sorted(samples, reverse=True))
+    found = _quantiles(lengths)
+    labels = dict(counts.most_common())
+    return Look(name, tuple(files), len(lengths), unit, found, labels, unlabelled, notes.findings(), chosen), own
+
+
+class _Notes:
+    """Findings by what they are, with the first places of each."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._counts: Counter[str] = Counter()
+        self._places: dict[str, list[str]] = {}
+
+    def add(self, what: str, line: int | None, found: str) -> None:
+        """One more; without a line it is about the whole split."""
+        self._counts[what] += 1
+        places = self._places.setdefault(what, [])
+        if len(places) < _SHOWN:
+            places.append(found if line is None else f"{self._file}:{line}: {found}")
+
+    def findings(self) -> tuple[Finding, ...]:
+        """The most frequent first."""
+        return tuple(Finding(what, count, tuple(self._places[what])) for what, count in self._counts.most_common())
+
+
+def _see(example: AnyExample) -> _Seen:
+    if isinstance(example, Example):
+        texts = (example.text,) if example.pair is None else (example.text, example.pair)
+        faults = [("is empty", "") for text in texts if not text.strip()]
+        labels = None if example.label is None else (example.label,)
+        head = "" if example.label is None else f"[{example.label}] "
+        return _Seen(texts, None, sum(map(len, texts)), labels, tuple(faults), example.line, head + " | ".join(texts))
+    if isinstance(example, TaggedExample):
+        spans = read_spans_loosely(example.tags)
+        faults = [
+            ("has an empty token", tag) for token, tag in zip(example.tokens, example.tags, strict=True) if not token
+        ]
+        shown = " ".join(
+            token if tag == "O" else f"{token}/{tag}" for token, tag in zip(example.tokens, example.tags, strict=True)
+        )
+        kinds = tuple(span.type for span in spans)
+        return _Seen(example.tokens, None, len(example.tokens), kinds, tuple(faults), example.line, shown)
+    if isinstance(example, SpanExample):
+        marks = example.marks or ()
+        shown = "; ".join(f"{example.text[mark.start : mark.end]}={mark.type}" for mark in marks)
+        faults = [("is empty", "")] if not example.text.strip() else []
+        kinds = None if example.marks is None else tuple(mark.type for mark in marks)
+        return _Seen(
+            (example.text,), None, len(example.text), kinds, tuple(faults), example.line, f"{example.text} [{shown}]"
+        )
+    if isinstance(example, QuestionExample):
+        return _see_question(example)
+    if isinstance(example, TranslationExample):
+        faults = [("is empty on one side", "") for text in (example.source, example.target) if not text.strip()]
+        both = (example.source, example.target)
+        return _Seen(both, None, len(example.source), None, tuple(faults), example.line, " | ".join(both))
+    return _see_choice(example)
+
+
+def _see_question(example: QuestionExample) -> _Seen:
+    faults = [("has an empty question or passage", example.id)] * (
+        not example.question.strip() or not example.passage.strip()
+    )
+    for answer in example.answers or ():
+        fault = find_answer_fault(example.passage, answer)
+        if fault is not None:
+            # How far an answer is off differs each time: that it is off is one finding.
+            what = "has an answer at another place" if fault.startswith("stands") else f"has an answer that {fault}"
+            faults.append((what, f"{example.id}: {answer.text}"))
+    labels = None if example.answers is None else ("answerable" if example.answers else "unanswerable",)
+    shown = "no answer" if example.answers == () else "; ".join(answer.text for answer in example.answers or ())
+    text = (example.question, example.passage)
+    sample = f"{example.question} -> {shown}"
+    return _Seen(text, example.passage, len(example.passage), labels, tuple(faults), example.line, sample)
+
+
+def _see_choice(example: ChoiceExample) -> _Seen:
+    repeated = len(set(example.choices)) < len(example.choices)
+    faults = (("has a choice twice", example.question),) if repeated else ()
+    text = (example.context, example.question, *example.choices)
+    labels = None if example.answer is None else (str(example.answer),)
+    shown = "" if example.answer is None else f" -> {example.choices[example.answer]}"
+    return _Seen(text, None, sum(map(len, text)), labels, faults, example.line, f"{example.question}{shown}")
+
+
+def _check_tags(tags: Sequence[tuple[tuple[str, ...], int]], scheme: Scheme | None, notes: _Notes) -> None:
+    if not tags:
+        return
+    fitting = find_schemes(each for each, _ in tags)
+    if scheme is None and not fitting:
+        letters = "".join(sorted({tag[:1] for each, _ in tags for tag in each}))
+        what = "no scheme of tags fits: they are broken, or schemes are mixed"
+        notes.add(what, None, f"letters in use: {letters}")
+        scheme = "bmes" if "M" in letters else "bioes" if "E" in letters or "S" in letters else "iob2"
+    if scheme is None or scheme in fitting:
+        return
+    for each, line in tags:
+        for fault in find_faults(each, scheme):
+            notes.add(f"breaks {scheme}", line + fault.place, f"{fault.tag} {fault.why}")
+
+
+def _check_labels(counts: Counter[str], labelled: int, notes: _Notes, *, known: set[str] | None) -> None:
+    if labelled > 1 and len(counts) == 1:
+        notes.add("all examples have one label", None, next(iter(counts)))
+    if known is None and len(counts) > max(20, labelled // 2):
+        notes.add("nearly every example has a label of its own", None, f"{len(counts)} labels, {labelled} examples")
+
+
+def _quantiles(lengths: Sequence[int]) -> dict[str, int]:
+    if not lengths:
+        return {}
+    shares = {"shortest": 0.0, "median": 0.5, "99%": 0.99, "longest": 1.0}
+    return {name: int(np.quantile(lengths, share, method="nearest")) for name, share in shares.items()}
+
+
+def _digest(texts: Iterable[str]) -> bytes:
+    """Of a text, whatever white space stands around its words."""
+    joined = "\x1f".join(" ".join(text.split()) for text in texts)
+    return blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()

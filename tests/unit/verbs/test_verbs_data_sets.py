@@ -1,0 +1,146 @@
+"""What is wrong with data is found, named with its place, and nothing is found in data that is sound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from groundup.cli.main import app
+from groundup.errors import ConfigError, DataError
+from groundup.verbs.data_sets import DataCheckReport, check_data, list_data
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "data"
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / name)
+
+
+def found(report: DataCheckReport) -> dict[str, int]:
+    return {f"{Path(split).name}: {finding.what}": finding.count for split, finding in report.findings}
+
+
+def test_all_data_sets_are_listed_with_what_is_there() -> None:
+    report = list_data(FIXTURES)
+    entries = {entry.name: entry for entry in report.data_sets}
+    assert entries["qqp"].found == ("train", "test")
+    assert entries["multi30k"].found == ()
+    assert "squad1.1       en        question answering" in str(report)
+    assert report.to_json()["folder"] == str(FIXTURES)
+
+
+def test_without_a_folder_the_list_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GROUNDUP_DATA", raising=False)
+    report = list_data()
+    assert report.data_sets[0].found is None
+    assert "set GROUNDUP_DATA, or give --folder" in str(report)
+
+
+def test_a_table_of_ones_own(tmp_path: Path) -> None:
+    train = write(tmp_path, "train.csv", "text,label\ngood,1\nbad,0\ngood ,0\ngood,1\n,1\n")
+    test = write(tmp_path, "test.csv", "text,label\nbad,0\nnew,2\n")
+    report = check_data([train, test], num_samples=2)
+    assert found(report) == {
+        "train.csv: stands there before": 1,
+        "train.csv: stands there before with another label": 1,
+        "train.csv: is empty": 1,
+        "test.csv: stands in training too": 1,
+        "test.csv: has a label that training never saw": 1,
+    }
+    places = {finding.what: finding.places for _, finding in report.findings}
+    assert places["has a label that training never saw"] == (f"{test}:3: 2",)
+    assert places["stands in training too"] == (f"{test}:2: [0] bad",)
+    look = report.looks[0]
+    assert (look.count, look.labels, look.lengths["longest"], len(look.samples)) == (5, {"1": 3, "0": 2}, 5, 2)
+    assert "5 kinds of faults" in str(report)
+    sound = write(tmp_path, "sound.csv", "text,label\ngood,1\nbad,0\n")
+    assert str(check_data(sound)).endswith("no faults found")
+
+
+def test_one_class_and_a_class_for_every_row_are_told(tmp_path: Path) -> None:
+    one = write(tmp_path, "one.csv", "text,label\na,1\nb,1\n")
+    assert found(check_data(one)) == {"one.csv: all examples have one label": 1}
+    rows = "".join(f"text {number},class {number}\n" for number in range(200))
+    many = write(tmp_path, "many.csv", f"text,label\n{rows}")
+    report = check_data(many)
+    assert found(report) == {"many.csv: nearly every example has a label of its own": 1}
+    assert "and 188 other labels" in str(report)
+
+
+def test_columns_are_named_or_numbered(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.tsv", "1\tone\tuno\n2\ttwo\tdos\n")
+    report = check_data(file, text=1, pair=2, label=0, header=False)
+    assert report.looks[0].labels == {"1": 1, "2": 1}
+    with pytest.raises(DataError, match=r"a\.tsv:2: has no column for `text`, got 'text'"):
+        check_data(file)
+
+
+def test_tags_are_held_against_a_scheme(tmp_path: Path) -> None:
+    mixed = write(tmp_path, "mixed.txt", "a S-PER\n\nb B-PER\nc I-PER\nd O\n")
+    assert found(check_data(mixed)) == {
+        "mixed.txt: no scheme of tags fits: they are broken, or schemes are mixed": 1,
+        "mixed.txt: breaks bioes": 1,
+    }
+    places = [finding.places[0] for _, finding in check_data(mixed).findings]
+    assert f"{mixed}:5: O stands where an entity of type 'PER' has not ended" in places
+    sound = write(tmp_path, "sound.txt", "a B-PER\nb I-PER\n\nc O\n")
+    assert found(check_data(sound)) == {}
+    with pytest.raises(DataError, match="is no tag"):
+        check_data(write(tmp_path, "none.txt", "a PER\n"))
+
+
+def test_questions_with_answers_astray(tmp_path: Path) -> None:
+    def question(name: str, text: str, start: int) -> dict:
+        return {"id": name, "question": f"{name}?", "answers": [{"text": text, "answer_start": start}]}
+
+    def squad(name: str, *questions: dict) -> str:
+        data = {"data": [{"paragraphs": [{"context": "😀 the mill 磨坊", "qas": list(questions)}]}]}
+        return write(tmp_path, name, json.dumps(data, ensure_ascii=False))
+
+    train = squad("train.json", question("a", "mill", 6), question("a", "mill", 7), question("b", "磨坊", 5))
+    test = squad("test.json", question("c", "磨", 11), question("d", "wind", 0))
+    assert found(check_data([train, test])) == {
+        "train.json: has an answer that counts UTF-16 units instead of characters": 1,
+        "train.json: has the id of another question": 1,
+        "train.json: stands there before": 1,
+        "train.json: has an answer at another place": 1,
+        "test.json: stands in training too": 2,
+        "test.json: has an answer that is not in its passage": 1,
+    }
+
+
+@pytest.mark.parametrize("name", ["weibo", "cluener", "drcd", "c3", "swag", "ocnli", "qqp", "squad2.0", "tnews"])
+def test_rows_by_hand_are_sound(name: str) -> None:
+    report = check_data(name, folder=FIXTURES)
+    whats = {finding.what for _, finding in report.findings}
+    assert whats <= {"all examples have one label"}, "one row of a split is one label"
+    assert report.about is not None and report.about.citation.split()[0] in str(report)
+
+
+def test_leaks_of_real_data_are_found(data_folder: Path) -> None:
+    counts = found(check_data("trec"))
+    assert counts == {"train: stands there before": 71, "test: stands in training too": 10}
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="data set: is unknown, got 'trek'; did you mean 'trec'"):
+        check_data("trek")
+    with pytest.raises(DataError, match=r"none\.csv: does not exist; check the path"):
+        check_data(str(tmp_path / "none.csv"))
+    with pytest.raises(ConfigError, match="targets: are missing"):
+        check_data([])
+
+
+def test_the_command_line_says_the_same(tmp_path: Path) -> None:
+    file = write(tmp_path, "train.csv", "sentence,y\ngood,1\nbad,0\n")
+    arguments = ["data", "check", file, "--text", "sentence", "--label", "y"]
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 0 and run.output.rstrip() == str(check_data(file, text="sentence", label="y"))
+    plain = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
+    assert plain["looks"][0]["labels"] == {"0": 1, "1": 1}
+    listed = json.loads(CliRunner().invoke(app, ["data", "list", "--folder", str(FIXTURES), "--json"]).output)
+    assert len(listed["data_sets"]) == len(list_data(FIXTURES).data_sets)
