@@ -18,7 +18,13 @@ SEARCHES = [
 ]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+QUICK = ("gpt2", "mistral", "t5", "bart")
+"""One of each kind: learned and rotary positions under a window, distances in buckets, an encoder of either norm."""
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES]
+)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return load_pair(request.param, tmp_path_factory.mktemp("folder"))
 
@@ -54,7 +60,7 @@ def test_prompts_are_searched_alike(pair: Pair, count: int, request: pytest.Fixt
         differences += not are_alike(read(spoiled.write(some, decoding)), expected)
         ended, answers = ended + sum(each.is_ended for each in found), answers + len(found)
     assert differences == len(SEARCHES)
-    assert 0.1 * answers < ended < 0.9 * answers, "some write their end, some are cut off"
+    assert 0.05 * answers < ended < 0.9 * answers, "some write their end, some are cut off"
 
 
 def test_every_setting_of_a_search_matters(tmp_path: Path) -> None:

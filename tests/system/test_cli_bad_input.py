@@ -468,6 +468,22 @@ def test_writing_wants_a_decoder(run: Run, trained: Path) -> None:
     assert_refused(run("generate", trained.parent / "run", "a cat"), "cannot write: it is no decoder, got 'masked'")
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--beams", "3", "--temperature", "0.7"], "num_beams: a search draws nothing, got 3 with temperature 0.7"),
+        (["--temperature", "1", "--min-p", "1.5"], "min_p: "),
+        (["--min-p", "0.1"], "min_p: does nothing at temperature 0"),
+        (["--repetition-penalty", "0"], "repetition_penalty: "),
+        (["--length-penalty", "2"], "length_penalty: does nothing without beams, got 2.0; set num_beams"),
+        (["--beams", "2", "--early-stopping", "maybe"], "early_stopping: "),
+        (["--count", "3"], "num_return: num_beams gives 1 and temperature 0 no more, got 3"),
+    ],
+)
+def test_ways_to_write_that_do_not_go_together(run: Run, tmp_path: Path, options: list[str], says: str) -> None:
+    assert_refused(run("generate", tmp_path / "no-model-is-looked-for", "a", *options), says)
+
+
 def test_show_of_a_step_that_is_never_taken(run: Run, make_recipe: Make, small_data: Path) -> None:
     path = write(make_recipe("classification"), small_data)
     assert_refused(run("data", "show", path, "--step", 12), r"step: is not one of the run's steps 0 to 11, got 12")
