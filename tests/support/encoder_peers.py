@@ -39,7 +39,6 @@ OWN_SIZES = {
         "norm_eps": 1e-3,
         "num_hidden_layers": 4,
         "local_attention": 6,
-        "global_attn_every_n_layers": 3,
         "rope_parameters": {
             "full_attention": {"rope_type": "default", "rope_theta": 500.0},
             "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},

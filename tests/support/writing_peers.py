@@ -28,6 +28,7 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
 }
+WINDOW = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
 ENDS = {"bos_token_id": END, "eos_token_id": END, "pad_token_id": END}
 
 
@@ -46,7 +47,7 @@ def build_llama_like(name: str, **own: object) -> torch.nn.Module:
         "num_key_value_heads": 2,
         "max_position_embeddings": 64,
     }
-    config = getattr(transformers, f"{name}Config")(**sizes, **own, **ENDS)
+    config = getattr(transformers, f"{name}Config")(**{**sizes, **own, **ENDS})
     return getattr(transformers, f"{name}ForCausalLM")(config)
 
 
@@ -110,8 +111,8 @@ FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[Transformer],
     "llama": (partial(build_llama_like, "Llama"), turn_otherwise),
     "llama 3.1": (partial(build_llama_like, "Llama", rope_parameters=LLAMA3), turn_otherwise),
     "mistral": (partial(build_llama_like, "Mistral", sliding_window=4), see_all),
-    "qwen2": (partial(build_llama_like, "Qwen2"), turn_otherwise),
-    "qwen3": (partial(build_llama_like, "Qwen3", head_dim=8), turn_otherwise),
+    "qwen2": (partial(build_llama_like, "Qwen2", num_key_value_heads=1, **WINDOW), see_all),
+    "qwen3": (partial(build_llama_like, "Qwen3", head_dim=16, **WINDOW), see_all),
     "t5": (build_t5, move_positions),
     "t5 v1.1": (build_t5_gated, move_positions),
     "bart": (build_bart, move_positions),

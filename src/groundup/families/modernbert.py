@@ -56,7 +56,7 @@ def _read_slots(values: Values) -> dict[str, Any]:
     if local is not None and local.scaling is not None:
         raise values.error(_ROTATIONS, "a scaled rotation in layers with a window is not supported")
     layers = _read_local_layers(values)
-    size = values.count("local_attention", 128) // 2
+    size = values.count("local_attention", 128, least=0) // 2
     values.require("sliding_window", (size,), f"contradicts local_attention, half of which is {size}")
     return {
         "num_token_types": 0,
