@@ -23,6 +23,9 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
 }
 """Published names; of several for one function, the first is written."""
 
+_LARGEST: Final = 2**31 - 1
+"""Of a whole number: torch fails on a tensor whose size does not fit 64 bits, without saying which key asks for it."""
+
 OUTPUT_INITS: Final[dict[str, OutputInit]] = {"scaled": "scaled", "normal": "normal", "zero": "zero"}
 """The values of a key of ours, beside a published family's own."""
 
@@ -47,6 +50,8 @@ class Values:
         value = self.config.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self.error(key, f"must be a whole number from {least} on")
+        if value > _LARGEST:
+            raise self.error(key, f"must be at most {_LARGEST}")
         return value
 
     def number(self, key: str, default: float, *, above: float | None = None) -> float:

@@ -208,6 +208,13 @@ def test_heads_as_many_as_are_said() -> None:
     assert read(META | {"head_dim": 64}).resolved_num_kv_heads == 8
 
 
+@pytest.mark.parametrize("key", ["vocab_size", "intermediate_size", "max_position_embeddings"])
+def test_a_size_beyond_every_tensor_is_refused_by_its_name(key: str) -> None:
+    assert read(META | {key: 2**31 - 1})
+    with pytest.raises(ConfigError, match=f"{key}: must be at most"):
+        read(META | {key: 2**31})
+
+
 @pytest.mark.parametrize(
     ("key", "meant"),
     [("rms_norms_eps", "rms_norm_eps"), ("num_kv_value_heads", "num_key_value_heads"), ("ropetheta", "rope_theta")],
