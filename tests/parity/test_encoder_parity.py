@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from decoder_peers import edit, load_from, rebuild, replace_dropout, save, without_draws
-from encoder_peers import HEADS, TOLERANCE, batch_for, build_peer, difference, gradient_difference, run_ours
+from encoder_peers import HEADS, TOLERANCE, batch_for, build_peer, difference, gradient_difference, run_ours, run_peer
 
 from groundup.checkpoint import pretrained
 from groundup.model.config import Dropout, LayerNormConfig, LearnedPositions, PlainFeedForward
@@ -273,3 +273,15 @@ def test_parameters_of_the_published_sizes(name: str) -> None:
     parameters = dict(peer.named_parameters(remove_duplicate=False))
     assert shapes == {name: tuple(parameters[name].shape) for name in shapes}
     assert {id(parameters[name]) for name in shapes} == {id(each) for each in theirs.values()}
+
+
+@pytest.mark.parametrize("architecture", [name for name in HEADS if name.endswith("MaskedLM")])
+def test_in_bfloat16_we_are_as_near_to_the_truth_as_transformers(architecture: str, tmp_path: Path) -> None:
+    peer = build_peer(architecture)
+    model = load_from(peer, tmp_path).bfloat16()
+    drawn = batch_for(peer)
+    with torch.no_grad():
+        exact, ours = run_peer(peer, drawn)["masked_lm"], run_ours(model, drawn)["masked_lm"]
+        theirs = run_peer(peer.bfloat16(), drawn)["masked_lm"]
+    assert ours.dtype == torch.bfloat16
+    assert (exact - ours.float()).norm() < min(0.1 * exact.norm(), 1.5 * (exact - theirs.float()).norm())

@@ -12,6 +12,7 @@ from torch import nn
 
 from groundup.checkpoint import pretrained
 from groundup.decoding.config import Decoding
+from groundup.errors import ConfigError
 from groundup.model.config import CausalLMHead, ClassificationHead, MaskedLMHead, ModelConfig, TokenHead
 from groundup.model.packed import Packed
 from groundup.text.tokenizer import Tokenizer, train_tokenizer
@@ -174,7 +175,8 @@ def test_modules_can_be_exchanged_by_name() -> None:
 
 
 def test_peft_adapts_saves_and_merges(tmp_path: Path) -> None:
-    peft = pytest.importorskip("peft")
+    import peft
+
     folder = save(tmp_path / "base", build(causal=True, heads=(CausalLMHead(),)))
     settings = peft.LoraConfig(r=2, target_modules=["q", "v"], init_lora_weights=False, task_type="CAUSAL_LM")
     base, batch = transformers.AutoModelForCausalLM.from_pretrained(folder).eval(), pad(draw(7, 5))
@@ -192,3 +194,12 @@ def test_peft_adapts_saves_and_merges(tmp_path: Path) -> None:
     loaded = pretrained.load(tmp_path / "merged")
     assert not loaded.fresh and not loaded.dropped
     assert torch.equal(loaded.model.blocks[0].attention.q.weight, merged.model.blocks[0].attention.q.weight)
+
+
+def test_what_a_packed_model_has_not_is_refused(tmp_path: Path) -> None:
+    opened = transformers.AutoModelForCausalLM.from_pretrained(
+        save(tmp_path, build(causal=True, heads=(CausalLMHead(),)))
+    )
+    batch = pad(draw(7, 5))
+    with pytest.raises(ConfigError, match="output_attentions: are not kept"):
+        opened(**batch, output_attentions=True)

@@ -37,6 +37,14 @@ Ids = Int[Tensor, "rows columns"]
 States = tuple[Float[Tensor, "rows columns hidden"], ...]
 
 
+def refuse_others(inputs_embeds: Tensor | None, output_attentions: bool | None) -> None:
+    """ConfigError for what tools such as peft name in every call, and a packed model has not."""
+    if inputs_embeds is not None:
+        raise ConfigError("inputs_embeds", "a packed model reads token ids", cure="give input_ids")
+    if output_attentions:
+        raise ConfigError("output_attentions", "are not kept", got=True, cure="see `groundup inspect attention`")
+
+
 class GroundupPreTrainedModel(PreTrainedModel):
     """What all have in common: the stack, its weights under the names of its folder, and states of a padded batch."""
 
@@ -133,8 +141,11 @@ class GroundupModel(GroundupPreTrainedModel):
         attention_mask: Tensor | None = None,
         token_type_ids: Ids | None = None,
         output_hidden_states: bool | None = None,
+        inputs_embeds: None = None,
+        output_attentions: bool | None = None,
     ) -> BaseModelOutputWithPooling:
         """Hidden states of every token, and the pooled vector of every row."""
+        refuse_others(inputs_embeds, output_attentions)
         padded = self.read(input_ids, attention_mask, token_type_ids)
         hidden, states = self.run(padded, output_hidden_states)
         pooled = None
@@ -159,9 +170,12 @@ class GroundupForCausalLM(GroundupPreTrainedModel, GenerationMixin):
         token_type_ids: Ids | None = None,
         labels: Ids | None = None,
         output_hidden_states: bool | None = None,
+        inputs_embeds: None = None,
+        output_attentions: bool | None = None,
         logits_to_keep: int = 0,
     ) -> CausalLMOutputWithPast:
         """Logits of every token, or of the last `logits_to_keep` columns; the loss of each label from those before."""
+        refuse_others(inputs_embeds, output_attentions)
         padded = self.read(input_ids, attention_mask, token_type_ids)
         if (
             self._recall is not None
@@ -221,8 +235,11 @@ class GroundupForMaskedLM(GroundupPreTrainedModel):
         token_type_ids: Ids | None = None,
         labels: Ids | None = None,
         output_hidden_states: bool | None = None,
+        inputs_embeds: None = None,
+        output_attentions: bool | None = None,
     ) -> MaskedLMOutput:
         """Logits of every token; the loss over labels that are not -100."""
+        refuse_others(inputs_embeds, output_attentions)
         padded = self.read(input_ids, attention_mask, token_type_ids)
         hidden, states = self.run(padded, output_hidden_states)
         logits, loss = padded.pad(self.model.heads["masked_lm"](hidden)), None
@@ -245,8 +262,11 @@ class GroundupForSequenceClassification(GroundupPreTrainedModel):
         token_type_ids: Ids | None = None,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
+        inputs_embeds: None = None,
+        output_attentions: bool | None = None,
     ) -> SequenceClassifierOutput:
         """Logits of every row; cross-entropy, squared error or binary cross-entropy, as `problem_type` says."""
+        refuse_others(inputs_embeds, output_attentions)
         padded = self.read(input_ids, attention_mask, token_type_ids)
         vectors = self.model.summarize(padded.packed)
         logits, loss = padded.order(self.model.heads["classification"](vectors)), None
@@ -270,8 +290,11 @@ class GroundupForTokenClassification(GroundupPreTrainedModel):
         token_type_ids: Ids | None = None,
         labels: Ids | None = None,
         output_hidden_states: bool | None = None,
+        inputs_embeds: None = None,
+        output_attentions: bool | None = None,
     ) -> TokenClassifierOutput:
         """Logits of every token; the loss over labels that are not -100."""
+        refuse_others(inputs_embeds, output_attentions)
         padded = self.read(input_ids, attention_mask, token_type_ids)
         hidden, states = self.run(padded, output_hidden_states)
         logits, loss = padded.pad(self.model.heads["token"](hidden)), None
@@ -295,8 +318,11 @@ class GroundupForQuestionAnswering(GroundupPreTrainedModel):
         start_positions: Int[Tensor, " rows"] | None = None,
         end_positions: Int[Tensor, " rows"] | None = None,
         output_hidden_states: bool | None = None,
+        inputs_embeds: None = None,
+        output_attentions: bool | None = None,
     ) -> QuestionAnsweringModelOutput:
         """Logits of every token, the least there are at padded places; positions are columns of the batch."""
+        refuse_others(inputs_embeds, output_attentions)
         padded = self.read(input_ids, attention_mask, token_type_ids)
         hidden, states = self.run(padded, output_hidden_states)
         logits = self.model.heads["span"](hidden)
