@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from decoder_peers import (
     TOLERANCE,
     cached_difference,
@@ -18,6 +19,7 @@ from decoder_peers import (
     rebuild,
     replace_dropout,
     run_ours,
+    run_peer,
     without_draws,
 )
 from gpt2_peers import ARCHITECTURES, build_peer
@@ -137,3 +139,13 @@ def test_dropout_stands_in_the_same_places(tmp_path: Path) -> None:
         place.p += 0.01
         assert difference(model, peer) > TOLERANCE
         place.p -= 0.01
+
+
+def test_in_bfloat16_we_are_as_near_to_the_truth_as_transformers(tmp_path: Path) -> None:
+    peer = build_peer("GPT2LMHeadModel")
+    model = load_from(peer, tmp_path).bfloat16()
+    with torch.no_grad():
+        exact, ours = run_peer(peer, draw_ids())["logits"], run_ours(model, draw_ids())["logits"]
+        theirs = run_peer(peer.bfloat16(), draw_ids())["logits"]
+    assert ours.dtype == torch.bfloat16
+    assert (exact - ours.float()).norm() < min(0.1 * exact.norm(), 1.5 * (exact - theirs.float()).norm())

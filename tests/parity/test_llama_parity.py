@@ -19,6 +19,7 @@ from decoder_peers import (
     rebuild,
     replace_dropout,
     run_ours,
+    run_peer,
     without_draws,
 )
 from llama_peers import ARCHITECTURES, build_peer
@@ -165,3 +166,13 @@ def test_dropout_stands_in_the_same_place_and_nowhere_else(tmp_path: Path) -> No
         place.p = 0.01
         assert difference(model, peer) > TOLERANCE
         place.p = 0.0
+
+
+def test_in_bfloat16_we_are_as_near_to_the_truth_as_transformers(tmp_path: Path) -> None:
+    peer = build_peer()
+    model = load_from(peer, tmp_path).bfloat16()
+    with torch.no_grad():
+        exact, ours = run_peer(peer, draw_ids())["logits"], run_ours(model, draw_ids())["logits"]
+        theirs = run_peer(peer.bfloat16(), draw_ids())["logits"]
+    assert ours.dtype == torch.bfloat16
+    assert (exact - ours.float()).norm() < min(0.1 * exact.norm(), 1.5 * (exact - theirs.float()).norm())
