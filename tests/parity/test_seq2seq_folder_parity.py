@@ -182,6 +182,16 @@ def test_copies_of_old_folders_are_read_and_must_agree(tmp_path: Path) -> None:
         pretrained.load(tmp_path)
 
 
+@pytest.mark.parametrize("family", ["bart", "marian"])
+def test_embeddings_that_were_trained_apart_are_refused_with_a_cure_that_is_one(family: str, tmp_path: Path) -> None:
+    build_peer(family, tie_word_embeddings=False).save_pretrained(tmp_path)
+    with pytest.raises(
+        CheckpointError,
+        match="encoder and decoder share one embedding here; those that were trained apart have no slot",
+    ):
+        pretrained.load(tmp_path)
+
+
 def test_marian_may_hold_its_sines(tmp_path: Path) -> None:
     peer = build_peer("marian")
     peer.save_pretrained(tmp_path)

@@ -220,7 +220,12 @@ class BartLike:
             positions = f"{theirs}embed_positions.weight"
             rules += [
                 # Where the head is not tied, transformers 5 ties no embedding either.
-                Copy(f"{theirs}embed_tokens.weight", "embedding.token.weight", is_written=not is_tied),
+                Copy(
+                    f"{theirs}embed_tokens.weight",
+                    "embedding.token.weight",
+                    is_written=not is_tied,
+                    cure="encoder and decoder share one embedding here; those that were trained apart have no slot",
+                ),
                 Rename(positions, f"{ours}embedding.position.weight")
                 if self.is_table is None
                 else Constant(positions, self.is_table),

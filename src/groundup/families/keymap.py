@@ -51,6 +51,8 @@ class Copy:
     """Whether to write the copy too; the format's own readers restore it where it is absent otherwise."""
     must_agree: bool = True
     """False for a tensor that the published model never computes with, and that may therefore differ."""
+    cure: str = 'set "tie_word_embeddings": false in config.json if the two were trained apart'
+    """What to do where the two differ and must not."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ def _is_redundant(tensor: Tensor, rule: Copy | Constant, ours: Mapping[str, Tens
         raise CheckpointError(
             where,
             f"the tensor {name!r} differs from {rule.ours!r}, with which it is tied",
-            cure='set "tie_word_embeddings": false in config.json if the two were trained apart',
+            cure=rule.cure,
         )
     return is_equal
 
