@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt, model_validator
 from groundup.config import Config, apply_overrides, expand_path, load_yaml, parse, to_json
 from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
+from groundup.model.generator import shrink_sizes
 from groundup.objectives.causal import Causal
 from groundup.objectives.contrastive import Contrastive
 from groundup.objectives.denoising import Denoising
@@ -18,6 +19,7 @@ from groundup.objectives.hybrid import Hybrid
 from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix
 from groundup.objectives.permuted import Permuted
+from groundup.objectives.replaced import Replaced
 from groundup.objectives.sentence import Sentence
 from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
@@ -82,6 +84,7 @@ AnyObjectiveConfig = (
     | Sentence
     | Mix
     | Hybrid
+    | Replaced
     | Contrastive
     | Classification
 )
@@ -201,6 +204,8 @@ class Recipe(Config):
             check_stream(self.objective, self.model.query_stream)
             check_pairs(self.objective, self.model.num_token_types)
             check_length(self.objective, self.model.max_length)
+            if isinstance(self.objective, Replaced):
+                shrink_sizes(self.model, self.objective.generator_size)
         if isinstance(self.objective, Seq2Seq) and self.data.kind == "table" and self.data.pair is None:
             raise ValueError("data.pair: 'seq2seq' learns from pairs, got null; name the column of the target")
         if not self.data.has_validation:

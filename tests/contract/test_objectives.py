@@ -25,6 +25,7 @@ from groundup.objectives.mix import Mix, MixPart
 from groundup.objectives.permuted import Permuted, PermutedObjective
 from groundup.objectives.protocol import Batch, Indivisible, Loss, Objective, Task, balance, find_heads
 from groundup.objectives.rate import FallingRate
+from groundup.objectives.replaced import Replaced
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import Sentence
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
@@ -107,6 +108,11 @@ MEMBERS = {
     ),
     "hybrid": Member(
         Hybrid(causal_share=0.4, masking=Masked(rate=0.3)), lambda config, tokenizer: config.build(tokenizer), True
+    ),
+    "replaced": Member(
+        Replaced(generator_size=0.5, weight=3.0, masking=Masked(rate=0.3, mask=1.0, random=0.0, keep=0.0)),
+        lambda config, tokenizer: config.build(tokenizer),
+        True,
     ),
     "mix": Member(
         Mix(

@@ -13,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from groundup.checkpoint import pretrained
 from groundup.errors import ConfigError, DataError
+from groundup.model.packed import Packed
 from groundup.training.trainer import Trainer
 from groundup.verbs.assemble import as_recipe
 from groundup.verbs.check import check
@@ -34,6 +36,7 @@ OBJECTIVES: dict[str, dict] = {
     "gap sentences": {"kind": "span", "hide": "sentence", "rate": 0.4, "num_sentinels": 10},
     "falling rate": {"kind": "masked", "unit": "span", "rate": {"start": 0.6, "end": 0.1}},
     "hybrid": {"kind": "hybrid", "causal_share": 0.3},
+    "replaced": {"kind": "replaced", "generator_size": 0.5},
     "mix": {"kind": "mix"},
     "next sentence": {"kind": "sentence"},
     "sentence order": {"kind": "sentence", "form": "order"},
@@ -122,10 +125,14 @@ def test_an_objective_is_checked_shown_inspected_trained_and_evaluated(name: str
     write_page(show(recipe, count=6), "run", Path(recipe["output"]) / "batch.html")
     page = (Path(recipe["output"]) / "batch.html").read_text(encoding="utf-8")
     assert page.count('class="sequence"') == 6 and "批次" in page
-    hides = {"falling rate", "mix", "hybrid"}
+    hides = {"falling rate", "mix", "hybrid", "replaced"}
     assert ("chip asked" in page) == (name in hides), "a frame around what is to be predicted"
     report = train(recipe, quiet=True)
-    assert evaluate(report.model).metrics["loss"] == report.metrics["loss"]
+    if name == "replaced":
+        with pytest.raises(ConfigError, match=r"leaves out what 'replaced' is measured with, got \['generator'\]"):
+            evaluate(report.model)
+    else:
+        assert evaluate(report.model).metrics["loss"] == report.metrics["loss"]
     assert {"config.json", "model.safetensors", "groundup.json"} <= {path.name for path in report.model.iterdir()}
 
 
@@ -200,3 +207,37 @@ def test_what_cannot_be_compared_whole_is_refused_early(make: Make, make_recipe:
     }
     with pytest.raises(ConfigError, match=r"objective\.positives: pairs are rows of a table with data\.pair"):
         as_recipe(table)
+
+
+def test_a_trained_discriminator_opens_in_transformers_and_fine_tunes(make: Make) -> None:
+    """Its folder holds nothing of the generator, and what it computes is what transformers computes."""
+    transformers = pytest.importorskip("transformers")
+    report = train(make("replaced"), quiet=True)
+    tensors = load_file(report.model / "model.safetensors")
+    assert not [name for name in tensors if "generator" in name]
+    theirs, info = transformers.ElectraForPreTraining.from_pretrained(report.model, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    ours = pretrained.load(report.model).model.eval()
+    ids = torch.arange(5, 17) % ours.config.vocab_size
+    packed = Packed.from_sequences([ids.numpy()])
+    with torch.inference_mode():
+        found = ours.heads["replaced"](ours(packed))[:, 0]
+        expected = theirs.eval()(input_ids=ids[None]).logits[0]
+        assert (found - expected).abs().max() < 1e-5
+        ours.heads["replaced"].linear.bias += 0.1
+        assert (ours.heads["replaced"](ours(packed))[:, 0] - expected).abs().max() > 0.05
+    tuned = make("replaced", "tuned")
+    tuned["objective"] = {"kind": "masked", "max_length": 32}
+    tuned["model"] = {"kind": "pretrained", "path": str(report.model)}
+    assert train(tuned, quiet=True).is_finished
+
+
+def test_a_stack_that_a_generator_cannot_share_is_refused_before_data_is_read(make: Make) -> None:
+    recipe = make("replaced")
+    recipe["objective"]["generator_size"] = 0.3
+    with pytest.raises(ConfigError, match=r"objective\.generator_size: must leave a whole number of model\.num_heads"):
+        train(recipe, quiet=True)
+    recipe = make("replaced")
+    recipe["model"]["causal"] = True
+    with pytest.raises(ConfigError, match=r"model\.causal: the objective 'replaced' needs an encoder stack"):
+        train(recipe, quiet=True)

@@ -25,6 +25,7 @@ from groundup.families.family import Family
 from groundup.families.registry import FAMILIES
 from groundup.families.values import read_labels, write_labels
 from groundup.model.config import Dropout, Head, ModelConfig
+from groundup.model.generator import PREFIX, without_generator
 from groundup.model.initialize import initialize
 from groundup.model.skeleton import build_skeleton
 from groundup.model.transformer import Transformer
@@ -264,10 +265,11 @@ def _express(
     What came from a family stays there: of two that can, such as Llama and a Mistral without a window, readers know
     which one they were given by its name.
     """
-    config = model.config
+    config = without_generator(model.config)
     families = sorted(FAMILIES, key=lambda family: family.model_type != extra.get("model_type"))
     family, plain = next((family, found) for family in families if (found := family.from_config(config)) is not None)
-    tensors = family.write_map(config).write(model.state_dict())
+    state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(PREFIX)}
+    tensors = family.write_map(config).write(state)
     content = _merge(plain, extra, family, tensors)
     if labels is not None:
         sizes = [head.num_labels for head in config.heads if hasattr(head, "num_labels")]

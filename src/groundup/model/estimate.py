@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundup.model.config import Head, ModelConfig
+from groundup.model.generator import shrink
 from groundup.model.head_config import count_logits
 
 BYTES_OF_WEIGHT = 4
@@ -168,6 +169,10 @@ def _feed_forward_size(config: ModelConfig) -> int:
 
 def _head_size(config: ModelConfig, head: Head) -> int:
     hidden, size = config.hidden_size, config.resolved_embedding_size
+    if head.kind == "generator":
+        generator = shrink(config, head)
+        own = sum(_block_sizes(generator).values()) + _position_size(generator)
+        return own + sum(_head_size(generator, each) for each in generator.heads)
     if head.kind == "masked_lm":
         dense = (hidden + head.dense_bias) * size + _norm_size(config, size)
         return dense + _decoder_size(config, size, head.bias)
@@ -206,7 +211,7 @@ def _forward_flops(
         scores = config.num_layers * 4 * _mean_keys(lengths, sources) * width
         parts["cross_attention"] = 2 * config.hidden_size * products + scores
     parts["pooler"] = sequences_per_token * 2 * config.hidden_size**2 if config.has_pooler else 0.0
-    of_heads = [_head_flops(config, head, sequences_per_token, target_fraction) for head in config.heads]
+    of_heads = [_head_flops(config, head, lengths, target_fraction) for head in config.heads]
     parts["heads"] = sum(of_heads, 0.0)
     return parts
 
@@ -253,9 +258,13 @@ def _share_of(head: Head, sequences_per_token: float, target_fraction: float) ->
     return sequences_per_token if hasattr(head, "pooling") else 1.0
 
 
-def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, target_fraction: float) -> float:
+def _head_flops(config: ModelConfig, head: Head, lengths: Sequence[int], target_fraction: float) -> float:
     hidden, size = config.hidden_size, config.resolved_embedding_size
     match head.kind:
+        case "generator":
+            generator = shrink(config, head)
+            own = sum(_stack_flops(generator, lengths, 0.0, target_fraction).values())
+            return own + sum(_head_flops(generator, each, lengths, target_fraction) for each in generator.heads)
         case "masked_lm":
             products = hidden * size + size * config.vocab_size
         case "causal_lm" | "permuted_lm":
@@ -263,7 +272,7 @@ def _head_flops(config: ModelConfig, head: Head, sequences_per_token: float, tar
         case _:
             has_transform = getattr(head, "transform", None) is not None
             products = hidden * ((hidden if has_transform else 0) + count_logits(head))
-    return _share_of(head, sequences_per_token, target_fraction) * 2 * products
+    return _share_of(head, len(lengths) / sum(lengths), target_fraction) * 2 * products
 
 
 def _mean_seen(lengths: Sequence[int], window: int | None, is_causal: bool) -> float:
@@ -297,6 +306,8 @@ def _values_per_token(
             cross += config.hidden_size / 4
         values += ratio * _stack_values(config.of_encoder, sources, 1.0, is_fused) + config.num_layers * cross
     for head in config.heads:
+        if head.kind == "generator":
+            values += _values_per_token(shrink(config, head), lengths, sources, target_fraction, is_fused)
         if head.kind in ("masked_lm", "causal_lm", "permuted_lm"):
             rows = 4 if head.kind == "masked_lm" else 1
             values += target_fraction * (2 * config.vocab_size + rows * config.hidden_size)

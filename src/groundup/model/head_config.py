@@ -128,6 +128,17 @@ class ReplacedHead(Config):
     """What the hidden states pass before; null for nothing."""
 
 
+class GeneratorHead(Config):
+    """A small stack of its own beside the other one, that fills masks while training (Clark et al. 2020, section 3.2).
+
+    It reads the model's token embedding. Folders leave it out: what it is for ends with the training.
+    """
+
+    kind: Literal["generator"] = "generator"
+    fraction: float = Field(0.25, gt=0.0, le=1.0)
+    """Its width, heads and inner width as a share of the stack's; heads are as wide as there."""
+
+
 Head = Annotated[
     MaskedLMHead
     | CausalLMHead
@@ -138,7 +149,8 @@ Head = Annotated[
     | MultipleChoiceHead
     | TokenHead
     | SpanHead
-    | ReplacedHead,
+    | ReplacedHead
+    | GeneratorHead,
     Field(discriminator="kind"),
 ]
 
@@ -146,7 +158,7 @@ Head = Annotated[
 def count_logits(head: Head) -> int:
     """The logits of a head on each vector or token; of a language model's, as many as the vocabulary, it says 0."""
     match head.kind:
-        case "masked_lm" | "causal_lm" | "permuted_lm":
+        case "masked_lm" | "causal_lm" | "permuted_lm" | "generator":
             return 0
         case "classification" | "token":
             return head.num_labels

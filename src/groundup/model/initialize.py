@@ -27,7 +27,7 @@ _NORMS: Final = (
 
 def parameter_role(name: str, parameter: Tensor) -> Role:
     """What a parameter is for, by its dotted name: weight decay and other treatments depend on it."""
-    parts = name.removeprefix("encoder.").split(".")
+    parts = name.removeprefix("encoder.").removeprefix("heads.generator.stack.").split(".")
     if any(part in _NORMS for part in parts):
         return "norm"
     if parts[-1].endswith("bias"):

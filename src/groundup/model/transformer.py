@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from groundup.errors import ConfigError, DataError
 from groundup.model.block import Block
 from groundup.model.cache import Cache
-from groundup.model.config import ModelConfig
+from groundup.model.config import MaskedLMHead, ModelConfig
 from groundup.model.dropout import Dropout
-from groundup.model.head import build_head
+from groundup.model.generator import shrink
+from groundup.model.head import LanguageModelHead, build_head
 from groundup.model.history import History
 from groundup.model.linear import Linear
 from groundup.model.norm import build_norm
@@ -102,6 +103,22 @@ class Stack(nn.Module):
         return self.final_dropout(self.final_norm(hidden))
 
 
+class Generator(nn.Module):
+    """A stack and a masked-LM head on another stack's token embedding."""
+
+    def __init__(self, config: ModelConfig, token: nn.Embedding) -> None:
+        """`config` is that of the generator (`shrink`)."""
+        super().__init__()
+        self.stack = Stack(config, has_token=False)
+        self.masked_lm = LanguageModelHead(config, MaskedLMHead(), token)
+        # In a tuple the module is not registered a second time, as in the head.
+        self._token = (token,)
+
+    def forward(self, packed: Packed, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
+        """Logits over the vocabulary for the masked tokens."""
+        return self.masked_lm(self.stack.run(packed, rows=rows, token=self._token[0]))
+
+
 class Transformer(Stack):
     """A stack, with an encoder beside it where the design has one; pooler and heads for the objectives to call.
 
@@ -115,7 +132,15 @@ class Transformer(Stack):
             self.encoder = Stack(config.of_encoder, has_token=False)
         if config.has_pooler:
             self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-        self.heads = nn.ModuleDict({head.kind: build_head(config, head, self.embedding.token) for head in config.heads})
+        token = self.embedding.token
+        self.heads = nn.ModuleDict(
+            {
+                head.kind: Generator(shrink(config, head), token)
+                if head.kind == "generator"
+                else build_head(config, head, token)
+                for head in config.heads
+            }
+        )
 
     def encode(self, source: Packed) -> Memory:
         """What the decoder attends to: the encoder's hidden states of the sources."""

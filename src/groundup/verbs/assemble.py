@@ -25,6 +25,7 @@ from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.objectives.mix import Mix, MixObjective
 from groundup.objectives.permuted import Permuted, PermutedObjective
 from groundup.objectives.protocol import find_heads
+from groundup.objectives.replaced import Replaced, ReplacedObjective
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import SentenceObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
@@ -56,6 +57,7 @@ AnyObjective = (
     | SentenceObjective
     | MixObjective
     | HybridObjective
+    | ReplacedObjective
     | ContrastiveObjective
     | ClassificationTask
 )
@@ -247,7 +249,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
 
 
 def _assemble_corpus(recipe: Recipe, data: CorpusConfig, folder: Path, *, quiet: bool) -> Parts:
-    if isinstance(recipe.objective, Masked | Permuted | Mix | Hybrid | SpanCorruption | Denoising):
+    if isinstance(recipe.objective, Masked | Permuted | Mix | Hybrid | Replaced | SpanCorruption | Denoising):
         recipe.objective.load_segmenter()  # one that is missing is told of before minutes of preparing
     tokenizer = get_tokenizer(recipe, folder, quiet=quiet)
     objective = recipe.objective.build(tokenizer, ())

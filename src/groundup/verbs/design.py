@@ -117,6 +117,8 @@ def find_target_share(objective: AnyObjectiveConfig) -> float:
         case "hybrid":
             share = objective.causal_share
             return share + (1.0 - share) * find_target_share(objective.masking)
+        case "replaced":
+            return find_target_share(objective.masking)
         case "mix":
             asked = [part.objective for part in objective.parts if part.objective.kind != "sentence"]
             return max(map(find_target_share, asked), default=1.0)

@@ -15,6 +15,7 @@ from groundup.metrics.classification import format_confusion
 from groundup.metrics.interval import bootstrap_share, describe_interval
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.objectives.likelihood import Reading, find_readings, score_texts
+from groundup.objectives.protocol import find_heads
 from groundup.readers.minimal_pairs import MinimalPair, read_minimal_pairs
 from groundup.recipe import Recipe
 from groundup.tasks.classification import ClassificationTask
@@ -69,6 +70,10 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
     trained = load_trained(target)
     if trained.recipe is None:
         raise ConfigError(str(target), "has no groundup.json that says what data it is for", cure="train with a recipe")
+    if missing := [head.kind for head in find_heads(trained.objective) if head.kind not in trained.model.heads]:
+        cure = "what was measured in training stands in groundup.json"
+        what = f"its folder leaves out what {trained.objective.config.kind!r} is measured with"
+        raise ConfigError(str(target), what, got=missing, cure=cure)
     recipe = as_recipe(trained.recipe, overrides)
     _check_overrides(trained.recipe, recipe)
     if Path(target).suffix in (".yaml", ".yml"):

@@ -15,6 +15,7 @@ from groundup.objectives.hybrid import HybridObjective
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.mix import MixObjective
 from groundup.objectives.protocol import Batch
+from groundup.objectives.replaced import ReplacedObjective
 from groundup.recipe import Recipe
 from groundup.reporting.batch_page import render_batch
 from groundup.text.pack import StepPlan
@@ -185,9 +186,8 @@ def _report(parts: Parts, plan: StepPlan, total: int, batches: Sequence[Batch], 
 def _count_masks(parts: Parts, batch: Batch) -> list[MaskCounts] | None:
     """Of each sequence; None where the objective hides nothing."""
     objective = parts.objective
-    found = (
-        objective.find_masked(batch) if isinstance(objective, MixObjective | HybridObjective) else (objective, batch)
-    )
+    knows = isinstance(objective, MixObjective | HybridObjective | ReplacedObjective)
+    found = objective.find_masked(batch) if knows else (objective, batch)
     if found is None or not isinstance(found[0], MaskedObjective):
         return None
     objective, batch = found

@@ -17,6 +17,7 @@ from groundup.checkpoint.store import Tree
 from groundup.errors import GroundupError
 from groundup.figures import format_figure
 from groundup.metrics.metric import Metric, format_metrics
+from groundup.model.generator import PREFIX
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
@@ -193,7 +194,7 @@ def export(
             "step": tree["progress"]["step"],
             "steps_run": outcome.progress.step,
             "tokens": outcome.progress.tokens,
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "parameters": sum(each.numel() for name, each in model.named_parameters() if not name.startswith(PREFIX)),
             "domain": tree["domain"],
         },
         "metrics": {name: metric.to_json() for name, metric in metrics.items()},
