@@ -97,7 +97,7 @@ SETTINGS = {
     "true for a number": ({"train": {"steps": True}}, r"train\.steps: must be an integer, got True"),
     "point for a whole number": ({"train": {"steps": 10.5}}, r"train\.steps: must be an integer, got 10\.5"),
     "negative": ({"seed": -1}, r"seed: must be at least 0, got -1"),
-    "out of range": ({"objective": {"rate": 1.5}}, r"objective\.rate: must be at most 1\.0, got 1\.5"),
+    "out of range": ({"objective": {"rate": 1.5}}, r"objective\.rate: must be at most 1\.0 or a group of keys, got 1"),
     "steps and epochs": ({"train": {"epochs": 2}}, r"train\.steps: give exactly one of steps and epochs"),
     "neither steps nor epochs": ({"train": {"steps": None}}, r"train\.steps: give exactly one"),
     "shares that do not sum up": ({"objective": {"mask": 0.9}}, r"objective\.mask: .*sum to 1"),
