@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -25,6 +25,8 @@ from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
+from groundup.readers.set_config import SetConfig
+from groundup.readers.source import ExampleSource
 from groundup.readers.table import TableConfig
 from groundup.tasks.classification import Classification
 from groundup.text.corpus import CorpusConfig
@@ -73,7 +75,9 @@ class PretrainedModel(Config):
 
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
-DataChoice = Annotated[CorpusConfig | TableConfig, Field(discriminator="kind")]
+DataChoice = Annotated[CorpusConfig | TableConfig | SetConfig, Field(discriminator="kind")]
+AnyTaskConfig = Classification
+"""Objectives whose number of labels the data may decide."""
 AnyObjectiveConfig = (
     Masked
     | Causal
@@ -86,9 +90,13 @@ AnyObjectiveConfig = (
     | Hybrid
     | Replaced
     | Contrastive
-    | Classification
+    | AnyTaskConfig
 )
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
+
+
+SOURCES: Final = {"corpus": "corpus", "text": "table"}
+"""Which data.kind holds one's own examples of each kind."""
 
 
 def check_stream(objective: AnyObjectiveConfig, has_query_stream: bool) -> None:
@@ -186,11 +194,12 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _check_fit(self) -> Self:
-        kinds = self.objective.data_kinds
-        if self.data.kind not in kinds:
+        kind = self.data.example_kind if isinstance(self.data, ExampleSource) else "corpus"
+        if kind not in self.objective.data_kinds:
+            sources = [SOURCES[each] for each in self.objective.data_kinds]
             raise ValueError(
-                f"objective: {self.objective.kind!r} learns from a {' or a '.join(kinds)}, got data of kind "
-                f"{self.data.kind!r}; choose data.kind={kinds[0]} or another objective"
+                f"objective: {self.objective.kind!r} learns from a {' or a '.join(sources)}, got data of kind "
+                f"{self.data.kind!r}; choose data.kind={sources[0]} or another objective"
             )
         takes_label = self.objective.needs_label or isinstance(self.objective, Contrastive)
         if self.data.kind == "table" and self.data.label is not None and not takes_label:
@@ -206,7 +215,7 @@ class Recipe(Config):
             check_length(self.objective, self.model.max_length)
             if isinstance(self.objective, Replaced):
                 shrink_sizes(self.model, self.objective.generator_size)
-        if isinstance(self.objective, Seq2Seq) and self.data.kind == "table" and self.data.pair is None:
+        if isinstance(self.objective, Seq2Seq) and not (isinstance(self.data, ExampleSource) and self.data.has_pair):
             raise ValueError("data.pair: 'seq2seq' learns from pairs, got null; name the column of the target")
         if not self.data.has_validation:
             for name in ("evaluate_every", "patience"):
@@ -224,7 +233,7 @@ class Recipe(Config):
 
     def _check_contrastive(self, objective: Contrastive) -> None:
         """ValueError where a step could be more than one micro-batch, or rows have no second text."""
-        if objective.positives == "pair" and (self.data.kind != "table" or self.data.pair is None):
+        if objective.positives == "pair" and not (isinstance(self.data, ExampleSource) and self.data.has_pair):
             raise ValueError(
                 "objective.positives: pairs are rows of a table with data.pair, got none; name that column"
             )

@@ -313,7 +313,7 @@ def test_scores_follow_from_measures(objective: Objective, model: Transformer, s
         parts = [objective.measure(model, objective.prepare([sample], seed=0, epoch=-1)) for sample in samples]
         loss = objective.loss(model, batch)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    metrics = objective.score(joined)
+    metrics = objective.score(joined, ())
     name, _ = objective.best
     assert metrics["loss"].value == pytest.approx(loss.sum.item() / loss.count, rel=1e-6)
     assert name in metrics

@@ -34,7 +34,7 @@ from groundup.text.windows import Frame
 class Causal(Config):
     """Predict every token from those before it; of a prompt and its completion, the completion alone."""
 
-    data_kinds: ClassVar[tuple[str, ...]] = ("corpus", "table")
+    data_kinds: ClassVar[tuple[str, ...]] = ("corpus", "text")
     needs_label: ClassVar[bool] = False
     heads: ClassVar[tuple[Head, ...]] = (CausalLMHead(),)
     kind: Literal["causal"] = "causal"
@@ -122,7 +122,7 @@ class CausalObjective:
         """Of each token: `nll` in nats, whether it is the likeliest, its sample; of each sample its text's size."""
         return measure_next_tokens(self._logits(model, batch), batch, self._split(batch), self.tokenizer)
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss` (nats a token), `perplexity` by token, word and character, `bits_per_byte`, `accuracy`.
 
         Samples are resampled whole. Only figures by word, character or byte compare across tokenizers.

@@ -47,7 +47,7 @@ _SCALE: Final = 1_000_000
 class Contrastive(Config):
     """Learn vectors of texts, from texts alone or from pairs that belong together."""
 
-    data_kinds: ClassVar[tuple[str, ...]] = ("corpus", "table")
+    data_kinds: ClassVar[tuple[str, ...]] = ("corpus", "text")
     needs_label: ClassVar[bool] = False
     heads: ClassVar[tuple[Head, ...]] = ()
     kind: Literal["contrastive"] = "contrastive"
@@ -164,7 +164,7 @@ class ContrastiveObjective:
             "sample": batch.samples[::2],
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss` and `accuracy` of finding the other view, and `spearman` where rows say how alike their texts are.
 
         Texts are compared within blocks of 1,024, in the order of the samples. A model that is measured drops nothing,

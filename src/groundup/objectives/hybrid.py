@@ -157,7 +157,7 @@ class HybridObjective:
             "sample": batch.samples[np.searchsorted(np.cumsum(batch.packed.lengths), rows, side="right")],
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss`, weighted as in training, and of each part its `loss`, `perplexity` and `accuracy`."""
         found: dict[str, Metric] = {}
         total = np.zeros(3)

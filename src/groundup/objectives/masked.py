@@ -196,7 +196,7 @@ class MaskedObjective:
             "sample": batch.samples[sequences],
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss` (nats a masked token), `perplexity` = exp(loss), `accuracy`; samples are resampled whole."""
         count = len(measured["nll"])
         if count == 0:

@@ -175,14 +175,14 @@ class MixObjective:
             for name, values in objective.measure_on(model, own, hidden).items()
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss`, the weighted sum of the parts' losses, and all figures of the parts: `masked.accuracy`."""
         found: dict[str, Metric] = {}
         values, lows, highs, count = 0.0, 0.0, 0.0, 0
         for part, objective in zip(self.config.parts, self.objectives, strict=True):
             kind = objective.config.kind
             own = {name[len(kind) + 1 :]: array for name, array in measured.items() if name.startswith(f"{kind}.")}
-            metrics = objective.score(own)
+            metrics = objective.score(own, examples)
             loss = metrics["loss"]
             values, count = values + part.weight * loss.value, count + loss.count
             lows, highs = lows + part.weight * (loss.low or 0.0), highs + part.weight * (loss.high or 0.0)

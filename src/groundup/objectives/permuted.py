@@ -155,7 +155,7 @@ class PermutedObjective:
             "sample": batch.samples[sequences],
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss` (nats a predicted token), `perplexity` = exp(loss), `accuracy`; samples are resampled whole."""
         count = len(measured["nll"])
         if count == 0:

@@ -16,14 +16,15 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
+from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
 from groundup.model.config import Head
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.text.sample import Sample, Samples
 
-ExampleT = TypeVar("ExampleT", contravariant=True)
-PredictionT = TypeVar("PredictionT", covariant=True)
+ExampleT = TypeVar("ExampleT")
+PredictionT = TypeVar("PredictionT")
 
 
 class Loss(NamedTuple):
@@ -112,8 +113,8 @@ class Objective(Protocol):
         """What `score` needs of a batch, as arrays over its sequences or targets (called without gradients)."""
         ...
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
-        """Metrics of a whole data set from the concatenated arrays of `measure`."""
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
+        """Metrics of a whole data set from the concatenated arrays of `measure`, and what its samples were made of."""
         ...
 
     def show(self, batch: Batch) -> list[str]:
@@ -207,10 +208,25 @@ class Sourced(Protocol):
 class Task(Objective, Protocol[ExampleT, PredictionT]):
     """An objective whose examples people write and whose predictions people read."""
 
+    wants_pair: bool | None
+    """Whether an example that a user types has two texts; None where the data that was learnt from decides."""
+
+    def examples_of(self, rows: Sequence[tuple[str, str | None]]) -> list[ExampleT]:
+        """Texts or pairs of texts as examples without an answer."""
+        ...
+
     def encode(self, examples: Sequence[ExampleT], where: str) -> Samples:
         """Examples as samples, in their order; one without a label is no error. `where` names their file in errors."""
         ...
 
-    def decode(self, measured: Mapping[str, np.ndarray]) -> list[PredictionT]:
-        """A prediction for every sample, in the order of the samples, from the concatenated arrays of `measure`."""
+    def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[PredictionT]:
+        """A prediction for every example, in their order, from the concatenated arrays of `measure`."""
+        ...
+
+    def answer(self, example: ExampleT, prediction: PredictionT) -> dict[str, object]:
+        """What `predict` says of an example: plain data, the example's own text first."""
+        ...
+
+    def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
+        """The parts that the results fall into."""
         ...

@@ -160,7 +160,7 @@ class ReplacedObjective:
             "sample": np.concatenate([samples[rows], samples]),
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss`, weighted as in training; of each part `loss` and `accuracy`; the share of replaced tokens."""
         found: dict[str, Metric] = {}
         total, is_later = np.zeros(3), measured["is_discriminator"]

@@ -87,9 +87,9 @@ class RestoringObjective:
         """As `seq2seq`."""
         return self.writer.measure(model, batch)
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """As `seq2seq`."""
-        return self.writer.score(measured)
+        return self.writer.score(measured, examples)
 
     def show(self, batch: Batch) -> list[str]:
         """Each pair in tokens: what is read, `⇒`, what is to be written."""

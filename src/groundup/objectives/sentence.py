@@ -126,7 +126,7 @@ class SentenceObjective:
             "sample": batch.samples,
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss` (nats a pair) and `accuracy`, of which half is chance."""
         count = len(measured["nll"])
         if not count:

@@ -33,7 +33,7 @@ from groundup.text.tokenizer import Tokenizer
 class Seq2Seq(Config):
     """Write the second text of a row from the first one, with an encoder-decoder."""
 
-    data_kinds: ClassVar[tuple[str, ...]] = ("table",)
+    data_kinds: ClassVar[tuple[str, ...]] = ("text",)
     needs_label: ClassVar[bool] = False
     heads: ClassVar[tuple[Head, ...]] = (CausalLMHead(),)
     kind: Literal["seq2seq"] = "seq2seq"
@@ -145,7 +145,7 @@ class Seq2SeqObjective:
         parts = [([], asked) for _, asked in self._split(batch)]
         return measure_next_tokens(self._logits(model, batch), batch, parts, self.tokenizer)
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`loss` (nats a token, not smoothed), `perplexity` by token, word and character, `bits_per_byte`, `accuracy`.
 
         Samples are resampled whole. Only figures by word, character or byte compare across tokenizers.

@@ -32,6 +32,16 @@ class TaggedExample:
     line: int
     """Where the first token stands, counted from 1."""
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The tokens."""
+        return self.tokens
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """The tags."""
+        return self.tags
+
 
 @dataclass(frozen=True)
 class SpanExample:
@@ -41,6 +51,16 @@ class SpanExample:
     marks: tuple[Mark, ...] | None
     """None in a file without labels."""
     line: int
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text."""
+        return (self.text,)
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """The types of its entities."""
+        return None if self.marks is None else tuple(mark.type for mark in self.marks)
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,16 @@ class QuestionExample:
     """None in a file without answers; none of them where the question has no answer."""
     line: int
     """Where its id stands, counted from 1."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The question and the passage."""
+        return (self.question, self.passage)
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """Nothing: an answer is no label."""
+        return None if self.answers is None else ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +105,16 @@ class ChoiceExample:
     answer: int | None
     """The number of the right one, counted from 0; None in a file without labels."""
     line: int
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Context, question and choices."""
+        return (self.context, self.question, *self.choices)
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """Nothing: a choice is no label."""
+        return None if self.answer is None else ()
 
 
 AnyExample = Example | TaggedExample | SpanExample | QuestionExample | TranslationExample | ChoiceExample

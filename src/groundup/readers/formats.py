@@ -16,9 +16,10 @@ from groundup.errors import DataError
 from groundup.readers.examples import AnyExample, ChoiceExample, Mark, SpanExample, TaggedExample, TranslationExample
 from groundup.readers.lines import Line, TextEncoding, iterate_whole_lines, place
 from groundup.readers.records import Layout, iterate_rows
+from groundup.readers.source import ExampleKind
 from groundup.readers.table import Columns, Example, iterate_examples, take_field
 
-Kind = Literal["text", "tags", "spans", "questions", "translation", "choice"]
+Kind = ExampleKind | Literal["translation"]
 
 
 @runtime_checkable

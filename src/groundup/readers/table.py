@@ -9,15 +9,16 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from groundup.config import Config, expand_path
+from groundup.config import expand_path
 from groundup.errors import DataError
 from groundup.readers.lines import TextEncoding, place
 from groundup.readers.records import Layout, Row, iterate_rows
+from groundup.readers.source import ExampleKind, ExampleSource, Split
 
 Column = Annotated[str, Field(min_length=1)] | NonNegativeInt
 
 
-class TableConfig(Config):
+class TableConfig(ExampleSource):
     """Files of labelled rows: csv, tsv, jsonl or parquet, told by their extension."""
 
     kind: Literal["table"] = "table"
@@ -45,19 +46,36 @@ class TableConfig(Config):
     """The encoding of the files."""
 
     @property
+    def example_kind(self) -> ExampleKind:
+        """Texts or pairs with a label."""
+        return "text"
+
+    @property
+    def has_pair(self) -> bool:
+        """Whether there is a column of second texts."""
+        return self.pair is not None
+
+    @property
     def layout(self) -> Layout:
         """How the files are written."""
         return Layout(self.header, self.delimiter, self.quoting, self.num_columns, self.encoding)
 
     @property
-    def has_validation(self) -> bool:
-        """Whether there is something to validate on."""
-        return self.validation is not None
-
-    @property
     def label_column(self) -> Column:
         """Where labels stand, where there are any."""
         return "label" if self.label is None else self.label
+
+    def find_files(self, split: Split) -> tuple[Path, ...]:
+        """The file of a split."""
+        return (expand_path(getattr(self, split), f"data.{split}"),)
+
+    def iterate(self, split: Split, *, needs_label: bool = True) -> Iterator[Example]:
+        """The rows of a split, one at a time, in constant memory."""
+        return iterate_table(getattr(self, split), self, f"data.{split}", needs_label=needs_label)
+
+    def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[Example]:
+        """The rows of a file with the same columns."""
+        return iterate_table(path, self, needs_label=needs_label)
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
@@ -82,6 +100,16 @@ class Example(NamedTuple):
     """As written in the file; None in a file without labels."""
     line: int
     """Where the row starts, counted from 1."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text, or both of a pair."""
+        return (self.text,) if self.pair is None else (self.text, self.pair)
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """Its one label."""
+        return None if self.label is None else (self.label,)
 
 
 class Columns(NamedTuple):

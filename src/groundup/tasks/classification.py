@@ -18,6 +18,7 @@ from torch.nn import functional
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.metrics.classification import Average, class_metrics, classification_metrics, confusion_matrix
+from groundup.metrics.details import Details
 from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_mean
 from groundup.metrics.metric import Metric
 from groundup.model.config import ClassificationHead
@@ -32,7 +33,7 @@ from groundup.text.tokenizer import Tokenizer
 class Classification(Config):
     """Learn the label of a text, or of a pair of texts, from a table."""
 
-    data_kinds: ClassVar[tuple[str, ...]] = ("table",)
+    data_kinds: ClassVar[tuple[str, ...]] = ("text",)
     needs_label: ClassVar[bool] = True
     kind: Literal["classification"] = "classification"
     max_length: PositiveInt = 128
@@ -57,8 +58,11 @@ class Classification(Config):
             raise ConfigError("objective.labels", f"differ from the labels at hand {labels}", got=self.labels)
         if self.average == "binary" and len(labels) != 2:
             raise ConfigError("objective.average", "'binary' needs two labels", got=labels, cure="choose macro")
-        head = ClassificationHead(num_labels=len(labels), dropout=self.dropout)
-        return ClassificationTask(self, tokenizer, labels, head)
+        return ClassificationTask(self, tokenizer, labels, self.make_head(labels))
+
+    def make_head(self, labels: Sequence[str]) -> ClassificationHead:
+        """The head that tells these labels apart."""
+        return ClassificationHead(num_labels=len(labels), dropout=self.dropout)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class ClassificationTask:
     labels: tuple[str, ...]
     head: ClassificationHead
     best: tuple[str, bool] = ("accuracy", True)
+    wants_pair: bool | None = None
 
     def encode(self, examples: Sequence[Example], where: str) -> FlatSamples:
         """Rows as token ids. A label that is not among `labels` is a DataError with its line."""
@@ -106,7 +111,7 @@ class ClassificationTask:
             "sample": batch.samples,
         }
 
-    def score(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`accuracy`, `precision`, `recall`, `f1`, `macro_f1` and `loss` (nats a row) over the labelled rows."""
         labels, log_probabilities = _labelled(measured)
         metrics = classification_metrics(
@@ -120,17 +125,28 @@ class ClassificationTask:
         value, low, high = bootstrap_mean(losses)
         return metrics | {"loss": Metric("loss", value, len(labels), signature, low, high)}
 
-    def score_classes(self, measured: Mapping[str, np.ndarray]) -> dict[str, Metric]:
-        """Precision, recall and F1 of every class, as `f1[label]`."""
+    def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
+        """Precision, recall and F1 of every class, and what was taken for what."""
         labels, log_probabilities = _labelled(measured)
-        return class_metrics(labels, log_probabilities.argmax(axis=1), self.labels)
+        predictions = log_probabilities.argmax(axis=1)
+        return Details(
+            class_metrics(labels, predictions, self.labels),
+            self.labels,
+            confusion_matrix(labels, predictions, len(self.labels)),
+        )
 
-    def confusion(self, measured: Mapping[str, np.ndarray]) -> Int64[np.ndarray, "label prediction"]:
-        """How often each label (row) was predicted as each label (column)."""
-        labels, log_probabilities = _labelled(measured)
-        return confusion_matrix(labels, log_probabilities.argmax(axis=1), len(self.labels))
+    def examples_of(self, rows: Sequence[tuple[str, str | None]]) -> list[Example]:
+        """Texts or pairs as rows without a label."""
+        return [Example(text, pair, None, number) for number, (text, pair) in enumerate(rows, start=1)]
 
-    def decode(self, measured: Mapping[str, np.ndarray]) -> list[Prediction]:
+    def answer(self, example: Example, prediction: Prediction) -> dict[str, object]:
+        """What is said of a row: the text, the label, all probabilities."""
+        row: dict[str, object] = {"text": example.text}
+        if example.pair is not None:
+            row["pair"] = example.pair
+        return row | {"label": prediction.label, "probabilities": prediction.probabilities}
+
+    def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[Prediction]:
         """The most likely label of each row with all probabilities, in the order of the rows."""
         order = np.argsort(measured["sample"], kind="stable")
         logs = measured["log_probabilities"].astype(np.float64)[order]
@@ -187,7 +203,9 @@ def encode_table(
         tokens_lost=int(lost.sum()),
         label_counts={label: counts[number] for number, label in enumerate(labels)},
     )
-    return FlatSamples(input_ids, lengths, report, token_type_ids, numbers, label_names=tuple(labels))
+    return FlatSamples(
+        input_ids, lengths, report, token_type_ids, numbers, label_names=tuple(labels), examples=examples
+    )
 
 
 def _number_labels(examples: Sequence[Example], labels: Sequence[str], where: str) -> Int64[np.ndarray, " rows"]:

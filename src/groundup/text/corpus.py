@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import final
@@ -26,6 +27,8 @@ __all__ = ["Corpus", "CorpusConfig", "Progress", "iterate_texts", "prepare"]
 @final
 class Corpus:
     """The windows of a prepared folder. In memory are 12 bytes a sample; the tokens stay on disk."""
+
+    examples: Sequence[object] = ()
 
     def __init__(
         self,

@@ -20,6 +20,8 @@ from groundup.text.sample import Sample, Samples
 class Joined:
     """Samples numbered through, one set after the other (implements Samples)."""
 
+    examples: Sequence[object] = ()
+
     def __init__(self, parts: Sequence[Samples]) -> None:
         """Join sets of samples, in this order."""
         self.parts = tuple(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Protocol, final, runtime_checkable
@@ -32,6 +32,8 @@ class Sample:
     """Where each sentence ends, for objectives that make pairs of segments; `input_ids` is then text alone."""
     draw_other: Callable[[float], Sample] | None = None
     """The sample at a share, from 0 to below 1, of all those of other documents, for the same objectives."""
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What else a task learns of it, by the task's own names."""
 
 
 @runtime_checkable
@@ -46,6 +48,11 @@ class Samples(Protocol):
     @property
     def digest(self) -> str:
         """A hash of the content, recorded with every checkpoint."""
+        ...
+
+    @property
+    def examples(self) -> Sequence[object]:
+        """What the samples were made of, for tasks that score and decode by it; nothing for text alone."""
         ...
 
     def __len__(self) -> int: ...
@@ -85,6 +92,12 @@ class FlatSamples:
     label_names: Sequence[str] = ()
     num_unread: int = 0
     """Tokens at the end of each row that are only predicted: 1 for a causal objective."""
+    of_rows: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """`Sample.targets` of which each row has one entry, by their names: arrays over rows."""
+    of_tokens: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Those of which each token has one: arrays over all tokens."""
+    examples: Sequence[object] = ()
+    """What the rows were made of, for tasks that score and decode by it."""
 
     @cached_property
     def lengths(self) -> Int32[np.ndarray, " rows"]:
@@ -95,7 +108,8 @@ class FlatSamples:
     def digest(self) -> str:
         """Of everything that training sees."""
         content = hashlib.blake2b("\n".join(self.label_names).encode(), digest_size=16)
-        for array in (self.sizes, self.labels, self.contexts, self.input_ids, self.token_type_ids):
+        named = [targets[name] for targets in (self.of_rows, self.of_tokens) for name in sorted(targets)]
+        for array in (self.sizes, self.labels, self.contexts, self.input_ids, self.token_type_ids, *named):
             content.update(b"" if array is None else array.tobytes())
         return content.hexdigest()
 
@@ -113,4 +127,7 @@ class FlatSamples:
         types = None if self.token_type_ids is None else self.token_type_ids[row]
         label = UNLABELLED if self.labels is None else int(self.labels[index])
         context = 1 if self.contexts is None else int(self.contexts[index])
-        return Sample(index, self.input_ids[row], types, None if label == UNLABELLED else label, context)
+        targets = {name: values[index] for name, values in self.of_rows.items()}
+        targets |= {name: values[row] for name, values in self.of_tokens.items()}
+        label = None if label == UNLABELLED else label
+        return Sample(index, self.input_ids[row], types, label, context, targets=targets)

@@ -51,7 +51,7 @@ def evaluate(
 ) -> dict[str, Metric]:
     """The objective's metrics over all samples."""
     measured = measure_all(model, objective, samples, device=device, precision=precision, max_tokens=max_tokens)
-    return objective.score(measured)
+    return objective.score(measured, samples.examples)
 
 
 def _measure_batches(

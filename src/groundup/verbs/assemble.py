@@ -30,7 +30,8 @@ from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import SentenceObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.objectives.span import SpanCorruption
-from groundup.readers.table import TableConfig, iterate_table, read_table
+from groundup.readers.set_config import SetConfig
+from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
@@ -90,8 +91,8 @@ def as_recipe(recipe: str | Path | Recipe | Mapping[str, object], overrides: Seq
 def assemble(recipe: Recipe, folder: Path, *, quiet: bool = False) -> Parts:
     """Tokenizer, objective and samples; a corpus is prepared and a tokenizer trained in `folder` where needed."""
     check_files(recipe)  # a file that is missing is told of before minutes of preparing
-    if isinstance(recipe.data, TableConfig):
-        return _assemble_table(recipe, recipe.data, folder, quiet=quiet)
+    if isinstance(recipe.data, ExampleSource):
+        return _assemble_examples(recipe, recipe.data, folder, quiet=quiet)
     return _assemble_corpus(recipe, recipe.data, folder, quiet=quiet)
 
 
@@ -136,7 +137,7 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
     check_stream(recipe.objective, config.query_stream)
     if _tells_pairs_by_type(parts.tokenizer):
         check_pairs(recipe.objective, config.num_token_types)
-        if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None and config.num_token_types == 1:
+        if isinstance(recipe.data, ExampleSource) and recipe.data.has_pair and config.num_token_types == 1:
             cure = "set it to 2, or to 0 for none"
             raise ConfigError("model.num_token_types", "tells no pair apart", got=1, cure=cure)
     return model, notes
@@ -221,20 +222,18 @@ def iterate_training_texts(recipe: Recipe) -> Iterator[str]:
     """Every text that the recipe trains on, for a tokenizer to learn from; without other sources to extend one."""
     data = recipe.data
     is_extended = recipe.tokenizer is not None and recipe.tokenizer.kind == "extended"
-    if isinstance(data, TableConfig):
-        for example in iterate_table(data.train, data, "data.train", needs_label=recipe.objective.needs_label):
-            yield example.text
-            if example.pair is not None:
-                yield example.pair
+    if isinstance(data, ExampleSource):
+        for example in data.iterate("train", needs_label=recipe.objective.needs_label):
+            yield from example.texts
     else:
         for where, source in ({"data": data} if is_extended else data.sources).items():
             yield from iterate_texts(source.train, source, f"{where}.train")
 
 
-def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: bool) -> Parts:
+def _assemble_examples(recipe: Recipe, data: ExampleSource, folder: Path, *, quiet: bool) -> Parts:
     needs_label = recipe.objective.needs_label
-    rows = read_table(data.train, data, "data.train", needs_label=needs_label)
-    texts = (text for row in rows for text in (row.text, row.pair) if text)
+    rows = data.read("train", needs_label=needs_label)
+    texts = (text for row in rows for text in row.texts)
     tokenizer = get_tokenizer(recipe, folder, texts, quiet=quiet)
     labels = recipe.objective.choose_labels(rows, "data.train")
     task = build_objective(recipe, tokenizer, labels)
@@ -242,7 +241,7 @@ def _assemble_table(recipe: Recipe, data: TableConfig, folder: Path, *, quiet: b
     notes = [_describe("train", train.report)]
     validation = None
     if data.validation is not None:
-        rows = read_table(data.validation, data, "data.validation", needs_label=needs_label)
+        rows = data.read("validation", needs_label=needs_label)
         validation = task.encode(rows, "data.validation")
         notes.append(_describe("validation", validation.report))
     return Parts(tokenizer, task, train, validation, labels or None, tuple(notes))
@@ -279,22 +278,22 @@ def open_parts(
 
 
 def open_test(recipe: Recipe, objective: AnyObjective) -> Samples | None:
-    """What is looked at once, in the end: a table's rows of `data.test`; None where there are none."""
+    """What is looked at once, in the end: the examples of `data.test`; None where there are none."""
     data = recipe.data
-    if not isinstance(data, TableConfig) or data.test is None:
+    if not isinstance(data, ExampleSource) or data.test is None:
         return None
-    rows = read_table(data.test, data, "data.test", needs_label=recipe.objective.needs_label)
-    return objective.encode(rows, "data.test")
+    return objective.encode(data.read("test", needs_label=recipe.objective.needs_label), "data.test")
 
 
 def open_validation(recipe: Recipe, tokenizer: Tokenizer, objective: AnyObjective) -> tuple[Samples, str]:
     """The validation data of a recipe for a model that exists already, and their name."""
     data = recipe.data
-    if isinstance(data, TableConfig):
+    if isinstance(data, ExampleSource):
         if data.validation is None:
             raise ConfigError("data.validation", "names no file to evaluate on", cure="data.validation=FILE")
-        rows = read_table(data.validation, data, "data.validation", needs_label=recipe.objective.needs_label)
-        return objective.encode(rows, "data.validation"), data.validation
+        rows = data.read("validation", needs_label=recipe.objective.needs_label)
+        source = f"{data.name}, {data.validation}" if isinstance(data, SetConfig) else data.validation
+        return objective.encode(rows, "data.validation"), source
     if not data.has_validation:
         raise ConfigError("data.validation", "names no file to evaluate on", cure='data.validation=["FILE"]')
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from groundup.checkpoint.store import Store
 from groundup.errors import ConfigError
 from groundup.objectives.protocol import find_heads
 from groundup.objectives.seq2seq import Seq2Seq
-from groundup.readers.table import TableConfig
+from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.prepare import check_prepared
@@ -76,8 +76,8 @@ def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequenc
     recipe = as_recipe(recipe, overrides)
     state = _check_output(recipe)
     check_files(recipe, where)
-    if isinstance(recipe.data, TableConfig):
-        found = _read_table(recipe, recipe.data)
+    if isinstance(recipe.data, ExampleSource):
+        found = _read_examples(recipe, recipe.data)
     else:
         found = _read_corpus(recipe, recipe.data)
     _check_unchanged(recipe, found)
@@ -139,11 +139,11 @@ def _check_unchanged(recipe: Recipe, found: _Found) -> None:
         check_data(store.load(), {name: each and each.digest for name, each in digests.items()})
 
 
-def _read_table(recipe: Recipe, data: TableConfig) -> _Found:
+def _read_examples(recipe: Recipe, data: ExampleSource) -> _Found:
     needs_label = recipe.objective.needs_label
     train, rows, seen = read_split(data, "train", frozenset(), needs_label=needs_label)
     tokenizer, figures = _get_tokenizer(
-        recipe, spread_texts([text for row in rows for text in (row.text, row.pair) if text]), train.characters
+        recipe, spread_texts([text for row in rows for text in row.texts]), train.characters
     )
     labels = recipe.objective.choose_labels(rows, "data.train")
     task = build_objective(recipe, tokenizer, labels)
@@ -254,7 +254,7 @@ def _plan(recipe: Recipe, found: _Found) -> Plan:
 
 def _step_size(recipe: Recipe, found: _Found) -> float:
     """Sequences of `data.train` in a step, about."""
-    settings, others = recipe.train, () if isinstance(recipe.data, TableConfig) else recipe.data.others
+    settings, others = recipe.train, () if isinstance(recipe.data, ExampleSource) else recipe.data.others
     if settings.batch_tokens is not None:
         return settings.batch_tokens / float(found.parts.train.lengths.mean())
     return settings.batch_size * (1.0 - sum(source.share for source in others))

@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from groundup.config import expand_path
 from groundup.errors import DataError, GroundupError
 from groundup.readers.lines import find_files
-from groundup.readers.table import Example, TableConfig, iterate_table, read_table
+from groundup.readers.source import AnExample, ExampleSource
+from groundup.readers.source import Split as Part
 from groundup.recipe import Recipe
 from groundup.text.corpus_config import CorpusConfig, CorpusFiles
 from groundup.text.cut import always_safe
@@ -94,6 +94,8 @@ class Lengths:
 class SampledWindows:
     """Windows over encoded texts in memory, as `Corpus` lays them over its shards (implements Samples)."""
 
+    examples: Sequence[object] = ()
+
     def __init__(
         self,
         texts: Sequence[np.ndarray],
@@ -146,10 +148,10 @@ def check_files(recipe: Recipe, where: str = "recipe") -> None:
     """Open every file of the data and read its first row. One error names all that fail."""
     data = recipe.data
     problems: list[GroundupError] = []
-    if isinstance(data, TableConfig):
+    if isinstance(data, ExampleSource):
         for name in ("train", "validation", "test"):
             if getattr(data, name) is not None:
-                _attempt(problems, lambda: _open_table(recipe, data, name))  # noqa: B023
+                _attempt(problems, lambda: _open_examples(recipe, data, name))  # noqa: B023
     else:
         for where, source in data.sources.items():
             for name in ("train", "validation"):
@@ -169,9 +171,8 @@ def _attempt(problems: list[GroundupError], work: object) -> None:
         problems.append(error)
 
 
-def _open_table(recipe: Recipe, data: TableConfig, name: str) -> None:
-    rows = iterate_table(getattr(data, name), data, f"data.{name}", needs_label=recipe.objective.needs_label)
-    next(rows, None)
+def _open_examples(recipe: Recipe, data: ExampleSource, name: Part) -> None:
+    next(data.iterate(name, needs_label=recipe.objective.needs_label), None)
 
 
 def _open_corpus_files(source: CorpusFiles, name: str, where: str) -> None:
@@ -180,33 +181,32 @@ def _open_corpus_files(source: CorpusFiles, name: str, where: str) -> None:
 
 
 def read_split(
-    data: TableConfig, name: str, seen: frozenset[bytes], *, needs_label: bool = True
-) -> tuple[Split, list[Example], frozenset[bytes]]:
-    """All rows of a table, what is to be said of them, and the hashes of their texts.
+    data: ExampleSource, name: Part, seen: frozenset[bytes], *, needs_label: bool = True
+) -> tuple[Split, Sequence[AnExample], frozenset[bytes]]:
+    """All examples of a split, what is to be said of them, and the hashes of their texts.
 
     Args:
-        data: the recipe's table.
+        data: where the recipe takes them from.
         name: `train` or `validation`.
         seen: hashes of the texts of the training split.
         needs_label: whether the objective learns from labels.
     """
-    path = getattr(data, name)
-    rows = read_table(path, data, f"data.{name}", needs_label=needs_label)
-    label_of: dict[bytes, str | None] = {}
+    rows = data.read(name, needs_label=needs_label)
+    label_of: dict[bytes, tuple[str, ...] | None] = {}
     duplicates = contradictions = 0
     for row in rows:
-        key = _digest(row.text if row.pair is None else f"{row.text}\0{row.pair}")
+        key = _digest("\0".join(row.texts))
         if key in label_of:
             duplicates += 1
-            contradictions += label_of[key] != row.label
+            contradictions += label_of[key] != row.label_names
         else:
-            label_of[key] = row.label
-    counts = Counter(row.label for row in rows if row.label is not None)
+            label_of[key] = row.label_names
+    counts = Counter(label for row in rows for label in row.label_names or ())
     split = Split(
         name=name,
-        files=(str(expand_path(path, f"data.{name}")),),
+        files=tuple(map(str, data.find_files(name))),
         count=len(rows),
-        characters=sum(len(row.text) + len(row.pair or "") for row in rows),
+        characters=sum(len(text) for row in rows for text in row.texts),
         share_read=1.0,
         label_counts=dict(counts) if needs_label else None,
         duplicates=duplicates,

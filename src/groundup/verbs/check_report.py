@@ -139,7 +139,7 @@ class CheckReport:
         yield from fold(self._say_what_is_lost())
 
     def _say_what_is_lost(self) -> str:
-        lengths, is_table = self.lengths, self.data_kind == "table"
+        lengths, is_table = self.lengths, self.data_kind != "corpus"
         if not lengths.num_cut:
             return "nothing is cut" if is_table else "every token is in a window"
         share = format_share(lengths.tokens_lost / max(1, lengths.tokens))

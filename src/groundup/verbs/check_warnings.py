@@ -26,7 +26,7 @@ def find_warnings(recipe: Recipe, report: CheckReport) -> Iterator[str]:
 
 
 def _of_data(report: CheckReport) -> Iterator[str]:
-    is_table = report.data_kind == "table"
+    is_table = report.data_kind != "corpus"
     unit = "row" if is_table else "document"
     for split in report.splits:
         share = split.duplicates / split.count
@@ -77,7 +77,7 @@ def _of_labels(report: CheckReport) -> Iterator[str]:
 
 
 def _of_lengths(recipe: Recipe, report: CheckReport) -> Iterator[str]:
-    lengths, is_table = report.lengths, report.data_kind == "table"
+    lengths, is_table = report.lengths, report.data_kind != "corpus"
     if is_table and lengths.num_cut > 0.02 * lengths.count:
         yield (
             f"{format_share(lengths.num_cut / lengths.count)} of the rows are cut; objective.max_length="

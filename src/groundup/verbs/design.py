@@ -11,7 +11,7 @@ import torch
 
 from groundup.checkpoint import pretrained
 from groundup.errors import ConfigError, GroundupError
-from groundup.model.config import ClassificationHead, Head, ModelConfig
+from groundup.model.config import Head, ModelConfig
 from groundup.model.estimate import BYTES_OF_WEIGHT, estimate
 from groundup.model.initialize import parameter_role
 from groundup.objectives.masked import Masked
@@ -19,11 +19,10 @@ from groundup.objectives.rate import rate_at
 from groundup.optim.adamw import AdamW
 from groundup.optim.config import OptimizerConfig
 from groundup.readers.lines import find_files
-from groundup.readers.table import TableConfig, collect_labels, iterate_table
-from groundup.recipe import AnyObjectiveConfig, Recipe
+from groundup.readers.source import ExampleSource
+from groundup.recipe import AnyObjectiveConfig, AnyTaskConfig, Recipe
 from groundup.reporting.content import Design
 from groundup.reporting.design_page import render_comparison, render_design
-from groundup.tasks.classification import Classification
 from groundup.training.config import TrainConfig
 from groundup.verbs.assemble import as_recipe, get_tokenizer, locate_model
 from groundup.verbs.design_costs import find_costs
@@ -222,16 +221,16 @@ def render_page(report: DesignReport | ComparisonReport) -> str:
 def _find_heads(recipe: Recipe) -> tuple[tuple[Head, ...], tuple[str, ...]]:
     """The heads that the objective needs; the number of labels is read from the recipe or the data."""
     objective = recipe.objective
-    if not isinstance(objective, Classification):
+    if not isinstance(objective, AnyTaskConfig):
         return objective.heads, ()
     labels, notes = objective.labels, ()
     if labels is None:
         try:
-            assert isinstance(recipe.data, TableConfig)
-            labels = collect_labels(iterate_table(recipe.data.train, recipe.data, "data.train"))
+            assert isinstance(recipe.data, ExampleSource)
+            labels = objective.choose_labels(list(recipe.data.iterate("train")), "data.train")
         except GroundupError as error:
             labels, notes = ("0", "1"), (f"Two labels are assumed, because the table cannot be read: {error}",)
-    return (ClassificationHead(num_labels=len(labels), dropout=objective.dropout),), notes
+    return (objective.make_head(labels),), notes
 
 
 def _find_vocabulary(recipe: Recipe) -> tuple[int, int | None, tuple[str, ...]]:
@@ -257,7 +256,8 @@ def _find_vocabulary(recipe: Recipe) -> tuple[int, int | None, tuple[str, ...]]:
 
 def _check_size(recipe: Recipe) -> None:
     """ConfigError where the characters of the training text would take long to count."""
-    files = (recipe.data.train,) if isinstance(recipe.data, TableConfig) else recipe.data.train
-    size = sum(path.stat().st_size for path in find_files(files, "data.train"))
+    data = recipe.data
+    files = data.find_files("train") if isinstance(data, ExampleSource) else find_files(data.train, "data.train")
+    size = sum(path.stat().st_size for path in files)
     if size > _MOST_READ:
         raise ConfigError("data.train", f"is {size:,} bytes of text whose characters were not counted yet")

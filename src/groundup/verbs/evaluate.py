@@ -15,10 +15,9 @@ from groundup.metrics.classification import format_confusion
 from groundup.metrics.interval import bootstrap_share, describe_interval
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.objectives.likelihood import Reading, find_readings, score_texts
-from groundup.objectives.protocol import find_heads
+from groundup.objectives.protocol import Task, find_heads
 from groundup.readers.minimal_pairs import MinimalPair, read_minimal_pairs
 from groundup.recipe import Recipe
-from groundup.tasks.classification import ClassificationTask
 from groundup.training.config import DeviceChoice, TrainConfig
 from groundup.training.evaluate import measure_all
 from groundup.training.machine import choose_device, keep_threads
@@ -89,13 +88,13 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
         precision=recipe.train.precision,
         max_tokens=recipe.train.micro_batch_tokens,
     )
-    metrics = trained.objective.score(measured)
-    if not isinstance(trained.objective, ClassificationTask):
+    objective, examples = trained.objective, samples.examples
+    metrics = objective.score(measured, examples)
+    if not isinstance(objective, Task):
         return EvaluationReport(str(target), source, metrics, {}, (), [])
-    task = trained.objective
-    return EvaluationReport(
-        str(target), source, metrics, task.score_classes(measured), task.labels, task.confusion(measured).tolist()
-    )
+    details = objective.details(measured, examples)
+    confusion = [] if details.confusion is None else details.confusion.tolist()
+    return EvaluationReport(str(target), source, metrics, dict(details.classes), details.labels, confusion)
 
 
 @keep_threads()

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from groundup.readers.table import TableConfig
+from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.tokenizer_report import Fit, measure_fit
@@ -104,9 +104,9 @@ def tokenizer(recipe: str | Path | Recipe | Mapping[str, object], overrides: Seq
 
 
 def _read(recipe: Recipe) -> list[str]:
-    if isinstance(recipe.data, TableConfig):
+    if isinstance(recipe.data, ExampleSource):
         _, rows, _ = read_split(recipe.data, "train", frozenset(), needs_label=recipe.objective.needs_label)
-        return [text for row in rows for text in (row.text, row.pair) if text]
+        return [text for row in rows for text in row.texts]
     return read_corpus(recipe.data, "train", frozenset())[1]
 
 

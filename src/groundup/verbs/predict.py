@@ -13,15 +13,17 @@ from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError, DataError
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import fill
+from groundup.objectives.protocol import Task
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.readers.lines import iterate_whole_lines
-from groundup.readers.table import Example, TableConfig, iterate_table
-from groundup.tasks.classification import ClassificationTask
+from groundup.readers.source import AnExample, ExampleSource
+from groundup.readers.table import Example, TableConfig
 from groundup.training.evaluate import measure_all
 from groundup.verbs.generate import generate
 from groundup.verbs.trained import Trained, check_utf8, load_trained
 
+_WRITERS: Final = {"masked_lm", "permuted_lm", "causal_lm"}
 FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
 
 Row = dict[str, object]
@@ -39,15 +41,14 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
     """
     trained = model if isinstance(model, Trained) else load_trained(model)
     rows = [(text, None) if isinstance(text, str) else text for text in texts]
-    answers = {"masked_lm", "permuted_lm", "causal_lm", "classification"}
-    if isinstance(trained.objective, RestoringObjective) or not trained.model.heads.keys() & answers:
+    is_writer = not isinstance(trained.objective, RestoringObjective) and trained.model.heads.keys() & _WRITERS
+    if not is_writer and not isinstance(trained.objective, Task):
         kind, cure = trained.objective.config.kind, "fine-tune it first: model.kind=pretrained in a recipe"
         raise ConfigError("model", "its objective has nothing to say of a text", got=kind, cure=cure)
     for text, pair in rows:
         _check_row(trained, text, pair)
-    if isinstance(trained.objective, ClassificationTask):
-        examples = [Example(text, pair, None, number) for number, (text, pair) in enumerate(rows, start=1)]
-        return _classify(trained, examples)
+    if isinstance(trained.objective, Task):
+        return _answer(trained, trained.objective.examples_of(rows))
     if isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
         return _complete(trained, [text for text, _ in rows])
     return [_fill(trained, text) for text, _ in rows]
@@ -60,23 +61,21 @@ def predict_stream(
     trained = model if isinstance(model, Trained) else load_trained(model)
     examples = _read(trained, source, pair)
     while batch := list(islice(examples, batch_rows)):
-        texts = [example.text if example.pair is None else (example.text, example.pair) for example in batch]
-        yield from predict(trained, texts)
+        if isinstance(trained.objective, Task) and not isinstance(batch[0], Example):
+            yield from _answer(trained, batch)
+        else:
+            yield from predict(trained, [each.text if each.pair is None else (each.text, each.pair) for each in batch])
 
 
-def _classify(trained: Trained, examples: Sequence[Example]) -> list[Row]:
+def _answer(trained: Trained, examples: Sequence[AnExample]) -> list[Row]:
     if not examples:
         return []
-    samples = trained.objective.encode(examples, "input")
+    task = trained.objective
+    samples = task.encode(examples, "input")
     device = next(trained.model.parameters()).device
-    measured = measure_all(trained.model, trained.objective, samples, device=device)
-    decoded = trained.objective.decode(measured)
-    return [
-        {"text": example.text}
-        | ({} if example.pair is None else {"pair": example.pair})
-        | {"label": each.label, "probabilities": each.probabilities}
-        for example, each in zip(examples, decoded, strict=True)
-    ]
+    measured = measure_all(trained.model, task, samples, device=device)
+    decoded = task.decode(measured, samples.examples)
+    return [task.answer(example, each) for example, each in zip(examples, decoded, strict=True)]
 
 
 def _complete(trained: Trained, texts: Sequence[str]) -> list[Row]:
@@ -95,12 +94,14 @@ def _fill(trained: Trained, text: str) -> Row:
 
 def _check_row(trained: Trained, text: str, pair: str | None) -> None:
     recipe = trained.recipe
-    if recipe is None:
-        has_pair = pair is not None and isinstance(trained.objective, ClassificationTask)
-    elif isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
-        has_pair = False  # the second text is what it writes
+    if not isinstance(trained.objective, Task):
+        has_pair = False  # the second text is what it writes, or there is none
+    elif trained.objective.wants_pair is not None:
+        has_pair = trained.objective.wants_pair
+    elif recipe is None:
+        has_pair = pair is not None
     else:
-        has_pair = recipe.data.kind == "table" and recipe.data.pair is not None
+        has_pair = isinstance(recipe.data, ExampleSource) and recipe.data.has_pair
     if has_pair != (pair is not None):
         what = "the model learnt from pairs of texts" if has_pair else "the model learnt from single texts"
         cure = "give the second text with --pair" if has_pair else "leave the second text out"
@@ -109,7 +110,7 @@ def _check_row(trained: Trained, text: str, pair: str | None) -> None:
         check_utf8(each, "text")
 
 
-def _read(trained: Trained, source: str, pair: str | None) -> Iterator[Example]:
+def _read(trained: Trained, source: str, pair: str | None) -> Iterator[AnExample]:
     if source == "-":
         return _read_standard_input()
     path = Path(source)
@@ -125,11 +126,11 @@ def _read(trained: Trained, source: str, pair: str | None) -> Iterator[Example]:
         raise DataError(source, "is no file here", cure="check the path")
     if path.suffix.lower() == ".txt":
         return (Example(line.text, None, None, line.number) for line in iterate_whole_lines(path))
-    is_table = trained.recipe is not None and trained.recipe.data.kind == "table"
-    columns = trained.recipe.data if is_table else TableConfig(train=source)
-    if isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
+    known = None if trained.recipe is None else trained.recipe.data
+    columns = known if isinstance(known, ExampleSource) else TableConfig(train=source)
+    if isinstance(columns, TableConfig) and not isinstance(trained.objective, Task):
         columns = columns.model_copy(update={"pair": None})
-    return iterate_table(path, columns, needs_label=False)
+    return columns.iterate_file(path)
 
 
 def _read_standard_input() -> Iterator[Example]:

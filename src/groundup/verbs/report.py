@@ -14,7 +14,7 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
-from groundup.readers.table import TableConfig
+from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.reporting.advice import find_advice
 from groundup.reporting.content import FORMAT, Report
@@ -197,7 +197,7 @@ def _open_parts(recipe: Recipe, folder: Path, model_folder: Path | None) -> Part
     if model_folder is not None:
         recipe = recipe.model_copy(update={"tokenizer": PretrainedTokenizer(path=str(model_folder))})
     data = recipe.data
-    if isinstance(data, TableConfig):
+    if isinstance(data, ExampleSource):
         return assemble(recipe, folder, quiet=True)
     tokenizer = get_tokenizer(recipe, folder)
     return open_parts(recipe, data, tokenizer, recipe.objective.build(tokenizer, ()), folder)

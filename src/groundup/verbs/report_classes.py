@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,10 +10,10 @@ import torch
 
 from groundup.language.scripts import guess_language
 from groundup.metrics.calibration import calibration_bins, calibration_error
+from groundup.metrics.details import Details
 from groundup.metrics.interval import bootstrap_share
 from groundup.model.transformer import Transformer
 from groundup.readers.table import Example as Row
-from groundup.readers.table import TableConfig, read_table
 from groundup.recipe import Recipe
 from groundup.reporting.content import Bucket, Classes, ClassFigures, Example
 from groundup.tasks.classification import ClassificationTask, Prediction
@@ -45,13 +45,13 @@ def measure_classes(
     order = np.argsort(measured["sample"], kind="stable")
     labels = measured["label"][order]
     is_labelled = labels != UNLABELLED
-    if not is_labelled.any() or not isinstance(recipe.data, TableConfig):
+    if not is_labelled.any():
         return None
     answers = measured["log_probabilities"][order].argmax(axis=1)
     is_right = answers == labels
-    predictions = task.decode(measured)
-    rows = read_table(recipe.data.validation or "", recipe.data, "data.validation")
-    texts = [rows[int(number)] for number in chosen.numbers]
+    predictions = task.decode(measured, chosen.examples)
+    texts = [chosen.examples[int(number)] for number in chosen.numbers]
+    details = task.details(measured, chosen.examples)
     sure = np.array([each.probabilities[each.label] for each in predictions])
     bins = calibration_bins(sure[is_labelled], is_right[is_labelled])
     places = np.flatnonzero(is_labelled)
@@ -61,8 +61,8 @@ def measure_classes(
         "right_rows": int((is_right & is_labelled).sum()),
         "wrong_rows": int((~is_right & is_labelled).sum()),
         "labels": list(task.labels),
-        "confusion": task.confusion(measured).tolist(),
-        "classes": _read_classes(task, measured),
+        "confusion": details.confusion.tolist(),  # type: ignore[union-attr]
+        "classes": _read_classes(details),
         "buckets": [
             *_by_language([texts[place] for place in places], is_right[places]),
             *_by_length(chosen.lengths[places], is_right[places]),
@@ -73,8 +73,9 @@ def measure_classes(
     }
 
 
-def _read_classes(task: ClassificationTask, measured: Mapping[str, np.ndarray]) -> list[ClassFigures]:
-    figures, counts = task.score_classes(measured), task.confusion(measured).sum(axis=1)
+def _read_classes(details: Details) -> list[ClassFigures]:
+    assert details.confusion is not None
+    figures, counts = details.classes, details.confusion.sum(axis=1)
     return [
         {
             "label": label,
@@ -83,7 +84,7 @@ def _read_classes(task: ClassificationTask, measured: Mapping[str, np.ndarray]) 
             "recall": figures[f"recall[{label}]"].to_json(),
             "f1": figures[f"f1[{label}]"].to_json(),
         }  # type: ignore[typeddict-item]
-        for label, count in zip(task.labels, counts, strict=True)
+        for label, count in zip(details.labels, counts, strict=True)
     ]
 
 

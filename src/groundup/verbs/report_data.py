@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from groundup.config import expand_path
 from groundup.readers.lines import hash_file
-from groundup.readers.table import TableConfig
+from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.reporting.content import DataSplit, File, Lengths
 from groundup.text.corpus import Corpus
@@ -52,8 +51,8 @@ def _describe(recipe: Recipe, parts: Parts, name: str, samples: Samples) -> Data
     }
     if isinstance(samples, Corpus):
         return _of_corpus(shared, samples)
-    assert isinstance(samples, FlatSamples) and isinstance(recipe.data, TableConfig)
-    return _of_table(shared, samples, recipe.data, parts)
+    assert isinstance(samples, FlatSamples) and isinstance(recipe.data, ExampleSource)
+    return _of_examples(shared, samples, recipe.data, parts)
 
 
 def _of_corpus(shared: DataSplit, corpus: Corpus) -> DataSplit:
@@ -71,12 +70,11 @@ def _of_corpus(shared: DataSplit, corpus: Corpus) -> DataSplit:
     }  # type: ignore[return-value]
 
 
-def _of_table(shared: DataSplit, samples: FlatSamples, data: TableConfig, parts: Parts) -> DataSplit:
-    path = expand_path(getattr(data, shared["name"]), f"data.{shared['name']}")
+def _of_examples(shared: DataSplit, samples: FlatSamples, data: ExampleSource, parts: Parts) -> DataSplit:
     report, unknown = samples.report, parts.tokenizer.unknown_id
     labels, total = dict(report.label_counts), sum(report.label_counts.values())
     return shared | {
-        "files": [_fingerprint(path)],
+        "files": [_fingerprint(path) for path in data.find_files(shared["name"])],
         "labels": labels or None,
         "label_shares": {label: count / max(1, total) for label, count in labels.items()} or None,
         "unlabelled": report.num_rows - total if labels else 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -34,6 +35,11 @@ class Chosen:
     def digest(self) -> str:
         """Of the collection they are from."""
         return self.samples.digest
+
+    @property
+    def examples(self) -> Sequence[object]:
+        """Those of the whole collection."""
+        return self.samples.examples
 
     @property
     def all_labels(self) -> Int64[np.ndarray, " all_rows"]:

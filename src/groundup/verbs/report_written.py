@@ -13,8 +13,8 @@ from groundup.language.scripts import guess_language
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
+from groundup.readers.source import ExampleSource
 from groundup.readers.table import Example as Row
-from groundup.readers.table import TableConfig, read_table
 from groundup.recipe import Recipe
 from groundup.reporting.content import Bucket, Split, Writing, WrittenText
 from groundup.verbs.assemble import Parts
@@ -38,13 +38,13 @@ def measure_writing(recipe: Recipe, parts: Parts, model: Transformer, chosen: Ch
     """Completions scored one by one, or some texts written on."""
     assert isinstance(parts.objective, CausalObjective | Seq2SeqObjective)
     trained = Trained(Path(recipe.output), model, parts.tokenizer, parts.objective, recipe)
-    if isinstance(recipe.data, TableConfig) and recipe.data.pair is not None:
+    if isinstance(recipe.data, ExampleSource) and recipe.data.has_pair:
         return _complete(recipe, recipe.data, trained, len(chosen.samples), split)
     return _write_on(trained, chosen, split)
 
 
-def _complete(recipe: Recipe, data: TableConfig, trained: Trained, count: int, split: Split) -> Writing:
-    table = read_table(getattr(data, split) or "", data, f"data.{split}", needs_label=False)
+def _complete(recipe: Recipe, data: ExampleSource, trained: Trained, count: int, split: Split) -> Writing:
+    table = data.read(split, needs_label=False)
     rows = [table[int(number)] for number in spread(count, _ROWS)]
     objective = recipe.objective
     most = objective.resolved_max_target_length if isinstance(objective, Seq2Seq) else objective.max_length

@@ -14,7 +14,7 @@ from groundup.objectives.masked import Masked
 from groundup.objectives.permuted import Permuted
 from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
-from groundup.readers.table import TableConfig
+from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
 from groundup.text.tokenizer import Tokenizer
@@ -37,7 +37,7 @@ class Trained:
     def has_completions(self) -> bool:
         """Whether it learnt to complete prompts, rather than to write on."""
         data = None if self.recipe is None else self.recipe.data
-        return isinstance(data, TableConfig) and data.pair is not None and self.objective.config.kind == "causal"
+        return isinstance(data, ExampleSource) and data.has_pair and self.objective.config.kind == "causal"
 
 
 def find_model_folder(target: str | Path) -> str | Path:

@@ -109,7 +109,7 @@ def test_figures_by_unit_are_one_loss() -> None:
     tokenizer = train_tokenizer(ByteBPE(vocab_size=300), TEXTS * 3)
     objective = Causal(max_length=64).build(tokenizer)
     rows = objective.encode([Example(text, None, None, 1) for text in TEXTS], "t")
-    metrics = objective.score(measure(objective, [rows[number] for number in range(len(rows))]))
+    metrics = objective.score(measure(objective, [rows[number] for number in range(len(rows))]), ())
     nats = metrics["loss"].value * metrics["loss"].count
     assert metrics["perplexity"].value == pytest.approx(np.exp(metrics["loss"].value))
     assert metrics["bits_per_byte"].value == pytest.approx(nats / np.log(2) / sum(len(t.encode()) for t in TEXTS))

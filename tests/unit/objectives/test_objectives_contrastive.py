@@ -94,7 +94,7 @@ def test_a_model_learns_which_texts_belong_together(tokenizer: Tokenizer) -> Non
         (loss.sum / loss.count).backward()
         optimizer.step()
     with torch.inference_mode():
-        metrics = objective.score(objective.measure(model.eval(), objective.prepare(rows, 0, -1)))
+        metrics = objective.score(objective.measure(model.eval(), objective.prepare(rows, 0, -1)), ())
     assert metrics["accuracy"].value == 1.0 and metrics["loss"].value < 0.1
 
 
@@ -113,10 +113,10 @@ def test_spearman_is_that_of_the_cosines_and_the_labels(tokenizer: Tokenizer) ->
     }
     ranks = [np.array([6, 3, 4, 1, 5, 2]), np.array([6, 3, 4.5, 1, 4.5, 2])]
     expected = np.corrcoef(*ranks)[0, 1]
-    metric = objective.score(measured)["spearman"]
+    metric = objective.score(measured, ())["spearman"]
     assert metric.value == pytest.approx(expected) and metric.count == count and objective.best == ("spearman", True)
     with pytest.raises(DataError, match=r"says of no two texts how alike they are; name data\.label"):
-        objective.score(measured | {"label": np.full(count, -100)})
+        objective.score(measured | {"label": np.full(count, -100)}, ())
 
 
 def test_rows_are_cut_counted_and_kept_apart(tokenizer: Tokenizer) -> None:

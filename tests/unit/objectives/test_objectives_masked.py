@@ -169,7 +169,7 @@ def test_measure_and_score_agree_with_the_loss(
     with torch.inference_mode():
         measured = objective.measure(model.eval(), batch)
         loss = objective.loss(model, batch)
-    metrics = objective.score(measured)
+    metrics = objective.score(measured, ())
     assert metrics["loss"].value == pytest.approx(loss.sum.item() / loss.count, rel=1e-6)
     assert metrics["perplexity"].value == pytest.approx(np.exp(metrics["loss"].value))
     assert metrics["accuracy"].value == measured["correct"].mean()
@@ -186,7 +186,7 @@ def test_measure_and_score_agree_with_the_loss(
 def test_a_data_set_without_a_target_is_named(objective: MaskedObjective) -> None:
     nothing = {"nll": np.zeros(0), "correct": np.zeros(0, dtype=bool), "sample": np.zeros(0, dtype=np.int64)}
     with pytest.raises(DataError, match="no token of it was masked"):
-        objective.score(nothing)
+        objective.score(nothing, ())
 
 
 def test_a_model_learns_to_fill_the_mask(tokenizer: Tokenizer, model: Transformer, samples: list[Sample]) -> None:

@@ -199,7 +199,7 @@ def test_a_sequence_without_a_target_counts_nothing(tokenizer: Tokenizer, model:
         batch = objective.prepare([sample], seed=0, epoch=0)
         assert batch.count == 0 and objective.loss(model, batch).sum.item() == 0.0
         with pytest.raises(DataError, match="no token of it is predicted"):
-            objective.score(objective.measure(model, batch))
+            objective.score(objective.measure(model, batch), ())
 
 
 def test_targets_and_their_order_are_shown(tokenizer: Tokenizer) -> None:
@@ -249,7 +249,7 @@ def test_a_design_without_a_query_stream_is_refused_early() -> None:
 def test_the_signature_says_what_was_predicted(tokenizer: Tokenizer) -> None:
     measured = {"nll": np.ones(4), "correct": np.ones(4, dtype=bool), "sample": np.array([0, 0, 1, 2])}
     config = Permuted(rate=0.25, segment_length=16, memory_length=48)
-    signature = config.build(tokenizer).score(measured)["loss"].signature
+    signature = config.build(tokenizer).score(measured, ())["loss"].signature
     assert (
         "permuted spans (at most 5) of tokens, rate=0.25, segments of 16 remembering 48 tokens before|n=4" in signature
     )

@@ -236,7 +236,7 @@ def test_a_model_learns_to_write_what_is_missing(extended: Tokenizer, samples: l
         (loss.sum / loss.count).backward()
         optimizer.step()
     with torch.inference_mode():
-        metrics = objective.score(objective.measure(model.eval(), objective.prepare(samples, seed=0, epoch=-1)))
+        metrics = objective.score(objective.measure(model.eval(), objective.prepare(samples, seed=0, epoch=-1)), ())
     assert metrics["loss"].value < 0.5 * np.log(extended.vocab_size)
 
 

@@ -171,7 +171,7 @@ def test_a_model_learns_the_order_of_sentences(opened: tuple[Tokenizer, Corpus])
         (loss.sum / loss.count).backward()
         optimizer.step()
     with torch.inference_mode():
-        metrics = objective.score(objective.measure(model, objective.prepare(runs, seed=0, epoch=-1)))
+        metrics = objective.score(objective.measure(model, objective.prepare(runs, seed=0, epoch=-1)), ())
     assert metrics["accuracy"].value > 0.9
 
 

@@ -138,7 +138,7 @@ def test_the_loss_is_smoothed_and_its_figures_are_not(objective: Seq2SeqObjectiv
     batch = objective.prepare(samples, 0, 0)
     with torch.no_grad():
         assert objective.loss(model, batch).sum != smoothed.loss(model, batch).sum
-        plain, other = (each.score(each.measure(model, batch)) for each in (objective, smoothed))
+        plain, other = (each.score(each.measure(model, batch), ()) for each in (objective, smoothed))
     assert plain["loss"] == other["loss"]
     written = [tokenizer.decode(tokenizer.encode(target).input_ids, skip_special=True) for _, target in PAIRS]
     assert plain["bits_per_byte"].count == sum(len(each.encode()) for each in written)

@@ -147,7 +147,8 @@ def test_span_settings_are_for_spans(tokenizer: Tokenizer) -> None:
     with pytest.raises(ConfigError, match=r"span\.p"):
         parse(Masked, {"unit": "span", "span": {"p": 0.0}})
     signature = {"nll": np.ones(4), "correct": np.ones(4, dtype=bool), "sample": np.arange(4)}
-    assert spans(tokenizer).score(signature)["loss"].signature.startswith("masked spans (p=0.2, at most 10) of tokens,")
+    found = spans(tokenizer).score(signature, ())["loss"].signature
+    assert found.startswith("masked spans (p=0.2, at most 10) of tokens,")
 
 
 def test_the_rate_falls_with_the_progress_of_training(tokenizer: Tokenizer, many: list[Sample]) -> None:
@@ -164,7 +165,7 @@ def test_the_rate_falls_with_the_progress_of_training(tokenizer: Tokenizer, many
     assert torch.equal(constant.packed.input_ids, evaluated.packed.input_ids)
     assert (
         "rate=0.1,"
-        in objective.score({"nll": np.ones(4), "correct": np.ones(4, dtype=bool), "sample": np.arange(4)})[
+        in objective.score({"nll": np.ones(4), "correct": np.ones(4, dtype=bool), "sample": np.arange(4)}, ())[
             "loss"
         ].signature
     )

@@ -257,8 +257,8 @@ def test_the_segmenter_is_part_of_the_signature_and_of_the_sources(dictionary: D
     measured = {"nll": np.ones(4), "correct": np.ones(4, dtype=bool), "sample": np.arange(4)}
     words, tokens = build(tokenizer, dictionary), Masked().build(tokenizer)
     name = dictionary.build().name
-    assert words.score(measured)["loss"].signature.startswith(f"masked words, segmenter={name}, rate=0.15, mask/")
-    assert tokens.score(measured)["loss"].signature.startswith(
+    assert words.score(measured, ())["loss"].signature.startswith(f"masked words, segmenter={name}, rate=0.15, mask/")
+    assert tokens.score(measured, ())["loss"].signature.startswith(
         "masked tokens, rate=0.15, mask/random/keep=0.8/0.1/0.1|"
     )
     assert isinstance(words, Sourced) and words.sources == {"segmenter": name}

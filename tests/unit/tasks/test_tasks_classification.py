@@ -166,7 +166,7 @@ def measure(task: ClassificationTask, model: Transformer, order: list[int]) -> d
 
 def test_predictions_come_in_the_order_of_the_rows(task: ClassificationTask, model: Transformer) -> None:
     forward, mixed = measure(task, model, [0, 1, 2, 3, 4]), measure(task, model, [3, 0, 4, 2, 1])
-    predictions = task.decode(mixed)
+    predictions = task.decode(mixed, ())
     assert len(predictions) == 5
     for number, prediction in enumerate(predictions):
         expected = dict(zip(LABELS, np.exp(forward["log_probabilities"][number]).tolist(), strict=True))
@@ -178,7 +178,7 @@ def test_predictions_come_in_the_order_of_the_rows(task: ClassificationTask, mod
 
 def test_scores_are_over_labelled_rows_alone(task: ClassificationTask, model: Transformer) -> None:
     measured = measure(task, model, [3, 0, 4, 2, 1])
-    metrics = task.score(measured)
+    metrics = task.score(measured, ())
     rows = measured["label"] != UNLABELLED
     picked = measured["log_probabilities"][rows, measured["label"][rows]]
     assert metrics["loss"].value == pytest.approx(-picked.mean(), rel=1e-6)
@@ -190,7 +190,7 @@ def test_scores_are_over_labelled_rows_alone(task: ClassificationTask, model: Tr
     assert task.confusion(measured).sum() == 4
     assert set(task.score_classes(measured)) >= {"f1[negative]", "f1[positive]"}
     with pytest.raises(DataError, match="no row has a label"):
-        task.score({name: values[~rows] for name, values in measured.items()})
+        task.score({name: values[~rows] for name, values in measured.items()}, ())
 
 
 def test_a_model_learns_to_tell_the_classes_apart(task: ClassificationTask, model: Transformer) -> None:
@@ -202,7 +202,7 @@ def test_a_model_learns_to_tell_the_classes_apart(task: ClassificationTask, mode
         optimizer.zero_grad()
         (loss.sum / loss.count).backward()
         optimizer.step()
-    assert task.score(measure(task, model, [0, 1, 2, 3, 4]))["accuracy"].value == 1.0
+    assert task.score(measure(task, model, [0, 1, 2, 3, 4]), ())["accuracy"].value == 1.0
 
 
 def test_show_gives_text_and_label(task: ClassificationTask) -> None:
