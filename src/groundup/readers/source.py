@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from groundup.config import Config
 from groundup.errors import DataError
@@ -13,6 +13,7 @@ Split = Literal["train", "validation", "test"]
 ExampleKind = Literal["text", "tags", "spans", "questions", "choice"]
 
 
+@runtime_checkable
 class AnExample(Protocol):
     """What is known of an example of any kind."""
 

@@ -187,8 +187,9 @@ def test_scores_are_over_labelled_rows_alone(task: ClassificationTask, model: Tr
     assert all(metric.count == 4 for metric in metrics.values())
     assert "positive=positive" in metrics["f1"].signature
     assert task.best[0] in metrics
-    assert task.confusion(measured).sum() == 4
-    assert set(task.score_classes(measured)) >= {"f1[negative]", "f1[positive]"}
+    details = task.details(measured, ())
+    assert details.confusion.sum() == 4
+    assert set(details.classes) >= {"f1[negative]", "f1[positive]"}
     with pytest.raises(DataError, match="no row has a label"):
         task.score({name: values[~rows] for name, values in measured.items()}, ())
 
