@@ -12,17 +12,18 @@ import string
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from groundup.errors import ConfigError, DataError
 from groundup.metrics.mixed_words import MARKS, mixed_words
-from groundup.metrics.suits import require_chinese, require_spaced
+from groundup.metrics.suits import is_spaced, require_chinese, require_spaced
 from groundup.metrics.tally import Tally, mean_tally
 
-Rule = Literal["squad1.1", "squad2.0", "cmrc2018"]
+Rule = Literal["squad1.1", "squad2.0", "cmrc2018", "cmrc2018+none"]
+"""Whose script; CMRC 2018 knows no question without answer, so `+none` counts such as SQuAD 2.0 does."""
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -64,9 +65,11 @@ def cmrc_exact(prediction: str, answer: str) -> float:
     return float(_without_marks(prediction) == _without_marks(answer))
 
 
-def cmrc_f1(prediction: str, answer: str) -> float:
-    """F1 of the longest stretch of characters and words that both have in common."""
+def cmrc_f1(prediction: str, answer: str, *, rewards_none: bool = False) -> float:
+    """F1 of the longest stretch of characters and words in common; with `rewards_none` 1 where neither has one."""
     predicted, true = (mixed_words(text, keeps_marks=False) for text in (prediction, answer))
+    if not predicted or not true:
+        return float(predicted == true and rewards_none)
     common = _longest_common(predicted, true)
     if not common:
         return 0.0
@@ -74,12 +77,24 @@ def cmrc_f1(prediction: str, answer: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
+def choose_rule(answers: Sequence[str], *, knows_none: bool) -> Rule:
+    """The rule for the language of such answers, where some questions may have none or not."""
+    if is_spaced(answers):
+        return "squad2.0" if knows_none else "squad1.1"
+    return "cmrc2018+none" if knows_none else "cmrc2018"
+
+
+def knows_none(rule: Rule) -> bool:
+    """Whether a question may have no answer."""
+    return rule in ("squad2.0", "cmrc2018+none")
+
+
 def answer_tallies(predictions: Sequence[str], references: Sequence[Sequence[str]], rule: Rule) -> dict[str, Tally]:
-    """`exact` and `f1`; by squad2.0 also `answerable_exact`, `unanswerable_exact` and the like where both kinds occur.
+    """`exact` and `f1`; where both kinds occur also `answerable_exact`, `unanswerable_exact` and the like.
 
     Args:
         predictions: an answer to each question, empty for none.
-        references: the true answers of each; a question without any has none, which only squad2.0 knows.
+        references: the true answers of each; a question without any has none, which squad2.0 and cmrc2018+none know.
         rule: whose official script.
 
     Raises:
@@ -91,7 +106,7 @@ def answer_tallies(predictions: Sequence[str], references: Sequence[Sequence[str
     scores = {"exact": exact, "f1": f1}
     tallies = {name: mean_tally(name, "questions", each, signature, full=100.0) for name, each in scores.items()}
     has_answer = _has_answer(references)
-    if rule == "squad2.0" and has_answer.any() and not has_answer.all():
+    if knows_none(rule) and has_answer.any() and not has_answer.all():
         for kind, part in (("answerable", has_answer), ("unanswerable", ~has_answer)):
             for name, each in scores.items():
                 key, how = f"{kind}_{name}", f"{signature}|{kind} questions"
@@ -107,14 +122,16 @@ def score_answers(
         got = (len(predictions), len(references))
         raise DataError("metrics", "predictions and references differ in number", got=got)
     everything = [answer for answers in references for answer in answers]
-    if rule == "cmrc2018":
+    rewards_none = knows_none(rule)
+    if rule in ("cmrc2018", "cmrc2018+none"):
         require_chinese(everything, rule, "score English answers by squad1.1 or squad2.0")
-        measures: tuple[Callable[[str, str], float], ...] = (cmrc_exact, cmrc_f1)
+        measures: tuple[Callable[[str, str], float], ...] = (cmrc_exact, partial(cmrc_f1, rewards_none=rewards_none))
     elif rule in ("squad1.1", "squad2.0"):
-        require_spaced(everything, rule, "score Chinese answers by cmrc2018")
-        measures = (squad_exact, partial(squad_f1, rewards_none=rule == "squad2.0"))
+        cure = f"score Chinese answers by {'cmrc2018+none' if rewards_none else 'cmrc2018'}"
+        require_spaced(everything, rule, cure)
+        measures = (squad_exact, partial(squad_f1, rewards_none=rewards_none))
     else:
-        raise ConfigError("rule", "is unknown", got=rule, cure="choose squad1.1, squad2.0 or cmrc2018")
+        raise ConfigError("rule", "is unknown", got=rule, cure=f"choose {', '.join(get_args(Rule))}")
     table = np.zeros((2, len(references)))
     for number, (prediction, answers) in enumerate(zip(predictions, references, strict=True)):
         true = _true_answers(answers, rule, number)
@@ -161,9 +178,12 @@ def _true_answers(answers: Sequence[str], rule: Rule, number: int) -> Sequence[s
     if rule == "squad2.0":
         # An answer of nothing but articles and marks is no answer; the script drops it.
         return [answer for answer in answers if normalize(answer)] or [""]
-    if not answers:
-        raise DataError("metrics", f"question {number} has no true answer", cure="score it by squad2.0")
-    return answers
+    if answers:
+        return answers
+    if not knows_none(rule):
+        cure = f"score it by {'cmrc2018+none' if rule == 'cmrc2018' else 'squad2.0'}"
+        raise DataError("metrics", f"question {number} has no true answer", cure=cure)
+    return [""]
 
 
 def _longest_common(first: Sequence[str], second: Sequence[str]) -> int:

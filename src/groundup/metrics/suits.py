@@ -17,6 +17,11 @@ _MOST = 0.15
 """A few foreign names do not change what a text is in."""
 
 
+def is_spaced(texts: Iterable[str]) -> bool:
+    """Whether the texts are in a script that puts spaces between words."""
+    return _share(_UNSPACED, texts) <= _MOST
+
+
 def require_spaced(texts: Iterable[str], metric: str, cure: str) -> None:
     """Refuse text of a script that puts no spaces between words. Raises ConfigError, which names the cure."""
     share = _share(_UNSPACED, texts)

@@ -70,28 +70,60 @@ class DialogueChoiceFormat:
 
 def find_answer_fault(passage: str, answer: Answer) -> str | None:
     """What is wrong with where an answer is said to stand: another unicode unit, another place, or no place at all."""
-    size = len(answer.text)
-    if answer.start >= 0 and passage[answer.start : answer.start + size] == answer.text:
+    if passage.startswith(answer.text, max(answer.start, 0)) and answer.text and answer.start >= 0:
         return None
-    for encoding, width, unit in (("utf-16-le", 2, "UTF-16 units"), ("utf-8", 1, "bytes of UTF-8")):
-        data = passage.encode(encoding, "surrogatepass")
-        if answer.start >= 0 and data[answer.start * width :].startswith(answer.text.encode(encoding, "surrogatepass")):
-            return f"counts {unit} instead of characters"
     if not answer.text:
         return "is empty"
-    nearest = _nearest(passage, answer)
-    if nearest is None:
+    unit = _find_unit(passage, answer)
+    if unit is not None:
+        return f"counts {unit[0]} instead of characters"
+    places = find_places(passage, answer.text)
+    if not places:
         return "is not in its passage"
+    nearest = min(places, key=lambda each: abs(each - answer.start))
     return f"stands {nearest - answer.start:+d} characters from where it is said to"
 
 
-def _nearest(passage: str, answer: Answer) -> int | None:
+def mend_answer(passage: str, answer: Answer) -> Answer | None:
+    """A misplaced answer where it does stand, None where that is not sure.
+
+    It is sure where its start is right in another unit, or where its text stands in the passage only once.
+    """
+    if not answer.text:
+        return None
+    unit = _find_unit(passage, answer)
+    if unit is not None:
+        return Answer(answer.text, unit[1])
+    places = find_places(passage, answer.text)
+    return Answer(answer.text, places[0]) if len(places) == 1 else None
+
+
+def find_places(passage: str, text: str) -> list[int]:
+    """Every character at which a text stands in a passage, those that overlap included."""
     places = []
-    found = passage.find(answer.text)
+    found = passage.find(text) if text else -1
     while found >= 0:
         places.append(found)
-        found = passage.find(answer.text, found + 1)
-    return min(places, key=lambda each: abs(each - answer.start), default=None)
+        found = passage.find(text, found + 1)
+    return places
+
+
+def _find_unit(passage: str, answer: Answer) -> tuple[str, int] | None:
+    """What the start of an answer counts, where it is not characters, and the character at which it stands."""
+    if answer.start < 0:
+        return None
+    for encoding, width, unit in (("utf-16-le", 2, "UTF-16 units"), ("utf-8", 1, "bytes of UTF-8")):
+        data, place = passage.encode(encoding, "surrogatepass"), answer.start * width
+        if data[place:].startswith(answer.text.encode(encoding, "surrogatepass")):
+            return unit, len(data[:place].decode(encoding, "surrogatepass"))
+    # Files lose or gain CR on their way; the starts then still count what was there.
+    for start in find_places(passage, answer.text):
+        breaks, pairs = passage.count("\n", 0, start), passage.count("\r\n", 0, start)
+        if breaks > pairs and start + breaks - pairs == answer.start:
+            return "CR LF, where the passage has LF,", start
+        if pairs and start - pairs == answer.start:
+            return "LF, where the passage has CR LF,", start
+    return None
 
 
 def _read_question(source: _JsonFile, question: object, passage: str) -> QuestionExample:

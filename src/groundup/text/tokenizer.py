@@ -215,6 +215,11 @@ class Tokenizer:
         """Special ids after a single text."""
         return tuple(self._single.after.tolist())
 
+    @property
+    def pair_parts(self) -> tuple[Int32[np.ndarray, " _ids"], ...]:
+        """The special ids before, between and after the two texts of a pair."""
+        return self._pair.parts
+
     def encode(self, text: str, pair: str | None = None, max_length: int | None = None) -> Encoded:
         """One text, or a pair of texts, with special tokens. `max_length` counts them too."""
         return self.encode_batch([text if pair is None else (text, pair)], max_length)[0]

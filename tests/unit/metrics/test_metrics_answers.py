@@ -13,6 +13,7 @@ from groundup.errors import ConfigError, DataError
 from groundup.metrics import mixed_words as module
 from groundup.metrics.answers import (
     answer_tallies,
+    choose_rule,
     cmrc_exact,
     cmrc_f1,
     find_threshold,
@@ -134,6 +135,23 @@ def test_questions_without_answer_are_scored_apart() -> None:
         score_answers(["a", "b"], [["a"], []], "squad1.1")
     with pytest.raises(DataError, match="differ in number"):
         score_answers(["a"], [], "squad1.1")
+
+
+def test_chinese_questions_without_answer_count_as_in_squad() -> None:
+    references = [["光荣公司"], [], ["1999年"], []]
+    metrics = measure(answer_tallies(["光荣", "", "", "有"], references, "cmrc2018+none"))
+    assert metrics["f1"].value == pytest.approx(100 * (2 * (1 / 2) / (1 / 2 + 1) + 1) / 4)
+    assert metrics["unanswerable_exact"].value == 50.0 and metrics["answerable_exact"].value == 0.0
+    assert metrics["exact"].signature.startswith("cmrc2018+none|")
+    with pytest.raises(DataError, match=r"question 1 has no true answer; score it by cmrc2018\+none"):
+        score_answers(["a", "b"], [["光"], []], "cmrc2018")
+
+
+def test_the_rule_follows_the_language_of_the_answers() -> None:
+    assert choose_rule(["Broncos", "1999"], knows_none=False) == "squad1.1"
+    assert choose_rule(["Broncos 刘翔 and a longer text"], knows_none=True) == "squad2.0"
+    assert choose_rule(["光荣", "Broncos"], knows_none=False) == "cmrc2018"
+    assert choose_rule(["光荣"], knows_none=True) == "cmrc2018+none"
 
 
 def test_a_rule_for_another_language_is_refused() -> None:

@@ -1,0 +1,164 @@
+"""Questions on passages in files of one's own: the layout of SQuAD, or a row for each question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from groundup.config import Config, expand_path
+from groundup.errors import DataError
+from groundup.readers.examples import Answer, QuestionExample
+from groundup.readers.formats import Kind
+from groundup.readers.lines import TextEncoding, place
+from groundup.readers.questions import SquadFormat, find_places
+from groundup.readers.records import Layout, Row, iterate_rows
+from groundup.readers.table import Column, find_column, take_field
+
+_PASSAGES = ("passage", "context")
+_ANSWERS = ("answer", "answers")
+_CURE_ANSWERS = 'write "text", ["text", ...] or {"text": ["text"], "answer_start": [0]}'
+
+
+class QuestionsConfig(Config):
+    """Files of questions on passages: json in the layout of SQuAD, or csv, tsv, jsonl or parquet with one a row."""
+
+    example_kind: ClassVar[Kind] = "questions"
+    kind: Literal["questions"] = "questions"
+    train: str
+    """The file to learn from; `${NAME}` is taken from the environment."""
+    validation: str | None = None
+    """The file by which the best checkpoint is chosen, and the threshold for giving no answer."""
+    test: str | None = None
+    """The file that is looked at once, in the end."""
+    id: Column = "id"
+    """The column of what names a question; in files without it a question is named by its line."""
+    question: Column = "question"
+    """The column of the question: a name, or a number counted from 0 where there is no header."""
+    passage: Column | None = None
+    """The column of the text that holds the answer; null: `passage`, or else `context`."""
+    answer: Column | None = None
+    """The column of the answer, or of a list of them; null: `answer`, or else `answers`. Empty where there is none."""
+    answer_start: Column = "answer_start"
+    """The column of the character at which the answer starts, counted from 0; not needed where it stands only once."""
+    header: bool = True
+    """Whether the first line names the columns (jsonl names them in every line)."""
+    delimiter: str | None = Field(None, min_length=1)
+    """What stands between two fields; null: a comma in .csv, a tab in .tsv."""
+    quoting: bool | None = None
+    """Whether a field may stand in double quotes; null: in .csv yes, elsewhere a quote is a quote."""
+    encoding: TextEncoding = "utf-8"
+    """The encoding of the files."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is something to validate on."""
+        return self.validation is not None
+
+    def iterate(self, split: str, *, needs_label: bool = True) -> Iterator[QuestionExample]:
+        """The questions of `train`, `validation` or `test`, one at a time."""
+        where, named = f"data.{split}", getattr(self, split)
+        if named is None:
+            raise DataError(where, "names no file", cure=f"{where}=FILE")
+        return self.iterate_file(expand_path(named, where), where, needs_label=needs_label)
+
+    def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = True) -> Iterator[QuestionExample]:
+        """The questions of a file; with `needs_label=False` answers may be lacking.
+
+        Raises:
+            DataError: naming the line, for what is no question, and for an answer without a start that stands in its
+                passage more than once or not at all.
+        """
+        if path.suffix.lower() == ".json":
+            yield from SquadFormat().read([path])
+            return
+        reader = _RowReader(self, path, where, needs_label)
+        for row in iterate_rows(path, Layout(self.header, self.delimiter, self.quoting, None, self.encoding), where):
+            yield reader.read(row)
+
+
+class _RowReader:
+    """One file with a question a row."""
+
+    def __init__(self, config: QuestionsConfig, file: Path, where: str, needs_label: bool) -> None:
+        self._config, self._file, self._where, self._needs_label = config, file, where, needs_label
+
+    def read(self, row: Row) -> QuestionExample:
+        """The question of a row."""
+        config = self._config
+        passage_column = _choose(row.fields, config.passage, _PASSAGES)
+        question, passage = (
+            self._take_text(row, column, setting)
+            for column, setting in ((config.question, "question"), (passage_column, "passage"))
+        )
+        found = find_column(row.fields, config.id)
+        name = str(row.line if found is None else row.fields[found])
+        return QuestionExample(name, question, passage, self._take_answers(row, name, passage), row.line)
+
+    def _take_text(self, row: Row, column: Column, setting: str) -> str:
+        value = take_field(row, column, setting, self._file, self._where)
+        if not isinstance(value, str) or not value.strip():
+            what = f"column {column!r} holds no text"
+            raise DataError(self._place(row), what, got=value, cure="fill it in or remove the row")
+        return value
+
+    def _take_answers(self, row: Row, name: str, passage: str) -> tuple[Answer, ...] | None:
+        """None where there is no column of answers, or an empty field though no answers are needed."""
+        column = _choose(row.fields, self._config.answer, _ANSWERS)
+        if find_column(row.fields, column) is None and not self._needs_label:
+            return None
+        value = take_field(row, column, "answer", self._file, self._where)
+        if value is None or value == "" or value == []:
+            return () if self._needs_label else None
+        texts, starts = self._split(row, name, value)
+        return tuple(
+            self._place_answer(row, name, passage, text, start) for text, start in zip(texts, starts, strict=True)
+        )
+
+    def _split(self, row: Row, name: str, value: object) -> tuple[list[object], list[object]]:
+        """The texts in a field of answers and their starts, None where not given."""
+        if isinstance(value, Mapping):
+            texts, starts = value.get("text"), value.get("answer_start")
+        elif isinstance(value, list) and all(isinstance(each, Mapping) for each in value):
+            texts, starts = ([each.get(key) for each in value] for key in ("text", "answer_start"))
+        else:
+            column = find_column(row.fields, self._config.answer_start)
+            texts, starts = value, None if column is None else row.fields[column]
+        texts = texts if isinstance(texts, list) else [texts]
+        starts = [None] * len(texts) if starts in (None, "") else starts if isinstance(starts, list) else [starts]
+        if len(starts) != len(texts):
+            what = f"question {name!r} has {len(texts)} answers and {len(starts)} starts"
+            raise DataError(self._place(row), what, cure=_CURE_ANSWERS)
+        return texts, starts
+
+    def _place_answer(self, row: Row, name: str, passage: str, text: object, start: object) -> Answer:
+        here = self._place(row)
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(here, f"an answer to {name!r} is no text", got=text, cure=_CURE_ANSWERS)
+        if start is None:
+            return Answer(text, self._find_only(passage, text, f"the answer to {name!r}", here))
+        number = int(start) if isinstance(start, str) and start.strip().isdecimal() else start
+        if not isinstance(number, int) or isinstance(number, bool):
+            cure = "count characters from 0, or leave it out where the answer stands only once"
+            raise DataError(here, f"the answer to {name!r} has no whole number as its start", got=start, cure=cure)
+        return Answer(text, number)
+
+    def _find_only(self, passage: str, text: str, of: str, here: str) -> int:
+        places = find_places(passage, text)
+        if not places:
+            raise DataError(here, f"{of} is not in its passage", got=text, cure="copy it from there, letter by letter")
+        if len(places) > 1:
+            cure = f"say which one in the column {self._config.answer_start!r}: its first character, counted from 0"
+            raise DataError(here, f"{of} stands in its passage {len(places)} times", got=text, cure=cure)
+        return places[0]
+
+    def _place(self, row: Row) -> str:
+        return place(self._file, self._where, row.line)
+
+
+def _choose(fields: Mapping[str | int, object], named: Column | None, usual: tuple[str, ...]) -> Column:
+    if named is not None:
+        return named
+    return next((name for name in usual if name in fields), usual[0])
