@@ -31,6 +31,7 @@ from groundup.objectives.sentence import Sentence
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.objectives.span import SpanCorruption
 from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
+from groundup.tasks.class_loss import Focal
 from groundup.tasks.classification import Classification
 from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
@@ -126,6 +127,11 @@ MEMBERS = {
     ),
     "classification": Member(
         Classification(labels=("a", "b", "c"), dropout=0.2, average="weighted"),
+        lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
+        False,
+    ),
+    "focal classification": Member(
+        Classification(loss=Focal(gamma=1.5), class_weights={"b": 3.0}, best="macro_f1"),
         lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
         False,
     ),

@@ -110,7 +110,7 @@ def classification_metrics(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Metric]:
-    """`accuracy`, `precision`, `recall`, `f1`, and `macro_f1` where `average` is not macro.
+    """`accuracy`, `precision`, `recall`, `f1`, and `macro_f1` and `weighted_f1` where `average` is another.
 
     Args:
         labels: the true class of each row.
@@ -128,8 +128,10 @@ def classification_metrics(
     for field in Scores._fields:
         rows = _rows_behind(confusion, 1, field) if average == "binary" and len(names) == 2 else total
         figures[field] = _Figure(_average_figure(average, field), meaning, rows)
-    if average != "macro":
-        figures["macro_f1"] = _Figure(_average_figure("macro", "f1"), "macro", total)
+    others: tuple[Average, ...] = ("macro", "weighted")
+    for other in others:
+        if average != other:
+            figures[f"{other}_f1"] = _Figure(_average_figure(other, "f1"), other, total)
     return _measure(confusion, figures, num_resamples, seed)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -229,4 +229,36 @@ class Task(Objective, Protocol[ExampleT, PredictionT]):
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
         """The parts that the results fall into."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A task that knows more than its settings and labels: what it took from data, which travels with the model."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """All of it, as plain JSON."""
+        ...
+
+    def restore(self, facts: Mapping[str, Any]) -> Self:
+        """The task that knows what another one did, by its `facts`."""
+        ...
+
+
+@runtime_checkable
+class Fitted(Keeping, Protocol):
+    """A task that takes numbers from its training examples before it learns from them."""
+
+    def fit(self, examples: Sequence[Any], where: str) -> Self:
+        """The task that knows them. A function of the examples alone; `where` names their file in errors."""
+        ...
+
+
+@runtime_checkable
+class Tuned(Keeping, Protocol):
+    """A task with numbers that are chosen on the validation data, once the weights are final."""
+
+    def tune(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Self:
+        """The task that has chosen them; until then `score` chooses anew on what it scores, and says so."""
         ...

@@ -11,7 +11,7 @@ from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, data, join, tag
 from groundup.reporting.parts import fold, name_metric, note, number, precise, prose, section, show_interval, table
 
-_SHARES = ("accuracy", "precision", "recall", "f1", "macro_f1")
+_SHARES = ("accuracy", "precision", "recall", "f1", "macro_f1", "weighted_f1", "auc", "calibration_error")
 """Metrics between 0 and 1."""
 _CHARTED = ("macro_f1", "f1", "bits_per_byte", "accuracy", "character_perplexity", "perplexity")
 """Metrics that have a chart, the first of those that a run has."""

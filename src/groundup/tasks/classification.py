@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from pydantic import Field, PositiveInt
 from torch import Tensor
-from torch.nn import functional
 
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
-from groundup.metrics.classification import Average, class_metrics, classification_metrics, confusion_matrix
+from groundup.metrics.calibration import calibration_tally
+from groundup.metrics.classification import (
+    Average,
+    class_metrics,
+    classification_metrics,
+    confusion_matrix,
+    matthews_metric,
+)
 from groundup.metrics.details import Details
-from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_mean
 from groundup.metrics.metric import Metric
+from groundup.metrics.ranking import auc_tally, one_vs_rest_tallies
+from groundup.metrics.tally import Tally, mean_tally
+from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import ClassificationHead
 from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.table import Example, collect_labels
+from groundup.tasks.class_loss import (
+    ClassLoss,
+    ClassWeights,
+    CrossEntropy,
+    balanced_weights,
+    class_losses,
+    describe_loss,
+    named_weights,
+)
 from groundup.text.sample import UNLABELLED, EncodingReport, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 
@@ -44,6 +61,13 @@ class Classification(Config):
     """On the pooled vector, while training."""
     average: Average | None = None
     """How precision, recall and F1 are averaged; null means binary for two classes and macro for more."""
+    loss: ClassLoss = CrossEntropy()
+    """What is made small: cross-entropy, or focal loss for classes of which few rows are hard."""
+    class_weights: ClassWeights | None = None
+    """What a row counts in the loss by its class: `balanced` for rows / (classes x rows of the class), or a number for
+    each class that is named and 1 for the others; null for 1."""
+    best: Literal["accuracy", "f1", "macro_f1", "matthews", "loss"] = "accuracy"
+    """The metric that chooses the best checkpoint; `macro_f1` or `matthews` where classes are uneven."""
 
     def choose_labels(self, examples: Sequence[Example], where: str) -> tuple[str, ...]:
         """The labels of the recipe, or else those of the training table `where` (sorted, numbers as numbers)."""
@@ -58,11 +82,17 @@ class Classification(Config):
             raise ConfigError("objective.labels", f"differ from the labels at hand {labels}", got=self.labels)
         if self.average == "binary" and len(labels) != 2:
             raise ConfigError("objective.average", "'binary' needs two labels", got=labels, cure="choose macro")
-        return ClassificationTask(self, tokenizer, labels, self.make_head(labels))
+        weights = named_weights(self.class_weights, labels) if isinstance(self.class_weights, dict) else None
+        # The only metric that is called as its average says.
+        best = "f1" if self.best == "macro_f1" and self._averages_evenly(labels) else self.best
+        return ClassificationTask(self, tokenizer, labels, self.make_head(labels), (best, best != "loss"), weights)
 
     def make_head(self, labels: Sequence[str]) -> ClassificationHead:
         """The head that tells these labels apart."""
         return ClassificationHead(num_labels=len(labels), dropout=self.dropout)
+
+    def _averages_evenly(self, labels: Sequence[str]) -> bool:
+        return self.average == "macro" or (self.average is None and len(labels) > 2)
 
 
 @dataclass(frozen=True)
@@ -83,7 +113,26 @@ class ClassificationTask:
     labels: tuple[str, ...]
     head: ClassificationHead
     best: tuple[str, bool] = ("accuracy", True)
+    weights: tuple[float, ...] | None = None
+    """Of the classes; None where all count 1, and while those of balanced classes are not known yet (`fit`)."""
     wants_pair: bool | None = None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The weights of balanced classes."""
+        return {"weights": self.weights}
+
+    def restore(self, facts: Mapping[str, Any]) -> Self:
+        """The task with the weights of another one."""
+        return replace(self, weights=None if facts["weights"] is None else tuple(facts["weights"]))
+
+    def fit(self, examples: Sequence[Example], where: str) -> Self:
+        """The task with the weights that balance the classes of its training rows, where the recipe asks for them."""
+        if self.config.class_weights != "balanced":
+            return self
+        counts = Counter(example.label for example in examples)
+        weights = balanced_weights(np.array([counts[label] for label in self.labels]), self.labels, where)
+        return replace(self, weights=weights)
 
     def encode(self, examples: Sequence[Example], where: str) -> FlatSamples:
         """Rows as token ids. A label that is not among `labels` is a DataError with its line."""
@@ -99,41 +148,46 @@ class ClassificationTask:
         return Batch(pack_samples(samples), targets, sum(label != UNLABELLED for label in labels), numbers)
 
     def loss(self, model: Transformer, batch: Batch) -> Loss:
-        """Softmax cross-entropy summed over labelled rows."""
-        logits, labels = _logits(model, batch), batch.targets["labels"]
-        return Loss(functional.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="sum"), batch.count)
+        """The losses of the labelled rows, summed."""
+        return Loss(self._losses(_logits(model, batch), batch).sum(), batch.count)
 
     def measure(self, model: Transformer, batch: Batch) -> dict[str, np.ndarray]:
-        """Of each row: the log-probability of every class, its label and its sample."""
+        """Of each row: the log-probability of every class, its loss, its label and its sample."""
+        logits = _logits(model, batch)
         return {
-            "log_probabilities": _logits(model, batch).log_softmax(dim=-1).cpu().numpy(),
+            "log_probabilities": logits.log_softmax(dim=-1).cpu().numpy(),
+            "loss": self._losses(logits, batch).cpu().numpy(),
             "label": batch.targets["labels"].cpu().numpy(),
             "sample": batch.samples,
         }
 
     def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
-        """`accuracy`, `precision`, `recall`, `f1`, `macro_f1` and `loss` (nats a row) over the labelled rows."""
+        """How good the labels and probabilities of the labelled rows are, as many figures as cost next to nothing.
+
+        `accuracy`, `precision`, `recall`, `f1`, `macro_f1`, `weighted_f1`, `matthews`, `calibration_error`, `loss` and,
+        of two classes, `auc` where both occur.
+        """
         labels, log_probabilities = _labelled(measured)
-        metrics = classification_metrics(
-            labels, log_probabilities.argmax(axis=1), self.labels, average=self.config.average
-        )
-        losses = -log_probabilities[np.arange(len(labels)), labels].astype(np.float64)
-        signature = (
-            f"softmax cross-entropy, mean over rows|n={len(labels)}|interval=percentile bootstrap over rows, "
-            f"{CONFIDENCE:.0%}|resamples={NUM_RESAMPLES}|seed=0|v1"
-        )
-        value, low, high = bootstrap_mean(losses)
-        return metrics | {"loss": Metric("loss", value, len(labels), signature, low, high)}
+        answers, shares = log_probabilities.argmax(axis=1), _shares(log_probabilities)
+        metrics = classification_metrics(labels, answers, self.labels, average=self.config.average)
+        metrics["matthews"] = matthews_metric(labels, answers, len(self.labels))
+        tallies: dict[str, Tally] = {}
+        if len(self.labels) == 2 and len(set(labels.tolist())) == 2:
+            tallies["auc"] = auc_tally(labels == 1, log_probabilities[:, 1] - log_probabilities[:, 0])
+        tallies["calibration_error"] = calibration_tally(shares.max(axis=1), answers == labels)
+        losses = measured["loss"][measured["label"] != UNLABELLED]
+        how = f"{describe_loss(self.config.loss, 'softmax', self.weights)}, mean over rows"
+        tallies["loss"] = mean_tally("loss", "rows", losses, how, full=None)
+        return metrics | measure_tallies(tallies)
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
-        """Precision, recall and F1 of every class, and what was taken for what."""
+        """Precision, recall, F1 and AUC of every class, the mean of the AUCs, and what was taken for what."""
         labels, log_probabilities = _labelled(measured)
         predictions = log_probabilities.argmax(axis=1)
-        return Details(
-            class_metrics(labels, predictions, self.labels),
-            self.labels,
-            confusion_matrix(labels, predictions, len(self.labels)),
-        )
+        classes = class_metrics(labels, predictions, self.labels)
+        if set(labels.tolist()) == set(range(len(self.labels))):
+            classes |= measure_tallies(one_vs_rest_tallies(labels, _shares(log_probabilities), self.labels))
+        return Details(classes, self.labels, confusion_matrix(labels, predictions, len(self.labels)))
 
     def examples_of(self, rows: Sequence[tuple[str, str | None]]) -> list[Example]:
         """Texts or pairs as rows without a label."""
@@ -149,11 +203,10 @@ class ClassificationTask:
     def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[Prediction]:
         """The most likely label of each row with all probabilities, in the order of the rows."""
         order = np.argsort(measured["sample"], kind="stable")
-        logs = measured["log_probabilities"].astype(np.float64)[order]
-        shares = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+        logs = measured["log_probabilities"][order]
         return [
             Prediction(self.labels[best], dict(zip(self.labels, row, strict=True)))
-            for best, row in zip(logs.argmax(axis=1), shares.tolist(), strict=True)
+            for best, row in zip(logs.argmax(axis=1), _shares(logs).tolist(), strict=True)
         ]
 
     def show(self, batch: Batch) -> list[str]:
@@ -163,6 +216,10 @@ class ClassificationTask:
             name = "unlabelled" if label == UNLABELLED else self.labels[label]
             lines.append(f"[{name}] {' '.join(self.tokenizer.tokens(ids.tolist()))}")
         return lines
+
+    def _losses(self, logits: Float[Tensor, "rows labels"], batch: Batch) -> Float[Tensor, " rows"]:
+        weights = None if self.weights is None else logits.new_tensor(self.weights)
+        return class_losses(logits, batch.targets["labels"], self.config.loss, weights)
 
 
 def find_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
@@ -228,6 +285,12 @@ def _logits(model: Transformer, batch: Batch) -> Float[Tensor, "sequences labels
     """In fp32, or float64 where the model is."""
     logits = model.heads["classification"](model.summarize(batch.packed))
     return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _shares(log_probabilities: Float[np.ndarray, "rows labels"]) -> Float[np.ndarray, "rows labels"]:
+    """Probabilities in float64 whose sum is 1 to its last digits."""
+    shares = np.exp(log_probabilities.astype(np.float64))
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def _labelled(

@@ -24,14 +24,14 @@ from groundup.objectives.hybrid import Hybrid, HybridObjective
 from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.objectives.mix import Mix, MixObjective
 from groundup.objectives.permuted import Permuted, PermutedObjective
-from groundup.objectives.protocol import find_heads
+from groundup.objectives.protocol import Fitted, find_heads
 from groundup.objectives.replaced import Replaced, ReplacedObjective
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import SentenceObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.objectives.span import SpanCorruption
 from groundup.readers.set_config import SetConfig
-from groundup.readers.source import ExampleSource
+from groundup.readers.source import AnExample, ExampleSource
 from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
@@ -102,6 +102,15 @@ def build_objective(recipe: Recipe, tokenizer: Tokenizer, labels: Sequence[str] 
     if isinstance(objective, Seq2Seq | SpanCorruption | Denoising) and model.kind == "pretrained":
         return objective.build(tokenizer, start_id=pretrained.read_start(find_folder(locate_model(model.path))))
     return objective.build(tokenizer, labels)
+
+
+def build_task(
+    recipe: Recipe, tokenizer: Tokenizer, rows: Sequence[AnExample]
+) -> tuple[AnyObjective, tuple[str, ...]]:
+    """The task of a recipe with what it takes from its training examples, and the labels in them."""
+    labels = recipe.objective.choose_labels(rows, "data.train")
+    task = build_objective(recipe, tokenizer, labels)
+    return (task.fit(rows, "data.train") if isinstance(task, Fitted) else task), labels
 
 
 def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, ...]]:
@@ -235,8 +244,7 @@ def _assemble_examples(recipe: Recipe, data: ExampleSource, folder: Path, *, qui
     rows = data.read("train", needs_label=needs_label)
     texts = (text for row in rows for text in row.texts)
     tokenizer = get_tokenizer(recipe, folder, texts, quiet=quiet)
-    labels = recipe.objective.choose_labels(rows, "data.train")
-    task = build_objective(recipe, tokenizer, labels)
+    task, labels = build_task(recipe, tokenizer, rows)
     train = task.encode(rows, "data.train")
     notes = [_describe("train", train.report)]
     validation = None

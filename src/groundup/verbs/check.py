@@ -24,7 +24,7 @@ from groundup.text.tokenizer import Tokenizer
 from groundup.training.machine import choose_device, keep_threads
 from groundup.training.resume import check_best, check_data
 from groundup.training.step import prepare_step
-from groundup.verbs.assemble import Parts, as_recipe, build_model, build_objective, get_tokenizer
+from groundup.verbs.assemble import Parts, as_recipe, build_model, build_objective, build_task, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,
     SampledWindows,
@@ -145,8 +145,7 @@ def _read_examples(recipe: Recipe, data: ExampleSource) -> _Found:
     tokenizer, figures = _get_tokenizer(
         recipe, spread_texts([text for row in rows for text in row.texts]), train.characters
     )
-    labels = recipe.objective.choose_labels(rows, "data.train")
-    task = build_objective(recipe, tokenizer, labels)
+    task, labels = build_task(recipe, tokenizer, rows)
     limit = recipe.objective.longest_row if isinstance(recipe.objective, Seq2Seq) else recipe.objective.max_length
     longest = {name: _UNCUT for name in ("max_length", "max_target_length") if hasattr(recipe.objective, name)}
     whole = recipe.model_copy(update={"objective": recipe.objective.model_copy(update=longest)})

@@ -21,6 +21,7 @@ from groundup.model.generator import PREFIX
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.protocol import Keeping
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.recipe import Recipe
@@ -197,6 +198,7 @@ def export(
             "parameters": sum(each.numel() for name, each in model.named_parameters() if not name.startswith(PREFIX)),
             "domain": tree["domain"],
         },
+        **({"facts": parts.objective.facts} if isinstance(parts.objective, Keeping) else {}),
         "metrics": {name: metric.to_json() for name, metric in metrics.items()},
         "test_metrics": {name: metric.to_json() for name, metric in test_metrics.items()},
     }

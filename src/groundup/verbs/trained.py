@@ -12,6 +12,7 @@ from groundup.objectives.causal import Causal
 from groundup.objectives.denoising import Denoising
 from groundup.objectives.masked import Masked
 from groundup.objectives.permuted import Permuted
+from groundup.objectives.protocol import Keeping
 from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
 from groundup.readers.source import ExampleSource
@@ -79,6 +80,8 @@ def wrap_trained(loaded: pretrained.Pretrained, target: str | Path) -> Trained:
         objective = config.build(tokenizer, start_id=pretrained.read_start(loaded.tokenizer_folder))
     else:
         objective = config.build(tokenizer, labels)
+    if isinstance(objective, Keeping) and manifest is not None and manifest.get("facts") is not None:
+        objective = objective.restore(manifest["facts"])
     return Trained(Path(target), loaded.model.eval(), tokenizer, objective, recipe)
 
 

@@ -86,7 +86,7 @@ def test_several_classes_are_averaged_by_macro_and_reported_one_by_one() -> None
     labels, predictions = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
     names = ["体育", "财经", "科技"]
     metrics = classification_metrics(labels, predictions, names)
-    assert set(metrics) == {"accuracy", "precision", "recall", "f1"}
+    assert set(metrics) == {"accuracy", "precision", "recall", "f1", "weighted_f1"}
     assert "average=macro" in metrics["f1"].signature
     each = class_metrics(labels, predictions, names)
     assert each["recall[体育]"].value == 0.5

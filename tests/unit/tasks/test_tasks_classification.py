@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from sklearn.metrics import matthews_corrcoef, roc_auc_score
 
 from groundup.errors import ConfigError, DataError
 from groundup.model.config import Dropout, ModelConfig
@@ -220,3 +223,49 @@ def test_samples_are_not_changed_by_a_batch(task: ClassificationTask) -> None:
     batch = task.prepare([sample], 0, 0)
     batch.packed.input_ids.zero_()
     assert sample.input_ids.tolist() == [2, 7, 3]
+
+
+def test_rows_weigh_what_their_class_does(tokenizer: Tokenizer, model: Transformer) -> None:
+    """The sum is weighted, the count is not, so a step may be cut anywhere."""
+
+    def losses(task: ClassificationTask) -> list[float]:
+        samples = task.encode(ROWS, "t.csv")
+        return [task.loss(model.eval(), task.prepare([samples[number]], 0, 0)).sum.item() for number in range(5)]
+
+    plain = losses(Classification().build(tokenizer, LABELS))
+    weighted = losses(Classification(class_weights={"positive": 3.0}).build(tokenizer, LABELS))
+    assert weighted == pytest.approx([3 * plain[0], plain[1], 3 * plain[2], plain[3], 0.0])
+    task = Classification(class_weights="balanced").build(tokenizer, LABELS)
+    assert losses(task) == pytest.approx(plain), "what is not known yet is not used"
+    uneven = task.fit([*ROWS[:1], *ROWS[1:2] * 3], "t.csv")
+    assert uneven.weights == (4 / 6, 4 / 2)
+    assert task.restore(json.loads(json.dumps(uneven.facts))) == uneven, "and it travels with the model"
+    assert losses(uneven) == pytest.approx([2 * plain[0], 2 / 3 * plain[1], 2 * plain[2], 2 / 3 * plain[3], 0.0])
+    with pytest.raises(ConfigError, match="did you mean 'positive'"):
+        Classification(class_weights={"positiv": 3.0}).build(tokenizer, LABELS)
+
+
+def test_probabilities_are_judged_too(task: ClassificationTask, model: Transformer) -> None:
+    """AUC and calibration as scikit-learn and the definition have them; without a second class there is no AUC."""
+    measured = measure(task, model, [0, 1, 2, 3, 4])
+    metrics, rows = task.score(measured, ()), measured["label"] >= 0
+    shares = np.exp(measured["log_probabilities"][rows].astype(np.float64))
+    labels = measured["label"][rows]
+    assert metrics["auc"].value == pytest.approx(roc_auc_score(labels, shares[:, 1]))
+    assert metrics["matthews"].value == pytest.approx(matthews_corrcoef(labels, shares.argmax(axis=1)))
+    assert "expected calibration error" in metrics["calibration_error"].signature
+    assert "auc" not in task.score({name: values[[0, 2]] for name, values in measured.items()}, ())
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "macro_f1", "matthews", "loss"])
+def test_the_best_checkpoint_is_chosen_by_what_is_asked_for(name: str, tokenizer: Tokenizer) -> None:
+    for labels in (LABELS, ("a", "b", "c")):
+        task = Classification(best=name).build(tokenizer, labels)
+        measured = {
+            "log_probabilities": np.log(np.full((3, len(labels)), 1 / len(labels))),
+            "loss": np.ones(3),
+            "label": np.array([0, 1, 1]),
+            "sample": np.arange(3),
+        }
+        found, is_larger_better = task.best
+        assert found in task.score(measured, ()) and is_larger_better == (name != "loss")
