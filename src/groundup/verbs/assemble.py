@@ -104,9 +104,7 @@ def build_objective(recipe: Recipe, tokenizer: Tokenizer, labels: Sequence[str] 
     return objective.build(tokenizer, labels)
 
 
-def build_task(
-    recipe: Recipe, tokenizer: Tokenizer, rows: Sequence[AnExample]
-) -> tuple[AnyObjective, tuple[str, ...]]:
+def build_task(recipe: Recipe, tokenizer: Tokenizer, rows: Sequence[AnExample]) -> tuple[AnyObjective, tuple[str, ...]]:
     """The task of a recipe with what it takes from its training examples, and the labels in them."""
     labels = recipe.objective.choose_labels(rows, "data.train")
     task = build_objective(recipe, tokenizer, labels)
