@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from groundup.verbs.generate import generate
     from groundup.verbs.inspect import inspect
     from groundup.verbs.predict import predict
+    from groundup.verbs.predict_file import predict_file
     from groundup.verbs.report import report
     from groundup.verbs.train import train
 
@@ -37,6 +38,7 @@ _HOMES = {
     "inspect_design": "verbs.design",
     "list_data": "verbs.data_sets",
     "predict": "verbs.predict",
+    "predict_file": "verbs.predict_file",
     "prepare": "verbs.data",
     "quickstart": "tour.quickstart",
     "report": "verbs.report",
@@ -58,6 +60,7 @@ __all__ = [
     "inspect_design",
     "list_data",
     "predict",
+    "predict_file",
     "prepare",
     "quickstart",
     "report",

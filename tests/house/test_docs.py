@@ -79,7 +79,8 @@ def test_your_own_csv_runs_as_written(
             assert not (tmp_path / "runs").exists()
         if arguments[0] == "train":
             labels = json.loads((tmp_path / "runs/tickets/model/groundup.json").read_text(encoding="utf-8"))["labels"]
-        for row in map(json.loads, ended.out.splitlines() if arguments[0] == "predict" else ()):
+        is_printed = arguments[0] == "predict" and "--output" not in arguments
+        for row in map(json.loads, ended.out.splitlines() if is_printed else ()):
             assert row["label"] in labels and list(row["probabilities"]) == labels
     assert set(verbs) == {"check", "train", "evaluate", "predict"}
     (snippet,) = (block.text for block in find_blocks(page, "run python"))

@@ -82,8 +82,10 @@ def _read_line(line: bytes, where: str) -> dict[str, Any]:
 class Terminal:
     """Progress for people: one line that renews itself on a terminal, plain lines elsewhere."""
 
-    def __init__(self, total_steps: int, *, stream: TextIO | None = None, quiet: bool = False) -> None:
-        self._stream, self._total, self._quiet = stream or sys.stderr, total_steps, quiet
+    def __init__(
+        self, total_steps: int, *, noun: str = "step", stream: TextIO | None = None, quiet: bool = False
+    ) -> None:
+        self._stream, self._total, self._quiet, self._noun = stream or sys.stderr, total_steps, quiet, noun
         self._renews = self._stream.isatty()
         self._last_width = 0
         self._last_print = 0.0
@@ -94,9 +96,8 @@ class Terminal:
         if self._quiet or (not self._renews and step < self._total and now - self._last_print < 5.0):
             return
         self._last_print = now
-        line = (
-            f"step {step}/{self._total} ({100 * step / self._total:.0f}%)  {text}  {format_seconds(seconds_left)} left"
-        )
+        share = f"{self._noun} {step}/{self._total} ({100 * step / self._total:.0f}%)"
+        line = f"{share}  {text}  {format_seconds(seconds_left)} left"
         if self._renews:
             self._stream.write("\r" + line.ljust(self._last_width))
             self._last_width = len(line)
@@ -108,9 +109,16 @@ class Terminal:
         """A line that stays."""
         if self._quiet:
             return
-        start = "\r" + " " * self._last_width + "\r" if self._renews and self._last_width else ""
-        self._stream.write(f"{start}{text}\n")
+        self.clear()
+        self._stream.write(f"{text}\n")
         self._stream.flush()
+
+    def clear(self) -> None:
+        """Take the line away that renews itself."""
+        if self._renews and self._last_width:
+            self._stream.write("\r" + " " * self._last_width + "\r")
+            self._stream.flush()
+            self._last_width = 0
 
 
 class TensorBoard:

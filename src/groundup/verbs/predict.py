@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
+
+import torch
 
 from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError, DataError
@@ -16,17 +17,26 @@ from groundup.objectives.masked import fill
 from groundup.objectives.protocol import Task
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
-from groundup.readers.lines import iterate_whole_lines
 from groundup.readers.source import AnExample, ExampleSource
-from groundup.readers.table import Example, TableConfig
 from groundup.training.evaluate import measure_all
 from groundup.verbs.generate import generate
+from groundup.verbs.predict_source import Given, give, open_source
 from groundup.verbs.trained import Trained, check_utf8, load_trained
 
+BATCH_ROWS: Final = 256
+"""Rows at a time: enough of them are of equal lengths, and an answer never waits for long."""
 _WRITERS: Final = {"masked_lm", "permuted_lm", "causal_lm"}
-FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
 
 Row = dict[str, object]
+
+
+@dataclass
+class Watch:
+    """What became of the rows so far."""
+
+    num_rows: int = 0
+    num_cut: int = 0
+    """Rows that were longer than the model reads."""
 
 
 def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]]) -> list[Row]:
@@ -39,39 +49,109 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
         DataError: what is no text; for a masked model, a text without a mask or longer than it was trained on.
         ConfigError: a pair for a model that learnt from single texts, or the other way round.
     """
-    trained = model if isinstance(model, Trained) else load_trained(model)
+    trained = load_predictor(model)
     rows = [(text, None) if isinstance(text, str) else text for text in texts]
+    given = [give(trained, text, pair, "text") for text, pair in rows]
+    for each in given:
+        check_given(trained, each)
+    return _answer(trained, given, Watch())
+
+
+def predict_stream(
+    model: str | Path | Trained,
+    source: str,
+    *,
+    pair: str | None = None,
+    keep: Mapping[str, str] | Sequence[str] = (),
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator[Row]:
+    """Predictions for a text, the rows of a file, or the lines of standard input (`-`), at constant memory.
+
+    Args:
+        model: a model folder, a run folder, a recipe, or a model that is loaded already.
+        source: a text, a .txt, .csv, .tsv, .jsonl or .parquet file with the columns of the recipe, or `-`.
+        pair: the second text that goes with a text.
+        keep: columns of a table that go beside the answers; as a mapping, with the names that they get there.
+        batch_rows: rows at a time.
+    """
+    trained = load_predictor(model)
+    found = open_source(trained, source, pair, name_kept(keep))
+    for answers in answer_batches(trained, found.iterate(), batch_rows, Watch()):
+        yield from answers
+
+
+def load_predictor(model: str | Path | Trained) -> Trained:
+    """A model that has something to say of a text; on a GPU where there is one."""
+    trained = model if isinstance(model, Trained) else load_trained(model)
     is_writer = not isinstance(trained.objective, RestoringObjective) and trained.model.heads.keys() & _WRITERS
     if not is_writer and not isinstance(trained.objective, Task):
         kind, cure = trained.objective.config.kind, "fine-tune it first: model.kind=pretrained in a recipe"
         raise ConfigError("model", "its objective has nothing to say of a text", got=kind, cure=cure)
-    for text, pair in rows:
-        _check_row(trained, text, pair)
-    if isinstance(trained.objective, Task):
-        return _answer(trained, trained.objective.examples_of(rows))
-    if isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
-        return _complete(trained, [text for text, _ in rows])
-    return [_fill(trained, text) for text, _ in rows]
+    trained.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return trained
 
 
-def predict_stream(
-    model: str | Path | Trained, source: str, *, pair: str | None = None, batch_rows: int = 256
-) -> Iterator[Row]:
-    """Predictions for a text, the rows of a file, or the lines of standard input (`-`), at constant memory."""
-    trained = model if isinstance(model, Trained) else load_trained(model)
-    examples = _read(trained, source, pair)
-    while batch := list(islice(examples, batch_rows)):
-        if isinstance(trained.objective, Task) and not isinstance(batch[0], Example):
-            yield from _answer(trained, batch)
-        else:
-            yield from predict(trained, [each.text if each.pair is None else (each.text, each.pair) for each in batch])
+def name_kept(keep: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """Columns with the names that they get; a column keeps its own where nothing else is said."""
+    return dict(keep) if isinstance(keep, Mapping) else {column: column for column in keep}
 
 
-def _answer(trained: Trained, examples: Sequence[AnExample]) -> list[Row]:
-    if not examples:
+def check_given(trained: Trained, given: Given) -> None:
+    """What a model that learnt from single texts or from pairs cannot take."""
+    if given.row is not None:
+        _check_pair(trained, given.row[1])
+    for each in given.example.texts:
+        check_utf8(each, given.where)
+
+
+def _check_pair(trained: Trained, pair: str | None) -> None:
+    recipe = trained.recipe
+    if not isinstance(trained.objective, Task):
+        has_pair = False  # the second text is what it writes, or there is none
+    elif trained.objective.wants_pair is not None:
+        has_pair = trained.objective.wants_pair
+    elif recipe is None:
+        has_pair = pair is not None
+    else:
+        has_pair = isinstance(recipe.data, ExampleSource) and recipe.data.has_pair
+    if has_pair != (pair is not None):
+        what = "the model learnt from pairs of texts" if has_pair else "the model learnt from single texts"
+        cure = "give the second text with --pair" if has_pair else "leave the second text out"
+        raise ConfigError("pair", what, got=pair, cure=cure)
+
+
+def answer_batches(trained: Trained, given: Iterator[Given], batch_rows: int, watch: Watch) -> Iterator[list[Row]]:
+    """The answers to some rows at a time, what is kept of the input in front of each."""
+    while batch := list(islice(given, batch_rows)):
+        for each in batch:
+            check_given(trained, each)
+        answers = _answer(trained, batch, watch)
+        watch.num_rows += len(batch)
+        yield [_join(each.kept, answer) for each, answer in zip(batch, answers, strict=True)]
+
+
+def _join(kept: Mapping[str, object], answer: Row) -> Row:
+    twice = next((name for name in kept if name in answer), None)
+    if twice is not None:
+        cure = f"give it another name there: keep {twice}=NAME"
+        raise ConfigError("keep", "has the name of an answer", got=twice, cure=cure)
+    return {**kept, **answer}
+
+
+def _answer(trained: Trained, given: Sequence[Given], watch: Watch) -> list[Row]:
+    if not given:
         return []
+    if isinstance(trained.objective, Task):
+        return _decode(trained, [each.example for each in given], watch)
+    if isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
+        return _complete(trained, [each.text for each in given])
+    return [_fill(trained, each) for each in given]
+
+
+def _decode(trained: Trained, examples: Sequence[AnExample], watch: Watch) -> list[Row]:
     task = trained.objective
     samples = task.encode(examples, "input")
+    watch.num_cut += samples.report.num_truncated
     device = next(trained.model.parameters()).device
     measured = measure_all(trained.model, task, samples, device=device)
     decoded = task.decode(measured, samples.examples)
@@ -87,57 +167,10 @@ def _complete(trained: Trained, texts: Sequence[str]) -> list[Row]:
     ]
 
 
-def _fill(trained: Trained, text: str) -> Row:
-    fills = fill(trained.model, trained.tokenizer, text, max_length=trained.objective.config.max_length)
+def _fill(trained: Trained, given: Given) -> Row:
+    text, length = given.text, trained.objective.config.max_length
+    try:
+        fills = fill(trained.model, trained.tokenizer, text, max_length=length)
+    except DataError as error:
+        raise DataError(given.where, error.what, got=text, cure=error.cure) from None
     return {"text": text, "fills": [[candidate._asdict() for candidate in each] for each in fills]}
-
-
-def _check_row(trained: Trained, text: str, pair: str | None) -> None:
-    recipe = trained.recipe
-    if not isinstance(trained.objective, Task):
-        has_pair = False  # the second text is what it writes, or there is none
-    elif trained.objective.wants_pair is not None:
-        has_pair = trained.objective.wants_pair
-    elif recipe is None:
-        has_pair = pair is not None
-    else:
-        has_pair = isinstance(recipe.data, ExampleSource) and recipe.data.has_pair
-    if has_pair != (pair is not None):
-        what = "the model learnt from pairs of texts" if has_pair else "the model learnt from single texts"
-        cure = "give the second text with --pair" if has_pair else "leave the second text out"
-        raise ConfigError("pair", what, got=pair, cure=cure)
-    for each in (text, pair or ""):
-        check_utf8(each, "text")
-
-
-def _read(trained: Trained, source: str, pair: str | None) -> Iterator[AnExample]:
-    if source == "-":
-        return _read_standard_input()
-    path = Path(source)
-    is_file = os.path.isfile(source)  # Path.is_file raises for a text that is too long for a name
-    if path.suffix.lower() not in FILE_SUFFIXES or "\n" in source:
-        if is_file:
-            cure = f"rename it to one of {', '.join(FILE_SUFFIXES)}"
-            raise DataError(source, "is a file of unknown kind", got=path.suffix, cure=cure)
-        return iter([Example(source, pair, None, 1)])
-    if pair is not None:
-        raise ConfigError("pair", "goes with a single text, not with a file", cure="put it in a column of the file")
-    if not is_file:
-        raise DataError(source, "is no file here", cure="check the path")
-    if path.suffix.lower() == ".txt":
-        return (Example(line.text, None, None, line.number) for line in iterate_whole_lines(path))
-    known = None if trained.recipe is None else trained.recipe.data
-    columns = known if isinstance(known, ExampleSource) else TableConfig(train=source)
-    if isinstance(columns, TableConfig) and not isinstance(trained.objective, Task):
-        columns = columns.model_copy(update={"pair": None})
-    return columns.iterate_file(path)
-
-
-def _read_standard_input() -> Iterator[Example]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            cure = "convert it, for example with iconv -t UTF-8"
-            raise DataError(f"standard input:{number}", "is no UTF-8 text", got=line[:40], cure=cure) from None
-        yield Example(text.rstrip("\r\n"), None, None, number)
