@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from groundup.cli.data import data_app
+from groundup.cli.options import AsJson, ModelArgument, Overrides, RecipeArgument, TargetArgument, print_report
 from groundup.errors import GroundupError
 
 
@@ -36,11 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(
-    help="Data sets, and the text a recipe learns from: look at them, prepare it.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(data_app, name="data")
 inspect_app = typer.Typer(
     cls=_Inspect,
@@ -51,14 +47,6 @@ inspect_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(inspect_app, name="inspect")
-
-RecipeArgument = Annotated[str, typer.Argument(help="A recipe (YAML file).", metavar="RECIPE")]
-TargetArgument = Annotated[str, typer.Argument(help="A recipe, a run folder or a model folder.", metavar="TARGET")]
-ModelArgument = Annotated[str, typer.Argument(help="A model folder, a run folder or a recipe.", metavar="MODEL")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Settings of the recipe to change.", metavar="KEY.PATH=VALUE")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -98,7 +86,7 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     """Validate a recipe and its data: keys, files, labels, lengths, memory, one step in memory. Writes nothing."""
     from groundup.verbs.check import check as run
 
-    _print(run(recipe, overrides or ()), as_json)
+    print_report(run(recipe, overrides or ()), as_json)
 
 
 @app.command(
@@ -118,7 +106,7 @@ def train(
     from groundup.verbs.train import train as run
 
     report = run(recipe, overrides or (), accept_inexact=accept_inexact, quiet=quiet)
-    _print(report, as_json)
+    print_report(report, as_json)
     if report.stopped_by is not None:
         raise typer.Exit(128 + report.stopped_by)
 
@@ -146,13 +134,13 @@ def evaluate(
     if not minimal_pairs:
         if reading is not None:
             raise typer.BadParameter("is for --minimal-pairs", param_hint="--reading")
-        _print(run(target, overrides or ()), as_json)
+        print_report(run(target, overrides or ()), as_json)
         return
     if overrides:
         raise typer.BadParameter("change nothing for --minimal-pairs", param_hint="OVERRIDES")
     if reading not in (None, "causal", "masked"):
         raise typer.BadParameter("must be causal or masked", param_hint="--reading")
-    _print(evaluate_pairs(target, minimal_pairs, reading=reading), as_json)
+    print_report(evaluate_pairs(target, minimal_pairs, reading=reading), as_json)
 
 
 @app.command(
@@ -253,7 +241,7 @@ def inspect(target: TargetArgument, overrides: Overrides = None, as_json: AsJson
     """What a recipe, a run or a model folder holds: design, parameters, FLOPs, memory, checkpoints, metrics."""
     from groundup.verbs.inspect import inspect as run
 
-    _print(run(target, overrides or ()), as_json)
+    print_report(run(target, overrides or ()), as_json)
 
 
 @inspect_app.command(
@@ -272,7 +260,7 @@ def inspect_design(
     """The tree of a design with its shapes, parameters, FLOPs and memory; settings change the recipe before them."""
     from groundup.verbs.design import inspect_designs as run
 
-    _print(run(designs, html=html), as_json)
+    print_report(run(designs, html=html), as_json)
 
 
 @inspect_app.command(
@@ -301,7 +289,7 @@ def inspect_attention(
 
     report = run(model, text, pair, layer=layer, head=head)
     write_attention(report, html=html, png=png)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @app.command(
@@ -314,116 +302,7 @@ def report(
     """Draw a run as one page in English and Chinese, report.html in its folder. `train` does so at its end."""
     from groundup.verbs.report import report as make
 
-    _print(make(run), as_json)
-
-
-@data_app.command(
-    "prepare",
-    short_help="Turn text into token shards.",
-    epilog="Example: groundup data prepare recipes/pretrain-en.yaml",
-)
-def data_prepare(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Turn text into token shards ahead of training. Killed and started again, it continues."""
-    from groundup.verbs.data import prepare as run
-
-    _print(run(recipe, overrides or ()), as_json)
-
-
-@data_app.command(
-    "tokenizer",
-    short_help="Train or load the tokenizer; how well does it fit?",
-    epilog="Example: groundup data tokenizer recipes/pretrain-zh.yaml",
-)
-def data_tokenizer(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Train or load the recipe's tokenizer: tokens per word and character, what it cannot write, examples."""
-    from groundup.verbs.data import tokenizer as run
-
-    _print(run(recipe, overrides or ()), as_json)
-
-
-@data_app.command(
-    "show",
-    short_help="Decode what a step trains on.",
-    epilog="Example: groundup data show recipes/pretrain-zh.yaml --count 3",
-)
-def data_show(
-    recipe: RecipeArgument,
-    overrides: Overrides = None,
-    count: Annotated[int, typer.Option(min=1, help="Sequences to show.")] = 5,
-    step: Annotated[int, typer.Option(min=0, help="The step whose batch is shown.")] = 0,
-    html: Annotated[str | None, typer.Option(help="Draw it as a page, in this file.", metavar="FILE")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Decode the very batch that a step trains on, corruption and targets marked."""
-    from groundup.verbs.data import show as run
-    from groundup.verbs.show import write_page
-
-    report = run(recipe, overrides or (), count=count, step=step)
-    if html is not None:
-        write_page(report, str(recipe), html)
-    _print(report, as_json)
-
-
-@data_app.command(
-    "list",
-    short_help="Data sets that are known by name.",
-    epilog="Example: groundup data list --folder my-data",
-)
-def data_list(
-    folder: Annotated[
-        str | None, typer.Option(help="Where to look, if not in GROUNDUP_DATA.", metavar="FOLDER")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Data sets that are known by name: language, task, official metric, and which splits are there."""
-    from groundup.verbs.data_sets import list_data as run
-
-    _print(run(folder), as_json)
-
-
-@data_app.command(
-    "check",
-    short_help="What is in a data set, or in files of your own.",
-    epilog="Example: groundup data check train.csv test.csv --text sentence",
-)
-def data_check(
-    targets: Annotated[
-        list[str], typer.Argument(help="A name, or files, the first to learn from.", metavar="NAME|FILE")
-    ],
-    folder: Annotated[str | None, typer.Option(help="Where it is, if not in GROUNDUP_DATA.", metavar="FOLDER")] = None,
-    text: Annotated[str, typer.Option(help="The column of the text, by name or number.")] = "text",
-    pair: Annotated[str | None, typer.Option(help="The column of the second text.")] = None,
-    label: Annotated[str, typer.Option(help="The column of the label.")] = "label",
-    header: Annotated[bool, typer.Option(help="Whether the first line names the columns.")] = True,
-    samples: Annotated[int, typer.Option(min=0, help="Examples to show of each split.")] = 3,
-    as_json: AsJson = False,
-) -> None:
-    """Sizes, labels, lengths, repetitions, leaks between splits, broken tags, answers that are not in their place."""
-    from groundup.verbs.data_sets import check_data as run
-
-    report = run(
-        targets,
-        folder=folder,
-        text=_column(text),
-        pair=None if pair is None else _column(pair),
-        label=_column(label),
-        header=header,
-        num_samples=samples,
-    )
-    _print(report, as_json)
-
-
-def _column(named: str) -> str | int:
-    """A column by its name, or by its number counted from 0."""
-    return int(named) if named.isdecimal() else named
-
-
-def _print(report: object, as_json: bool) -> None:
-    """A report prints itself, or its JSON."""
-    if as_json:
-        typer.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=1))  # type: ignore[attr-defined]
-    else:
-        typer.echo(str(report))
+    print_report(make(run), as_json)
 
 
 def main() -> None:
