@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from groundup.verbs.predict import predict
     from groundup.verbs.predict_file import predict_file
     from groundup.verbs.report import report
+    from groundup.verbs.series import train_seeds
     from groundup.verbs.train import train
 
 _HOMES = {
@@ -45,6 +46,7 @@ _HOMES = {
     "show": "verbs.data",
     "tokenizer": "verbs.data",
     "train": "verbs.train",
+    "train_seeds": "verbs.series",
 }
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "show",
     "tokenizer",
     "train",
+    "train_seeds",
 ]
 
 

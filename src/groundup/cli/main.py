@@ -96,6 +96,9 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
 def train(
     recipe: RecipeArgument,
     overrides: Overrides = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="Train so many times, with the recipe's seed and those after it.")
+    ] = None,
     accept_inexact: Annotated[
         bool, typer.Option("--accept-inexact", help="Resume although threads, device or torch differ.")
     ] = False,
@@ -103,9 +106,14 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Pretrain or fine-tune, whichever the recipe says. A run that was killed continues where it was."""
-    from groundup.verbs.train import train as run
+    if seeds is None:
+        from groundup.verbs.train import train as run
 
-    report = run(recipe, overrides or (), accept_inexact=accept_inexact, quiet=quiet)
+        report = run(recipe, overrides or (), accept_inexact=accept_inexact, quiet=quiet)
+    else:
+        from groundup.verbs.series import train_seeds
+
+        report = train_seeds(recipe, overrides or (), seeds=seeds, accept_inexact=accept_inexact, quiet=quiet)
     print_report(report, as_json)
     if report.stopped_by is not None:
         raise typer.Exit(128 + report.stopped_by)

@@ -31,6 +31,41 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     "figure.training_flops_per_token": ("FLOPs a token, training", "每词元 FLOPs（训练）"),
     "figure.total_memory": ("memory while training", "训练时内存"),
     "figure.cache_bytes_per_token": ("cache of a token", "每词元缓存"),
+    # Several seeds.
+    "seeds.kind": ("several seeds", "多个随机种子"),
+    "seeds.what": (
+        "One recipe, trained once with each seed: what it reaches, and how much of that is luck.",
+        "同一份配方，每个随机种子各训练一次：它能达到什么水平，其中有多少是运气。",
+    ),
+    "seeds.together": ("Over the seeds", "各种子汇总"),
+    "seeds.none": ("No seed has finished yet.", "还没有哪个种子训练完成。"),
+    "seeds.student": (
+        "Means over all seeds that finished, collapsed ones too. The spread is the standard deviation between seeds. "
+        "The interval is Student's t over seeds, 95 %: where the mean of other seeds would fall, on these very rows.",
+        "对所有训练完成的种子取平均，塌缩的也算在内。离散程度是种子之间的标准差。"
+        "区间是对种子的学生 t 区间（95%）：换一批种子，在同样这些数据上，平均值会落在哪里。",
+    ),
+    "seeds.on_validation": ("On validation", "验证集"),
+    "seeds.on_test": ("On the test data", "测试集"),
+    "seeds.metric": ("metric", "指标"),
+    "seeds.mean": ("mean", "平均"),
+    "seeds.spread": ("spread", "离散程度"),
+    "seeds.interval": ("interval", "区间"),
+    "seeds.each": ("Each seed", "各个种子"),
+    "seeds.seed": ("seed", "种子"),
+    "seeds.state": ("state", "状态"),
+    "seeds.chosen": (
+        "The model of the series is that of the best {metric} on validation. One chosen out of many looks better "
+        "than it is: report the mean, or the test data.",
+        "整个系列采用验证集上{metric}最好的那个模型。从多个里挑出来的一个看上去会比实际好：请报告平均值，或测试集上的结果。",
+    ),
+    "fate_of_seed.best": ("best", "最好"),
+    "fate_of_seed.finished": ("finished", "完成"),
+    "fate_of_seed.collapsed": ("collapsed", "塌缩"),
+    "fate_of_seed.diverged": ("diverged", "发散"),
+    "fate_of_seed.not finished": ("not finished", "未完成"),
+    "nav.together": ("Together", "汇总"),
+    "nav.seeds": ("Seeds", "种子"),
     # A batch.
     "shown.kind": ("training batch", "训练批次"),
     "shown.place": (

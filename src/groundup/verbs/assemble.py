@@ -48,6 +48,7 @@ from groundup.verbs.corpora import (
     prepare_sources,
 )
 from groundup.verbs.memory import check_weights
+from groundup.verbs.series_folder import find_run
 
 AnyObjective = (
     MaskedObjective
@@ -171,8 +172,11 @@ def _extend(model: Transformer, base: str, tokenizer: Tokenizer) -> tuple[Transf
 
 
 def locate_model(path: str) -> str | Path:
-    """The model folder that a recipe names: a run folder stands for the model in it; a hub name stays as it is."""
-    expanded = expand_path(path, "model.path")
+    """The model folder that a recipe names: a run folder, or one of several seeds, stands for the model in it.
+
+    A hub name stays as it is.
+    """
+    expanded = find_run(expand_path(path, "model.path"))
     if (expanded / "model" / "config.json").is_file():
         return expanded / "model"
     return expanded if expanded.exists() else path
@@ -220,7 +224,7 @@ def _describe_training(config: TokenizerConfig) -> str:
 
 def locate_tokenizer(path: str) -> Path:
     """The folder or file of a tokenizer; a run folder stands for the one in it."""
-    expanded = expand_path(path, "tokenizer.path")
+    expanded = find_run(expand_path(path, "tokenizer.path"))
     inside = (expanded / "model", expanded / "tokenizer")
     return next((folder for folder in inside if (folder / "tokenizer.json").is_file()), expanded)
 

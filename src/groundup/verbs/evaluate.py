@@ -11,19 +11,24 @@ import numpy as np
 from jaxtyping import Bool
 
 from groundup.errors import ConfigError
+from groundup.figures import format_figure
 from groundup.metrics.classification import format_confusion
 from groundup.metrics.interval import bootstrap_share, describe_interval
 from groundup.metrics.metric import Metric, format_metrics
+from groundup.metrics.seeds import SeedMetric, format_seeds, over_seeds
 from groundup.objectives.likelihood import Reading, find_readings, score_texts
 from groundup.objectives.protocol import Task, find_heads
 from groundup.readers.minimal_pairs import MinimalPair, read_minimal_pairs
 from groundup.recipe import Recipe
+from groundup.text.sample import Samples
 from groundup.training.config import DeviceChoice, TrainConfig
 from groundup.training.evaluate import measure_all
 from groundup.training.machine import choose_device, keep_threads
 from groundup.verbs.assemble import as_recipe, open_validation
+from groundup.verbs.layout import columns, plural
 from groundup.verbs.run_folder import differing_keys
-from groundup.verbs.trained import load_trained
+from groundup.verbs.series_folder import find_run, find_series, read_run, read_series, seed_folder
+from groundup.verbs.trained import Trained, load_trained
 
 TRAIN_KEYS: Final = frozenset(f"train.{name}" for name in ("device", "threads", "precision", "micro_batch_tokens"))
 """What of the section `train` an evaluation goes by."""
@@ -55,9 +60,47 @@ class EvaluationReport:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class SeedsEvaluation:
+    """What the models of several seeds come to on the same data."""
+
+    folder: str
+    data: str
+    runs: dict[int, dict[str, Metric]]
+    """The metrics of each seed."""
+    metrics: dict[str, SeedMetric]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        names = list(self.metrics)
+        rows = [("seed", *names)]
+        for seed, metrics in self.runs.items():
+            rows.append((str(seed), *(format_figure(metrics[name].value) for name in names)))
+        lines = [
+            f"{plural(len(self.runs), 'seed')} of {self.folder} on {self.data}",
+            *columns(rows, "r" * len(rows[0])),
+        ]
+        return "\n".join([*lines, *format_seeds(self.metrics.values())])
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A trained model and what it gave on evaluation data."""
+
+    trained: Trained
+    recipe: Recipe
+    samples: Samples
+    data: str
+    """Where the samples are from."""
+    measured: dict[str, np.ndarray]
+
+
 @keep_threads()
-def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationReport:
-    """Score the model of a recipe, run folder or model folder.
+def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationReport | SeedsEvaluation:
+    """Score the model of a recipe, run folder or model folder; of a folder of several seeds, the models of all.
 
     Args:
         target: what to score.
@@ -66,6 +109,22 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
     Raises:
         ConfigError: the model was not trained by a recipe, or an override of what is fixed in a trained model.
     """
+    folder = find_series(target)
+    if folder is None:
+        return _report(measure_target(target, overrides), str(target))
+    find_run(folder)  # an error where no seed has finished
+    _, seeds, diverged = read_series(folder)
+    runs: dict[int, dict[str, Metric]] = {}
+    data = ""
+    for seed in seeds:
+        if read_run(folder, seed, diverged)[1] is not None:
+            found = _report(measure_target(seed_folder(folder, seed), overrides), str(target))
+            runs[seed], data = found.metrics, found.data
+    return SeedsEvaluation(str(folder), data, runs, over_seeds(runs))
+
+
+def measure_target(target: str | Path, overrides: Sequence[str] = ()) -> Evaluated:
+    """What the model of a recipe, run folder or model folder gives on evaluation data."""
     trained = load_trained(target)
     if trained.recipe is None:
         raise ConfigError(str(target), "has no groundup.json that says what data it is for", cure="train with a recipe")
@@ -88,13 +147,17 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
         precision=recipe.train.precision,
         max_tokens=recipe.train.micro_batch_tokens,
     )
-    objective, examples = trained.objective, samples.examples
+    return Evaluated(trained, recipe, samples, source, measured)
+
+
+def _report(found: Evaluated, name: str) -> EvaluationReport:
+    objective, measured, examples = found.trained.objective, found.measured, found.samples.examples
     metrics = objective.score(measured, examples)
     if not isinstance(objective, Task):
-        return EvaluationReport(str(target), source, metrics, {}, (), [])
+        return EvaluationReport(name, found.data, metrics, {}, (), [])
     details = objective.details(measured, examples)
     confusion = [] if details.confusion is None else details.confusion.tolist()
-    return EvaluationReport(str(target), source, metrics, dict(details.classes), details.labels, confusion)
+    return EvaluationReport(name, found.data, metrics, dict(details.classes), details.labels, confusion)
 
 
 @keep_threads()

@@ -20,6 +20,8 @@ from groundup.verbs.design_tree import describe_values, read_tree, show_tree
 from groundup.verbs.inspect_run import RunReport, inspect_run
 from groundup.verbs.layout import clip, entry, fold, format_count
 from groundup.verbs.run_folder import RECIPE_FILE
+from groundup.verbs.series_folder import is_series
+from groundup.verbs.series_report import SeriesReport, summarise
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ class ModelReport:
                 yield from _entry(f"{name} data", f"digest {str(digest)[:32]}")
 
 
-Report = DesignReport | ComparisonReport | RunReport | ModelReport
+Report = DesignReport | ComparisonReport | RunReport | SeriesReport | ModelReport
 
 
 def inspect(target: str | Path, overrides: Sequence[str] = ()) -> Report:
-    """Look at a recipe (its design and costs), a run folder (progress, checkpoints) or a model folder.
+    """Look at a recipe (its design and costs), a run folder (progress, checkpoints), its seeds, or a model folder.
 
     Args:
         target: a YAML file, a folder, or a name on the hub.
@@ -95,6 +97,8 @@ def inspect(target: str | Path, overrides: Sequence[str] = ()) -> Report:
         return inspect_design(path, overrides)
     if overrides:
         raise ConfigError("override", "can change a recipe only", got=overrides[0], cure="name a YAML file")
+    if is_series(path):
+        return summarise(path)
     if (path / RECIPE_FILE).is_file():
         return inspect_run(path)
     if path.is_dir() and not (path / "config.json").is_file():

@@ -40,7 +40,9 @@ from groundup.verbs.report_run import (
 )
 from groundup.verbs.report_sample import choose
 from groundup.verbs.report_written import measure_writing
-from groundup.verbs.run_folder import read_recipe, write_json, write_text
+from groundup.verbs.run_folder import SERIES_FILE, read_recipe, write_json, write_text
+from groundup.verbs.series_folder import is_series
+from groundup.verbs.series_report import summarise, write_series_page
 
 JSON_FILE: Final = "report.json"
 PAGE_FILE: Final = "report.html"
@@ -75,7 +77,7 @@ class WrittenReport:
 
 
 def report(target: str | Path) -> WrittenReport:
-    """Gather and draw the report of a run, finished or not, from its folder and its data.
+    """Gather and draw the report of a run, or of several seeds, finished or not, from its folder and its data.
 
     Args:
         target: a run folder, or the recipe of one.
@@ -87,6 +89,11 @@ def report(target: str | Path) -> WrittenReport:
     folder = Path(target).expanduser()
     if folder.suffix in (".yaml", ".yml"):
         folder = Recipe.load(folder).folder
+    if is_series(folder):
+        found = summarise(folder)
+        is_whole = all(run.state != "not finished" for run in found.runs)
+        state = "finished" if is_whole else "unfinished"
+        return WrittenReport(str(folder), state, folder / SERIES_FILE, write_series_page(found))
     recipe = read_recipe(folder)
     lines = read_lines(folder / "metrics.jsonl")
     if (folder / "model").is_dir():

@@ -15,6 +15,8 @@ from groundup.recipe import Recipe
 from groundup.training.log import write_whole
 
 RECIPE_FILE: Final = "recipe.json"
+SERIES_FILE: Final = "series.json"
+"""Of a folder that holds one run for each of several seeds."""
 FREE_KEYS: Final = frozenset({"output"}) | {
     f"train.{name}" for name in ("keep_last", "threads", "device", "on_nonfinite", "max_skipped_in_a_row")
 }
@@ -35,7 +37,20 @@ def open_run(recipe: Recipe) -> Iterator[Path]:
         CheckpointError: the folder is of another recipe, or another process is training in it.
         ConfigError: it cannot be created or written.
     """
-    folder = recipe.folder
+    with lock_folder(recipe.folder) as folder:
+        check_recipe(folder, recipe)
+        path = folder / RECIPE_FILE
+        if not path.exists() or not has_started(folder):
+            try:
+                write_json(path, recipe.to_json())
+            except OSError as error:
+                raise _unwritable(folder, error) from error
+        yield folder
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[Path]:
+    """Create or enter a folder for one process alone. Where it was made here and stays bare, an error removes it."""
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,17 +62,10 @@ def open_run(recipe: Recipe) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise CheckpointError(str(folder), "another process is training here", cure="wait for it") from error
-        check_recipe(folder, recipe)
-        path = folder / RECIPE_FILE
         try:
-            if not path.exists() or not _has_started(folder):
-                try:
-                    write_json(path, recipe.to_json())
-                except OSError as error:
-                    raise _unwritable(folder, error) from error
             yield folder
         except BaseException:
-            if is_new and {path.name for path in folder.iterdir()} <= {".lock", RECIPE_FILE}:
+            if is_new and {path.name for path in folder.iterdir()} <= {".lock", RECIPE_FILE, SERIES_FILE}:
                 shutil.rmtree(folder)
             raise
 
@@ -66,7 +74,7 @@ def open_run(recipe: Recipe) -> Iterator[Path]:
 def enter_run(recipe: Recipe) -> Iterator[Path]:
     """`open_run`, but a run that has checkpoints already may be looked at while it trains."""
     folder = recipe.folder
-    if _has_started(folder):
+    if has_started(folder):
         check_recipe(folder, recipe)
         yield folder
     else:
@@ -90,14 +98,17 @@ def check_recipe(folder: Path, recipe: Recipe) -> None:
 
     Before the first checkpoint a recipe may still change, except in what a tokenizer that was trained there came from.
     """
-    saved = _read_json(folder / RECIPE_FILE)
+    if (folder / SERIES_FILE).is_file():
+        cure = "give --seeds, or choose another output=FOLDER"
+        raise CheckpointError(str(folder), "holds a run for each of several seeds", cure=cure)
+    saved = read_json(folder / RECIPE_FILE)
     if saved is None:
-        if _has_started(folder):
+        if has_started(folder):
             cure = "restore it, or choose another output=FOLDER"
             raise CheckpointError(str(folder), f"holds a run, but no {RECIPE_FILE} that says which", cure=cure)
         return
     different = [key for key in differing_keys(_complete(saved), recipe.to_json()) if key not in FREE_KEYS]
-    if not _has_started(folder):
+    if not has_started(folder):
         has_tokenizer = (folder / "tokenizer").exists()
         different = [key for key in different if has_tokenizer and _decides_tokenizer(key)]
     if different:
@@ -111,7 +122,7 @@ def check_recipe(folder: Path, recipe: Recipe) -> None:
 def read_recipe(folder: Path) -> Recipe:
     """The recipe that a run folder was made with."""
     path = folder / RECIPE_FILE
-    saved = _read_json(path)
+    saved = read_json(path)
     if not isinstance(saved, Mapping):
         raise CheckpointError(str(folder), f"is no run folder: it holds no {RECIPE_FILE}")
     return Recipe.from_values(saved, where=str(path))
@@ -142,7 +153,7 @@ def _unwritable(folder: Path, error: OSError) -> ConfigError:
     return ConfigError("output", f"cannot be written ({error.strerror})", got=str(folder), cure="output=FOLDER")
 
 
-def _has_started(folder: Path) -> bool:
+def has_started(folder: Path) -> bool:
     """Whether there is something that depends on the whole recipe."""
     return (folder / "checkpoints").exists() or (folder / "model").exists()
 
@@ -159,7 +170,7 @@ def _decides_tokenizer(key: str) -> bool:
     return key.startswith("tokenizer") or (key.startswith("data.") and key not in FREE_DATA_KEYS)
 
 
-def _read_json(path: Path) -> object:
+def read_json(path: Path) -> object:
     """The value in a file, None where there is no file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -34,6 +34,7 @@ from groundup.training.trainer import Outcome, Trainer
 from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model, locate_model, open_test
 from groundup.verbs.corpora import make_planner
 from groundup.verbs.report import Weights, write_report
+from groundup.verbs.report_run import find_judge
 from groundup.verbs.run_folder import open_run
 
 MANIFEST_FORMAT = 1
@@ -201,6 +202,7 @@ def export(
         **({"facts": parts.objective.facts} if isinstance(parts.objective, Keeping) else {}),
         "metrics": {name: metric.to_json() for name, metric in metrics.items()},
         "test_metrics": {name: metric.to_json() for name, metric in test_metrics.items()},
+        "judge": asdict(find_judge(recipe, parts, model.config)),
     }
     tokenizer = parts.tokenizer
     # Whoever else generates with a decoder looks for its ends in config.json.

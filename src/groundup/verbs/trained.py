@@ -21,6 +21,7 @@ from groundup.tasks.classification import Classification
 from groundup.text.tokenizer import Tokenizer
 from groundup.verbs.assemble import AnyObjective
 from groundup.verbs.run_folder import RECIPE_FILE
+from groundup.verbs.series_folder import find_run, is_series
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,17 @@ class Trained:
 def find_model_folder(target: str | Path) -> str | Path:
     """The model folder of a recipe file, a run folder or a model folder; a hub name stays as it is.
 
+    Of a folder with several seeds it is that of the best by validation.
+
     Raises:
         CheckpointError: the run has no model yet.
     """
     path = Path(target)
     if path.suffix in (".yaml", ".yml"):
         path = Recipe.load(path).folder
-    elif not (path / RECIPE_FILE).is_file():
+    elif not (path / RECIPE_FILE).is_file() and not is_series(path):
         return target
+    path = find_run(path)
     if not (path / "model").is_dir():
         raise CheckpointError(str(path), "holds no trained model yet", cure="run `groundup train` to its end first")
     return path / "model"
