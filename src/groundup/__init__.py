@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from groundup.tour.quickstart import quickstart
     from groundup.verbs.attention import inspect_attention
     from groundup.verbs.check import check
+    from groundup.verbs.compare import compare
     from groundup.verbs.data import prepare, show, tokenizer
     from groundup.verbs.data_sets import check_data, list_data
     from groundup.verbs.design import inspect_design
@@ -31,6 +32,7 @@ _HOMES = {
     "Recipe": "recipe",
     "check": "verbs.check",
     "check_data": "verbs.data_sets",
+    "compare": "verbs.compare",
     "evaluate": "verbs.evaluate",
     "evaluate_pairs": "verbs.evaluate",
     "generate": "verbs.generate",
@@ -54,6 +56,7 @@ __all__ = [
     "Recipe",
     "check",
     "check_data",
+    "compare",
     "evaluate",
     "evaluate_pairs",
     "generate",

@@ -88,5 +88,6 @@ def test_commands_run_as_written(
     (tmp_path / "snippet.py").write_text(snippet.text, encoding="utf-8")
     capfd.readouterr()
     runpy.run_path("snippet.py")
-    accuracy, answers, written = capfd.readouterr().out.split("\n", 2)
+    accuracy, answers, compared, written = capfd.readouterr().out.split("\n", 3)
+    assert " - " in compared and "p = " in compared
     assert accuracy.startswith("accuracy ") and "'label':" in answers and written.strip()

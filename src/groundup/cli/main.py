@@ -152,6 +152,25 @@ def evaluate(
 
 
 @app.command(
+    short_help="Is one of two models better? A paired test.",
+    epilog="Example: groundup compare runs/sst2 runs/sst2-large data.validation=my-test.tsv",
+)
+def compare(
+    first: Annotated[
+        str, typer.Argument(help="A model folder, a run folder, a recipe, or a file of predictions.", metavar="FIRST")
+    ],
+    second: Annotated[str, typer.Argument(help="Another one of the same kind.", metavar="SECOND")],
+    overrides: Overrides = None,
+    gold: Annotated[str, typer.Option(help="In files of predictions, the column of the true label.")] = "gold",
+    as_json: AsJson = False,
+) -> None:
+    """Two models, or two files of predictions, on the same rows: differences with intervals, p values, who is right."""
+    from groundup.verbs.compare import compare as run
+
+    print_report(run(first, second, overrides or (), gold=gold), as_json)
+
+
+@app.command(
     short_help="Predict on texts or files, as JSON lines or csv.",
     epilog="Example: groundup predict runs/sst2 reviews.csv --keep id --output answers.csv",
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from groundup.errors import DataError
 from groundup.metrics.interval import (
@@ -77,25 +77,43 @@ def class_scores(confusion: Int[np.ndarray, "*resamples label prediction"]) -> S
 
 def average_scores(confusion: Int[np.ndarray, "*resamples label prediction"], average: Average) -> Scores:
     """Precision, recall and F1 of all classes together; F1 is averaged, not recomputed from averages."""
-    scores = class_scores(confusion)
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return average_sums(right, confusion.sum(axis=-2), confusion.sum(axis=-1), average)
+
+
+def average_sums(
+    right: Num[np.ndarray, "*resamples label"],
+    predicted: Num[np.ndarray, "*resamples label"],
+    actual: Num[np.ndarray, "*resamples label"],
+    average: Average,
+) -> Scores:
+    """`average_scores` from what it needs of the table: of each class the rows that are right, predicted and actual."""
+    scores = _scores(right, predicted, actual)
     if average == "macro":
         return Scores(*(np.asarray(score.mean(axis=-1)) for score in scores))
     if average == "weighted":
-        support = confusion.sum(axis=-1)
-        return Scores(*(_divide((score * support).sum(axis=-1), support.sum(axis=-1)) for score in scores))
+        return Scores(*(_divide((score * actual).sum(axis=-1), actual.sum(axis=-1)) for score in scores))
     if average == "micro":
-        total = confusion.sum(axis=(-2, -1))
-        return _scores(np.trace(confusion, axis1=-2, axis2=-1), total, total)
-    if confusion.shape[-1] != 2:
-        raise DataError("average", "'binary' needs two classes", got=confusion.shape[-1], cure="choose macro")
+        total = actual.sum(axis=-1)
+        return _scores(right.sum(axis=-1), total, total)
+    if actual.shape[-1] != 2:
+        raise DataError("average", "'binary' needs two classes", got=actual.shape[-1], cure="choose macro")
     return Scores(*(np.asarray(score[..., 1]) for score in scores))
 
 
 def matthews(confusion: Int[np.ndarray, "*resamples label prediction"]) -> Float[np.ndarray, "*resamples"]:
     """Matthews' coefficient (1975) of any number of classes (Gorodkin 2004): 1 perfect, 0 chance, -1 all wrong."""
     table = np.asarray(confusion, dtype=np.float64)
-    actual, predicted, total = table.sum(axis=-1), table.sum(axis=-2), table.sum(axis=(-2, -1))
-    right = np.trace(table, axis1=-2, axis2=-1)
+    return matthews_of_sums(np.diagonal(table, axis1=-2, axis2=-1), table.sum(axis=-2), table.sum(axis=-1))
+
+
+def matthews_of_sums(
+    right: Num[np.ndarray, "*resamples label"],
+    predicted: Num[np.ndarray, "*resamples label"],
+    actual: Num[np.ndarray, "*resamples label"],
+) -> Float[np.ndarray, "*resamples"]:
+    """`matthews` from what it needs of the table."""
+    total, right = actual.sum(axis=-1), right.sum(axis=-1)
     top = right * total - (actual * predicted).sum(axis=-1)
     bottom = (total**2 - (actual**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
     return _divide(top, np.sqrt(bottom))

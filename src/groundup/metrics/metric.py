@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from groundup.figures import format_figure
@@ -35,17 +35,22 @@ def format_metrics(metrics: Iterable[Metric]) -> list[str]:
     metrics = list(metrics)
     if not metrics:
         return []
-    fields = [metric.signature.split("|") for metric in metrics]
-    shared = [field for field in fields[0] if all(field in others for others in fields)]
+    own, shared = split_signatures([metric.signature for metric in metrics])
     width = max(len(metric.name) for metric in metrics)
     lines = []
-    for metric, own in zip(metrics, fields, strict=True):
+    for metric, rest in zip(metrics, own, strict=True):
         interval = "" if metric.low is None or metric.high is None else _bounds(metric)
-        rest = ", ".join(field for field in own if field not in shared)
         lines.append(
             f"  {metric.name.ljust(width)}  {format_figure(metric.value)}  {interval.ljust(18)}  {rest}".rstrip()
         )
-    return [*lines, *([f"  {', '.join(shared)}"] if shared else [])]
+    return [*lines, *([f"  {shared}"] if shared else [])]
+
+
+def split_signatures(signatures: Sequence[str]) -> tuple[list[str], str]:
+    """Of each signature what the others have not, and what all of them have in common."""
+    fields = [signature.split("|") for signature in signatures]
+    shared = [field for field in fields[0] if all(field in others for others in fields)] if fields else []
+    return [", ".join(field for field in own if field not in shared) for own in fields], ", ".join(shared)
 
 
 def _bounds(metric: Metric) -> str:

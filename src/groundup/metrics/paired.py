@@ -76,43 +76,66 @@ def compare(
     if not len(first) == len(second) == len(references):
         counts = (len(first), len(second), len(references))
         raise DataError("compare", "both systems must answer every item once", got=counts)
+    if not references:
+        raise DataError("compare", "there is no item to compare on")
     # Both systems' answers are items of one tally, so that a mixture of them is a choice of weights.
     tallies = tallies_of([*first, *second], [*references, *references])
-    return {name: _compare(tally, num_resamples, num_shuffles, seed) for name, tally in tallies.items()}
+    one, none = np.ones((1, len(references))), np.zeros((1, len(references)))
+    values = {name: [_figure(tally, *part) for part in ((one, none), (none, one))] for name, tally in tallies.items()}
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in tallies}
+    for weights in draw_weights(len(references), num_resamples, seed):
+        nothing = np.zeros_like(weights)
+        for name, tally in tallies.items():
+            drawn[name].append(_figure(tally, weights, nothing) - _figure(tally, nothing, weights))
+    as_far = _count_as_far(tallies, values, len(references), num_shuffles, seed)
+    settings = (num_resamples, num_shuffles, seed)
+    return {
+        name: _compare(tally, values[name], np.concatenate(drawn[name]), as_far[name], *settings)
+        for name, tally in tallies.items()
+    }
 
 
-def _compare(both: Tally, num_resamples: int, num_shuffles: int, seed: int) -> Comparison:
-    count = both.count // 2
-    if not count:
-        raise DataError("compare", "there is no item to compare on")
-    one, none = np.ones((1, count)), np.zeros((1, count))
-    values = [float(both.figure(np.hstack(part))[0]) for part in ((one, none), (none, one))]
-    differences = np.concatenate(
-        [
-            both.figure(np.hstack([weights, np.zeros_like(weights)]))
-            - both.figure(np.hstack([np.zeros_like(weights), weights]))
-            for weights in draw_weights(count, num_resamples, seed)
-        ]
-    )
+def _figure(both: Tally, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The metric where the answers of the two systems count so often."""
+    return both.figure(np.hstack([first, second]))
+
+
+def _compare(
+    both: Tally,
+    values: Sequence[np.ndarray],
+    differences: np.ndarray,
+    as_far: int,
+    num_resamples: int,
+    num_shuffles: int,
+    seed: int,
+) -> Comparison:
+    count, (first, second) = both.count // 2, (float(each[0]) for each in values)
     low, high = percentile_interval(differences[np.isfinite(differences)])
-    found = values[0] - values[1]
-    as_far = _count_as_far(both, count, abs(found), num_shuffles, seed)
     signature = (
         f"{both.signature}|n={count}|interval=paired percentile bootstrap over {both.unit}, {CONFIDENCE:.0%}"
         f"|resamples={num_resamples}|p=approximate randomisation, two-sided|shuffles={num_shuffles}|seed={seed}|v1"
     )
     p_value = (as_far + 1) / (num_shuffles + 1)
-    return Comparison(both.name, *values, found, low, high, p_value, count, signature)
+    return Comparison(both.name, first, second, first - second, low, high, p_value, count, signature)
 
 
-def _count_as_far(both: Tally, count: int, distance: float, num_shuffles: int, seed: int) -> int:
-    """Of so many exchanges, those after which the systems differ by at least `distance`."""
+def _count_as_far(
+    tallies: Mapping[str, Tally],
+    values: Mapping[str, Sequence[np.ndarray]],
+    count: int,
+    num_shuffles: int,
+    seed: int,
+) -> dict[str, int]:
+    """Of so many exchanges, those after which the systems differ by at least as much as they do, for each metric."""
+    distances = {name: abs(float(first[0]) - float(second[0])) for name, (first, second) in values.items()}
     generator = np.random.Generator(np.random.PCG64([seed, 1]))
     at_once = max(1, _SHUFFLES_AT_ONCE // count)
-    found = 0
+    found = dict.fromkeys(tallies, 0)
     for start in range(0, num_shuffles, at_once):
         stays = generator.integers(0, 2, size=(min(at_once, num_shuffles - start), count)).astype(np.float64)
-        apart = both.figure(np.hstack([stays, 1.0 - stays])) - both.figure(np.hstack([1.0 - stays, stays]))
-        # An exchange that leaves no figure (an AUC of one class) counts as far: it is no evidence.
-        found += int((~(np.abs(apart) < distance - _ROUNDING * max(1.0, distance))).sum())
+        leaves = 1.0 - stays
+        for name, both in tallies.items():
+            apart, distance = _figure(both, stays, leaves) - _figure(both, leaves, stays), distances[name]
+            # An exchange that leaves no figure (an AUC of one class) counts as far: it is no evidence.
+            found[name] += int((~(np.abs(apart) < distance - _ROUNDING * max(1.0, distance))).sum())
     return found

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
+from groundup.metrics.tally import Tally
 from groundup.model.config import Head
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
@@ -201,6 +202,21 @@ class Sourced(Protocol):
     @property
     def sources(self) -> Mapping[str, str]:
         """What it reads, by the name of its setting, with a version or hash that changes when the content does."""
+        ...
+
+
+@runtime_checkable
+class Comparable(Protocol[ExampleT, PredictionT]):
+    """A task of which two models can be compared on the same examples, whose answers are known."""
+
+    def tallies(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> Mapping[str, Tally]:
+        """The metrics, each a function of how often an example counts. What depends on the model is no part of it."""
+        ...
+
+    def find_errors(
+        self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]
+    ) -> Float[np.ndarray, " examples"]:
+        """How wrong each prediction is: 0 where it is right."""
         ...
 
 

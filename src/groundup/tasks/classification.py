@@ -17,6 +17,7 @@ from torch import Tensor
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.metrics.calibration import calibration_tally
+from groundup.metrics.class_tallies import class_tallies
 from groundup.metrics.classification import (
     Average,
     class_metrics,
@@ -208,6 +209,24 @@ class ClassificationTask:
             Prediction(self.labels[best], dict(zip(self.labels, row, strict=True)))
             for best, row in zip(logs.argmax(axis=1), _shares(logs).tolist(), strict=True)
         ]
+
+    def tallies(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> dict[str, Tally]:
+        """The figures of `score`; its `loss` is plain cross-entropy, whatever loss a model was trained with."""
+        number_of = {label: number for number, label in enumerate(self.labels)}
+        return class_tallies(
+            np.array([number_of[example.label] for example in examples]),
+            np.array([number_of[each.label] for each in predictions]),
+            self.labels,
+            average=self.config.average,
+            probabilities=np.array([[each.probabilities[label] for label in self.labels] for each in predictions]),
+        )
+
+    def find_errors(
+        self, predictions: Sequence[Prediction], examples: Sequence[Example]
+    ) -> Float[np.ndarray, " examples"]:
+        """1 for another label than the true one."""
+        pairs = zip(predictions, examples, strict=True)
+        return np.array([float(each.label != example.label) for each, example in pairs])
 
     def show(self, batch: Batch) -> list[str]:
         """Each row in words with its label in front: `[positive] a fine film`."""
