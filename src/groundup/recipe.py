@@ -12,6 +12,7 @@ from groundup.config import Config, apply_overrides, expand_path, load_yaml, par
 from groundup.errors import ConfigError
 from groundup.model.config import Design, Dropout, Head, ModelConfig
 from groundup.model.generator import shrink_sizes
+from groundup.model.head_config import of_decoder
 from groundup.objectives.causal import Causal
 from groundup.objectives.contrastive import Contrastive
 from groundup.objectives.denoising import Denoising
@@ -52,7 +53,7 @@ class FreshModel(Design):
             )
         values = {name: getattr(self, name) for name in Design.model_fields}
         values |= {"vocab_size": self.vocab_size or vocab_size, "padding_id": padding_id}
-        return ModelConfig.model_validate(values | {"heads": heads})
+        return ModelConfig.model_validate(values | {"heads": of_decoder(heads) if self.causal else heads})
 
     @model_validator(mode="after")
     def _check_choices(self) -> Self:
@@ -119,7 +120,8 @@ def check_direction(objective: AnyObjectiveConfig, is_causal: bool, has_encoder:
         raise ConfigError(
             "model.causal", f"a {objective.kind} objective needs a decoder stack", got=False, cure="set it to true"
         )
-    if objective.kind != "causal" and not reads_source and is_causal:
+    reads_forward = objective.kind in ("causal", "classification") or reads_source
+    if not reads_forward and is_causal:
         raise ConfigError(
             "model.causal", f"the objective {objective.kind!r} needs an encoder stack", got=True, cure="set it to false"
         )

@@ -32,9 +32,10 @@ def test_what_the_recipe_cannot_decide_is_refused(make_recipe: Make, model: dict
     assert Recipe.from_values(stored).to_json() == stored
 
 
-def test_a_classifier_on_a_causal_stack_would_see_one_token(make_recipe: Make) -> None:
-    with pytest.raises(ConfigError, match=r"model\.causal: the objective 'classification' needs an encoder"):
-        train(make_recipe("classification", model={"causal": True}), quiet=True)
+def test_a_classifier_on_a_causal_stack_reads_the_last_token(make_recipe: Make) -> None:
+    report = train(make_recipe("classification", model={"causal": True}), quiet=True)
+    (head,) = pretrained.load(report.model).config.heads
+    assert (head.pooling, head.bias) == ("last", False), "the first token would have seen nothing"
 
 
 def test_an_objective_gets_the_stack_it_can_learn_on(make_recipe: Make) -> None:

@@ -51,7 +51,7 @@ class Continuation:
         packed = self._cache.pack([torch.tensor(ids) for ids in self._unread])
         check_packed(self.model.config, packed)
         packed, memory = packed.to(self._device), self._encode()
-        last = packed.boundaries[1:].long() - 1
+        last = packed.ends
         hidden = self.model(packed, rows=last, cache=self._cache, memory=memory)
         return self.model.heads["causal_lm"](hidden).float()
 

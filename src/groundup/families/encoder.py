@@ -14,7 +14,15 @@ from groundup.errors import ConfigError
 from groundup.families.encoder_names import find_prefix
 from groundup.families.family import canonical
 from groundup.families.keymap import KeyMap, Rule
-from groundup.families.values import ACTIVATIONS, Values, default_labels, name_activation, read_labels, write_labels
+from groundup.families.values import (
+    ACTIVATIONS,
+    Values,
+    default_labels,
+    name_activation,
+    read_labels,
+    refuse_other_tasks,
+    write_labels,
+)
 from groundup.model.config import (
     ClassificationHead,
     Dropout,
@@ -252,7 +260,7 @@ class EncoderFamily:
             cure = f"name {' or '.join(known)}, or give other heads"
             raise values.error("architectures", "does not say what `classifier.weight` classifies", cure)
         if "classification" in kinds:
-            _refuse_other_tasks(values)
+            refuse_other_tasks(values)
         return tuple(self._build_head(kind, values) for kind in _HEADS if kind in kinds)
 
     def _build_head(self, kind: str, values: Values) -> Head:
@@ -292,13 +300,6 @@ def _refuse_other_arithmetic(values: Values) -> None:
     values.require("pruned_heads", ({}, []), "single heads of attention cannot be missing")
     values.require("pooler_type", ("first_token_transform",), "is not supported; only 'first_token_transform' is")
     values.require("quantization_config", (), "quantised weights are not supported")
-
-
-def _refuse_other_tasks(values: Values) -> None:
-    why = "only single-label classification is supported"
-    values.require("problem_type", ("single_label_classification",), why)
-    if len(read_labels(values.config, values.where)) == 1 and values.config.get("problem_type") is None:
-        raise values.error("id2label", f"one label means regression; {why}", "give other heads")
 
 
 def read_classifier_dropout(values: Values) -> float:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from groundup.errors import ConfigError
+from groundup.families.decoder_heads import DROPOUT, RULES, DecoderClasses
 from groundup.families.family import canonical
 from groundup.families.keymap import Constant, Copy, KeyMap, Rename, Rule, Split
-from groundup.families.values import ACTIVATIONS, OUTPUT_INITS, Values, name_activation, read_causal_head
+from groundup.families.values import ACTIVATIONS, OUTPUT_INITS, Values, name_activation
 from groundup.model.config import (
     Dropout,
     Head,
@@ -22,7 +23,7 @@ from groundup.model.config import (
 )
 
 _PREFIX: Final = "transformer."
-_HAS_HEAD: Final = {"GPT2Model": False, "GPT2LMHeadModel": True}
+_CLASSES: Final = DecoderClasses("GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification")
 _ALIASES: Final = {
     "n_embd": "hidden_size",
     "n_layer": "num_hidden_layers",
@@ -39,6 +40,7 @@ _SETTINGS: Final = frozenset(
         "add_cross_attention",
         "architectures",
         "attn_pdrop",
+        DROPOUT,
         "embd_pdrop",
         "id2label",
         "initializer_range",
@@ -105,7 +107,7 @@ class Gpt2:
             # Only here a key of ours: a design with another start is the same GPT-2 once it is trained.
             output_init=values.choice("output_init", "scaled", OUTPUT_INITS),
             padding_id=_read_padding(values, vocab_size),
-            heads=read_causal_head(values, names, _HAS_HEAD) if heads is None else tuple(heads),
+            heads=_CLASSES.read(values, names, heads),
         )
 
     def from_config(self, config: ModelConfig) -> dict[str, Any] | None:
@@ -113,11 +115,12 @@ class Gpt2:
 
         What begins and ends a document is the tokenizer's to say: null, unless a folder that is kept says more.
         """
-        if any(head.kind != "causal_lm" for head in config.heads):
+        of_heads = _CLASSES.write(config)
+        if of_heads is None:
             return None
         written = {
             "model_type": self.model_type,
-            "architectures": ["GPT2LMHeadModel" if config.heads else "GPT2Model"],
+            **of_heads,
             "vocab_size": config.vocab_size,
             "n_positions": config.max_length,
             "n_embd": config.hidden_size,
@@ -222,6 +225,7 @@ def _build_rules(prefix: str, is_tied: bool) -> tuple[Rule, ...]:
         Copy("lm_head.weight", "embedding.token.weight")
         if is_tied
         else Rename("lm_head.weight", "heads.causal_lm.decoder.weight"),
+        *RULES,
         Constant(f"{theirs}attn.bias", _is_triangle),
         Constant(f"{theirs}attn.masked_bias", _hides),
     )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from groundup.errors import ConfigError
+from groundup.families.decoder_heads import DROPOUT, DecoderClasses
 from groundup.families.family import canonical
 from groundup.families.keymap import KeyMap
 from groundup.families.llama_names import PREFIX, build_rotation_rule, build_rules, find_prefix, is_backbone
 from groundup.families.rotation import ROTATION_SETTINGS, read_rotation, write_rotation
-from groundup.families.values import ACTIVATIONS, OUTPUT_INITS, Values, name_activation, read_causal_head
+from groundup.families.values import ACTIVATIONS, OUTPUT_INITS, Values, name_activation
 from groundup.families.windows import NO_WINDOW, Windows
 from groundup.model.config import Dropout, GatedFeedForward, Head, ModelConfig, RMSNormConfig
 
@@ -37,6 +38,7 @@ _SETTINGS: Final = frozenset(
         "add_cross_attention",
         "architectures",
         "attention_dropout",
+        DROPOUT,
         "hidden_act",
         "id2label",
         "initializer_range",
@@ -117,7 +119,7 @@ class LlamaLike:
             initializer_range=_read_range(values),
             output_init=values.choice("output_init", "normal", OUTPUT_INITS),
             padding_id=_read_padding(values, size["vocab_size"]),
-            heads=read_causal_head(values, names, self._classes()) if heads is None else tuple(heads),
+            heads=self._classes.read(values, names, heads),
             **biases,
         )
 
@@ -126,12 +128,13 @@ class LlamaLike:
 
         What begins and ends a document is the tokenizer's to say: null, unless a folder that is kept says more.
         """
-        if config.position.kind != "rotary" or any(head.kind != "causal_lm" for head in config.heads):
+        of_heads = self._classes.write(config)
+        if config.position.kind != "rotary" or of_heads is None:
             return None
         dropout = config.dropout
         written = {
             "model_type": self.model_type,
-            "architectures": [f"{self.name}ForCausalLM" if config.heads else f"{self.name}Model"],
+            **of_heads,
             "vocab_size": config.vocab_size,
             "hidden_size": config.hidden_size,
             "intermediate_size": config.intermediate_size,
@@ -182,9 +185,9 @@ class LlamaLike:
         """The keys of config.json that decide about arithmetic or heads."""
         return _SETTINGS.union(self.biases.values(), self.windows.settings, self.always)
 
-    def _classes(self) -> dict[str, bool]:
-        """Its classes that are supported, and whether each has a head."""
-        return {f"{self.name}Model": False, f"{self.name}ForCausalLM": True}
+    @property
+    def _classes(self) -> DecoderClasses:
+        return DecoderClasses(*(f"{self.name}{end}" for end in ("Model", "ForCausalLM", "ForSequenceClassification")))
 
     def _count(self, values: Values, key: str) -> int | None:
         """A size; None where it follows from others."""

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from groundup.families.decoder_heads import RULES
 from groundup.families.keymap import Constant, Copy, Rename, Rule
 from groundup.model.config import RotaryPositions
 from groundup.model.position import frequencies
@@ -44,6 +45,7 @@ def build_rules(prefix: str, is_tied: bool) -> tuple[Rule, ...]:
         Copy("lm_head.weight", "embedding.token.weight")
         if is_tied
         else Rename("lm_head.weight", "heads.causal_lm.decoder.weight"),
+        *RULES,
     )
 
 

@@ -10,6 +10,7 @@ from groundup.errors import ConfigError
 from groundup.families.keymap import KeyMap, Rename
 from groundup.families.values import default_labels, write_labels
 from groundup.model.config import Head, ModelConfig
+from groundup.model.head_config import of_decoder
 
 FORMAT_VERSION: Final = 1
 """Raised when a tensor's name or the meaning of a value changes."""
@@ -31,7 +32,8 @@ class Native:
         if not isinstance(design, Mapping):
             raise ConfigError(f"{where}: design", "must hold the values of a design", got=design)
         if heads is not None:
-            design = {**design, "heads": [to_json(head) for head in heads], "pooler": False}
+            adapted = of_decoder(heads) if design.get("causal") else heads
+            design = {**design, "heads": [to_json(head) for head in adapted], "pooler": False}
         return parse(ModelConfig, design, where=f"{where}: design")
 
     def from_config(self, config: ModelConfig) -> dict[str, Any]:

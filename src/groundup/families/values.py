@@ -143,6 +143,14 @@ def read_labels(config: Mapping[str, Any], where: str) -> tuple[str, ...]:
     return labels
 
 
+def refuse_other_tasks(values: Values) -> None:
+    """ConfigError where the head of a classifier is there for regression, or for several labels of one text."""
+    why = "only single-label classification is supported"
+    values.require("problem_type", ("single_label_classification",), why)
+    if len(read_labels(values.config, values.where)) == 1 and values.config.get("problem_type") is None:
+        raise values.error("id2label", f"one label means regression; {why}", "give other heads")
+
+
 def write_labels(labels: Sequence[str]) -> dict[str, Any]:
     """The two keys of config.json that name the classes."""
     return {

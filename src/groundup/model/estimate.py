@@ -180,7 +180,7 @@ def _head_size(config: ModelConfig, head: Head) -> int:
         return _decoder_size(config, hidden, head.bias)
     transform = getattr(head, "transform", None)
     own = 0 if transform is None else (hidden + transform.bias) * hidden + transform.norm * _norm_size(config, hidden)
-    return own + (hidden + 1) * count_logits(head)
+    return own + (hidden + getattr(head, "bias", True)) * count_logits(head)
 
 
 def _decoder_size(config: ModelConfig, width: int, has_bias: bool) -> int:

@@ -71,12 +71,18 @@ class LinearHead(nn.Module):
     """A transform where the design has one, dropout, one linear map; on any rows: vectors of sequences or tokens."""
 
     def __init__(
-        self, config: ModelConfig, num_logits: int, dropout: float = 0.0, transform: HeadTransform | None = None
+        self,
+        config: ModelConfig,
+        num_logits: int,
+        dropout: float = 0.0,
+        transform: HeadTransform | None = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.transform = nn.Identity() if transform is None else Transform(config, transform, dropout)
         self.dropout = Dropout(dropout)
-        self.linear = Linear(config.hidden_size, num_logits)
+        self.linear = Linear(config.hidden_size, num_logits, bias)
 
     def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows logits"]:
         """Logits of each row."""
@@ -94,5 +100,7 @@ def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> Lang
             return LinearHead(config, count_logits(head), head.dropout)
         case "replaced":
             return LinearHead(config, count_logits(head), 0.0, head.transform)
-        case "classification" | "multiple_choice" | "token" | "span":
+        case "classification":
+            return LinearHead(config, count_logits(head), head.dropout, head.transform, bias=head.bias)
+        case "multiple_choice" | "token" | "span":
             return LinearHead(config, count_logits(head), head.dropout, head.transform)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -10,7 +11,7 @@ from groundup.config import Config
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "tanh"]
-Pooling = Literal["pooler", "first", "mean"]
+Pooling = Literal["pooler", "first", "last", "mean"]
 
 
 class HeadTransform(Config):
@@ -81,9 +82,12 @@ class ClassificationHead(Config):
     dropout: Probability = 0.1
     """On the vector, after the transform."""
     pooling: Pooling = "pooler"
-    """The vector: tanh of a dense map of the pooled token, the first token as it is, or the mean over all tokens."""
+    """The vector: tanh of a dense map of the pooled token, the first or the last token as it is, or the mean over all
+    tokens."""
     transform: HeadTransform | None = None
     """What the vector passes before the dropout; null for nothing."""
+    bias: bool = True
+    """Whether a bias is added per class."""
 
 
 class MultipleChoiceHead(Config):
@@ -166,3 +170,16 @@ def count_logits(head: Head) -> int:
             return 2
         case "multiple_choice" | "replaced":
             return 1
+
+
+def of_decoder(heads: Sequence[Head]) -> tuple[Head, ...]:
+    """Heads as decoders have them: classes are read off the last token, which alone has seen the text (GPT-2, Llama).
+
+    What a head names itself stays.
+    """
+    form = {"pooling": "last", "bias": False}
+    adapted = list[Head]()
+    for head in heads:
+        unset = {name: value for name, value in form.items() if name not in head.model_fields_set}
+        adapted.append(head.model_copy(update=unset) if isinstance(head, ClassificationHead) and unset else head)
+    return tuple(adapted)

@@ -78,6 +78,11 @@ class Packed:
         """The index of the first token of each sequence (int64)."""
         return self.boundaries[:-1].long()
 
+    @property
+    def ends(self) -> Int[Tensor, " sequences"]:
+        """The index of the last token of each sequence (int64)."""
+        return self.boundaries[1:].long() - 1
+
     @cached_property
     def previous(self) -> Int[Tensor, " tokens"]:
         """The index of the token before each one in its sequence; of the first one, its own (int64)."""

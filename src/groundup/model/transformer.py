@@ -175,7 +175,7 @@ class Transformer(Stack):
 
     def pooled_rows(self, packed: Packed) -> Int[Tensor, " sequences"]:
         """The token of each sequence that stands for it."""
-        return packed.starts if self.config.pooled == "first" else packed.boundaries[1:].long() - 1
+        return packed.starts if self.config.pooled == "first" else packed.ends
 
     def summarize(self, packed: Packed, kind: str = "classification") -> Float[Tensor, "sequences hidden"]:
         """One vector for each sequence, as the design's head of this kind wants it."""
@@ -185,6 +185,8 @@ class Transformer(Stack):
             return torch.stack([part.mean(dim=0) for part in hidden.split(list(packed.lengths))])
         if pooling == "first":
             return self(packed, rows=packed.starts)
+        if pooling == "last":
+            return self(packed, rows=packed.ends)
         return self.pool(self(packed, rows=self.pooled_rows(packed)))
 
     def pool(self, pooled: Float[Tensor, "sequences hidden"]) -> Float[Tensor, "sequences hidden"]:

@@ -237,9 +237,9 @@ def test_names_and_buffers_of_older_releases(tmp_path: Path) -> None:
 
 
 def test_a_head_that_is_not_known_is_left_out_where_others_are_given(tmp_path: Path) -> None:
-    folder = write_foreign(tmp_path / "model", build(CausalLMHead()), architectures=["GPT2ForSequenceClassification"])
+    folder = write_foreign(tmp_path / "model", build(CausalLMHead()), architectures=["GPT2ForTokenClassification"])
     edit_tensors(folder, lambda tensors: tensors.update({"score.weight": torch.zeros(2, 16)}))
-    with pytest.raises(ConfigError, match="'GPT2ForSequenceClassification' is not supported"):
+    with pytest.raises(ConfigError, match="'GPT2ForTokenClassification' is not supported"):
         load(folder)
     loaded = load(folder, heads=[CausalLMHead()])
     assert loaded.dropped == ("score.weight",) and loaded.fresh == ()

@@ -199,7 +199,7 @@ def test_a_config_that_does_not_fit(values: dict[str, Any], problem: str, tmp_pa
 
 
 def test_a_head_that_is_not_known_is_left_out_where_others_are_given(tmp_path: Path) -> None:
-    architectures = ["LlamaForSequenceClassification"]
+    architectures = ["LlamaForTokenClassification"]
     folder = write_foreign(tmp_path / "model", build(), architectures=architectures)
 
     def classify(tensors: dict[str, torch.Tensor]) -> None:
@@ -208,7 +208,7 @@ def test_a_head_that_is_not_known_is_left_out_where_others_are_given(tmp_path: P
         tensors["score.weight"] = torch.zeros(2, 16)
 
     edit_tensors(folder, classify)
-    with pytest.raises(ConfigError, match="'LlamaForSequenceClassification' is not supported"):
+    with pytest.raises(ConfigError, match="'LlamaForTokenClassification' is not supported"):
         load(folder)
     loaded = load(folder, heads=[CausalLMHead()])
     assert loaded.dropped == ("score.weight",) and loaded.fresh == ("heads.causal_lm.decoder.weight",)

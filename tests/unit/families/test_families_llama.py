@@ -173,7 +173,7 @@ def test_absent_keys_mean_the_first_llama() -> None:
         ("pad_token_id", -1),
         ("pad_token_id", "0"),
         ("architectures", "LlamaForCausalLM"),
-        ("architectures", ["LlamaForSequenceClassification"]),
+        ("architectures", ["LlamaForTokenClassification"]),
         ("architectures", ["MistralForCausalLM"]),
     ],
 )
@@ -230,7 +230,7 @@ def test_the_head_comes_from_the_architecture_or_from_its_tensor() -> None:
     assert read(bare, ("lm_head.weight",)).heads == (CausalLMHead(),)
     assert read(META, (), ()).heads == ()
     other = META | {"architectures": ["LlamaForTokenClassification"]}
-    with pytest.raises(ConfigError, match="known are LlamaModel, LlamaForCausalLM; or give other heads"):
+    with pytest.raises(ConfigError, match="known are LlamaModel, LlamaForCausalLM, LlamaForSequenceClassification; or give"):
         read(other, ("score.weight",))
     assert read(other, ("score.weight",), (TokenHead(num_labels=2),)).heads == (TokenHead(num_labels=2),)
     assert not LLAMA.is_backbone("score.weight") and not LLAMA.is_backbone("lm_head.weight")
