@@ -230,7 +230,7 @@ def test_the_head_comes_from_the_architecture_or_from_its_tensor() -> None:
     assert read(bare, ("lm_head.weight",)).heads == (CausalLMHead(),)
     assert read(META, (), ()).heads == ()
     other = META | {"architectures": ["LlamaForTokenClassification"]}
-    with pytest.raises(ConfigError, match="known are LlamaModel, LlamaForCausalLM, LlamaForSequenceClassification; or give"):
+    with pytest.raises(ConfigError, match="known are LlamaModel, LlamaForCausalLM, LlamaForSequenceClassification;"):
         read(other, ("score.weight",))
     assert read(other, ("score.weight",), (TokenHead(num_labels=2),)).heads == (TokenHead(num_labels=2),)
     assert not LLAMA.is_backbone("score.weight") and not LLAMA.is_backbone("lm_head.weight")
