@@ -19,7 +19,12 @@ import transformers
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import AutoModelForSequenceClassification, TrainerCallback, get_linear_schedule_with_warmup
+from transformers import (
+    AutoModelForSequenceClassification,
+    PrinterCallback,
+    TrainerCallback,
+    get_linear_schedule_with_warmup,
+)
 
 from groundup.checkpoint import pretrained
 from groundup.model.initialize import parameter_role
@@ -145,13 +150,15 @@ def run_grouped_trainer(job: Job) -> Outcome:
             remove_unused_columns=False,
             use_cpu=True,
         )
-        transformers.Trainer(
+        trainer = transformers.Trainer(
             model=model,
             args=arguments,
             data_collator=lambda features: pad_features(features, job.pad_id),
             train_dataset=make_features(job.train),
             callbacks=[clock],
-        ).train()
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
     return _outcome(job, clock.ended - clock.started, predict_peer(model, job))
 
 

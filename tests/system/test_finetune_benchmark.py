@@ -58,18 +58,19 @@ def run(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
-def write_model(folder: Path) -> None:
+def write_model(folder: Path, seed: int = 1) -> None:
     """A small encoder with a tokenizer of its own."""
     tokenizer = train_tokenizer(WordPiece(vocab_size=120, min_frequency=1), GOOD + BAD)
     sizes = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "intermediate_size": 64, "max_length": 128}
     model = Transformer(ModelConfig(vocab_size=tokenizer.vocab_size, **sizes))
-    initialize(model, 1)
+    initialize(model, seed)
     pretrained.save(folder, model, tokenizer_files=tokenizer.files(), manifest={}, card="")
 
 
 def test_all_contenders_learn_the_same_task(run: Callable[..., dict]) -> None:
-    found = run("--measure", "quality", "--rows", "40", "--epochs", "6", "--seeds", "1", "2")["results"]["cola"]
-    assert found["title"] == "cola, 40 of 48 training rows" and found["metric"] == "matthews"
+    content = run("--measure", "quality", "--rows", "40", "--epochs", "6", "--seeds", "1", "2")
+    found = content["results"]["cola"]
+    assert content["sets"]["cola"]["title"] == "cola, 40 of 48 training rows" and found["metric"] == "matthews"
     assert found["largest_difference_of_logits_at_start"] < 1e-5
     assert list(found["scores"]) == CONTENDERS
     assert all(min(scores["all"]) > 0.5 for scores in found["scores"].values())
@@ -79,7 +80,7 @@ def test_all_contenders_learn_the_same_task(run: Callable[..., dict]) -> None:
     assert middle["low"] <= middle["mean"] <= middle["high"]
 
 
-def test_speed_is_a_ratio_within_rounds_and_finished_ones_stay(run: Callable[..., dict]) -> None:
+def test_speed_is_a_ratio_within_rounds_and_finished_ones_stay(run: Callable[..., dict], tmp_path: Path) -> None:
     speed = ("--measure", "speed", "--rows", "16")
     first = run(*speed, "--rounds", "1")["cells"]["cola, round 1"]
     found = run(*speed, "--rounds", "2")
@@ -88,6 +89,9 @@ def test_speed_is_a_ratio_within_rounds_and_finished_ones_stay(run: Callable[...
     assert ratios == [round(cell["groundup"] / cell["script"], 2) for cell in found["cells"].values()]
     with pytest.raises(DataError, match=r"found\.json: was measured under another rows, got '16 there and 24 now'"):
         run(*speed[:3], "24", "--rounds", "2")
+    write_model(tmp_path / "english", seed=2)
+    with pytest.raises(DataError, match="was measured under another weights_sha256"):
+        run(*speed, "--rounds", "2")
 
 
 def test_other_weights_or_other_tokens_are_refused(
