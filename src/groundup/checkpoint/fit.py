@@ -71,6 +71,8 @@ def fit(
 def _part(name: str) -> str | None:
     """The exchangeable part of the model that a parameter belongs to; None for the stack itself."""
     first, *rest = name.split(".")
+    if rest[1:2] == ["chain"]:  # other programs' heads for tokens have none
+        return f"heads.{rest[0]}.chain"
     return f"heads.{rest[0]}" if first == "heads" else "pooler" if first == "pooler" else None
 
 
@@ -81,6 +83,7 @@ def _replaced_parts(
     parts = {part for name in expected if (part := _part(name)) is not None}
     absent = parts - {_part(name) for name in renamed.tensors}
     labelled = {f"heads.{head.kind}" for head in model.config.heads if hasattr(head, "num_labels")}
+    labelled |= {f"{part}.chain" for part in labelled}
     return frozenset(absent | (labelled & {_part(name) for name in unlike}))
 
 

@@ -114,6 +114,11 @@ def find_faults(tags: Sequence[str], scheme: Scheme) -> list[Fault]:
     return faults
 
 
+def may_follow(before: str, tag: str, scheme: Scheme) -> bool:
+    """Whether a tag may stand behind another one; `O` stands for what is before the first tag and after the last."""
+    return _fault(split_tag(before), split_tag(tag), scheme) is None
+
+
 def find_schemes(sequences: Iterable[Sequence[str]]) -> list[Scheme]:
     """The schemes in which all sequences are without fault: often several, none where the schemes are mixed."""
     fitting: list[Scheme] = list(get_args(Scheme))

@@ -180,7 +180,8 @@ def _head_size(config: ModelConfig, head: Head) -> int:
         return _decoder_size(config, hidden, head.bias)
     transform = getattr(head, "transform", None)
     own = 0 if transform is None else (hidden + transform.bias) * hidden + transform.norm * _norm_size(config, hidden)
-    return own + (hidden + getattr(head, "bias", True)) * count_logits(head)
+    chain = count_logits(head) * (count_logits(head) + 2) if head.kind == "token" and head.chain else 0
+    return own + (hidden + getattr(head, "bias", True)) * count_logits(head) + chain
 
 
 def _decoder_size(config: ModelConfig, width: int, has_bias: bool) -> int:

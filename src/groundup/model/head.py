@@ -67,6 +67,17 @@ class Transform(nn.Module):
         return self.norm(self.activation(self.dense(self.dropout(hidden))))
 
 
+class Chain(nn.Module):
+    """Scores of a class behind another one, as the first and as the last of a sequence (Lafferty et al. 2001)."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.transitions = nn.Parameter(torch.empty(num_classes, num_classes))
+        """From the class of the row to that of the column."""
+        self.starts = nn.Parameter(torch.empty(num_classes))
+        self.ends = nn.Parameter(torch.empty(num_classes))
+
+
 class LinearHead(nn.Module):
     """A transform where the design has one, dropout, one linear map; on any rows: vectors of sequences or tokens."""
 
@@ -78,11 +89,14 @@ class LinearHead(nn.Module):
         transform: HeadTransform | None = None,
         *,
         bias: bool = True,
+        has_chain: bool = False,
     ) -> None:
         super().__init__()
         self.transform = nn.Identity() if transform is None else Transform(config, transform, dropout)
         self.dropout = Dropout(dropout)
         self.linear = Linear(config.hidden_size, num_logits, bias)
+        if has_chain:
+            self.chain = Chain(num_logits)
 
     def forward(self, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows logits"]:
         """Logits of each row."""
@@ -102,5 +116,7 @@ def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> Lang
             return LinearHead(config, count_logits(head), 0.0, head.transform)
         case "classification":
             return LinearHead(config, count_logits(head), head.dropout, head.transform, bias=head.bias)
-        case "multiple_choice" | "token" | "span":
+        case "token":
+            return LinearHead(config, count_logits(head), head.dropout, head.transform, has_chain=head.chain)
+        case "multiple_choice" | "span":
             return LinearHead(config, count_logits(head), head.dropout, head.transform)

@@ -112,6 +112,8 @@ class TokenHead(Config):
     """On the hidden states, after the transform."""
     transform: HeadTransform | None = None
     """What the hidden states pass before the dropout; null for nothing."""
+    chain: bool = False
+    """Whether there are scores for each class after each other one, too, for a linear-chain CRF."""
 
 
 class SpanHead(Config):

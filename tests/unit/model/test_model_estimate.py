@@ -45,7 +45,7 @@ HEADS = [
     (
         MaskedLMHead(dense_bias=False),
         ClassificationHead(num_labels=7, pooling="mean", transform=HeadTransform()),
-        TokenHead(num_labels=9, transform=HeadTransform(bias=False)),
+        TokenHead(num_labels=9, transform=HeadTransform(bias=False), chain=True),
         SpanHead(transform=HeadTransform()),
     ),
 ]
