@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-from groundup.config import expand_path
 from groundup.errors import DataError
+from groundup.readers.locate import locate
 
 TextEncoding = Literal["utf-8", "latin-1", "cp1252", "gb18030", "big5"]
 """Encodings in which a line break is the byte 10 and nothing else is."""
@@ -75,7 +75,7 @@ def find_files(patterns: Sequence[str], where: str) -> list[Path]:
     found: dict[Path, None] = {}
     for number, pattern in enumerate(patterns):
         place_of = f"{where}.{number}"
-        path = expand_path(pattern, place_of)
+        path = locate(pattern, place_of)
         if path.is_file():
             found[path] = None
         elif path.is_dir():

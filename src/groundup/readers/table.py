@@ -9,9 +9,9 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from groundup.config import expand_path
 from groundup.errors import DataError
 from groundup.readers.lines import TextEncoding, place
+from groundup.readers.locate import locate
 from groundup.readers.records import Layout, Row, iterate_rows
 from groundup.readers.source import ExampleKind, ExampleSource, Split
 
@@ -23,7 +23,7 @@ class TableConfig(ExampleSource):
 
     kind: Literal["table"] = "table"
     train: str
-    """The file to learn from; `${NAME}` is taken from the environment."""
+    """The file to learn from; `${NAME}` is taken from the environment, `hf://datasets/OWNER/NAME/FILE` from the hub."""
     validation: str | None = None
     """The file by which the best checkpoint is chosen."""
     test: str | None = None
@@ -67,7 +67,7 @@ class TableConfig(ExampleSource):
 
     def find_files(self, split: Split) -> tuple[Path, ...]:
         """The file of a split."""
-        return (expand_path(getattr(self, split), f"data.{split}"),)
+        return (locate(getattr(self, split), f"data.{split}"),)
 
     def iterate(self, split: Split, *, needs_label: bool = True) -> Iterator[Example]:
         """The rows of a split, one at a time, in constant memory."""
@@ -132,7 +132,7 @@ def iterate_table(
     path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True
 ) -> Iterator[Example]:
     """The rows of a file, one at a time, in constant memory."""
-    file = expand_path(path, where or "path") if isinstance(path, str) else path
+    file = locate(path, where or "path") if isinstance(path, str) else path
     columns = Columns(config.text, config.pair, config.label_column)
     yield from iterate_examples(file, config.layout, columns, where, needs_label=needs_label)
 

@@ -15,7 +15,7 @@ class CorpusFiles(Config):
     """Plain text files, or one column of tsv, csv or jsonl files."""
 
     train: tuple[str, ...] = Field(min_length=1)
-    """Files or globs to learn from; `${NAME}` is taken from the environment."""
+    """Files or globs to learn from; `${NAME}` is from the environment, `hf://datasets/OWNER/NAME/FILE` from the hub."""
     validation: tuple[str, ...] = ()
     """Files or globs to measure on."""
     validation_share: float | None = Field(None, gt=0.0, lt=1.0)
