@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_serializer, model_validator
 
 from groundup.config import Config
 
@@ -58,3 +59,9 @@ class TrainConfig(Config):
                 f"batch_tokens: is in place of batch_size, got both; leave batch_size {self.batch_size} out"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_is_replaced(self, serialize: Callable[[Self], dict[str, object]]) -> dict[str, object]:
+        """What is stored is read again, so it holds one of the two sizes of a step, as it was written."""
+        values = serialize(self)
+        return values if self.batch_tokens is None else {key: values[key] for key in values if key != "batch_size"}
