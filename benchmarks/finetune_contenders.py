@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -28,9 +28,10 @@ from transformers import (
 
 from groundup.checkpoint import pretrained
 from groundup.model.initialize import parameter_role
+from groundup.model.transformer import Transformer
 from groundup.optim.adamw import AdamW
 from groundup.optim.schedule import Linear
-from groundup.tasks.classification import ClassificationTask
+from groundup.tasks.classification import Classification, ClassificationTask
 from groundup.text.pack import Shuffled
 from groundup.text.sample import FlatSamples, Sample
 from groundup.training.config import TrainConfig
@@ -42,11 +43,47 @@ MICRO_BATCH_TOKENS = 1 << 30  # a step is never cut
 
 
 @dataclass(frozen=True)
+class Kind:
+    """How a kind of task is told to transformers, and its logits to our metrics."""
+
+    config: type[Classification]
+    model: type
+    """transformers' class."""
+    label_of: Callable[[Sample], int | float]
+    """As transformers takes it."""
+    read: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    """The logits in what our task has measured."""
+    measure: Callable[[Float[np.ndarray, "rows logits"], FlatSamples], dict[str, np.ndarray]]
+    """What our task would have measured, from the logits of any model."""
+
+
+def _measure_classes(logits: Float[np.ndarray, "rows labels"], samples: FlatSamples) -> dict[str, np.ndarray]:
+    return {
+        "log_probabilities": torch.from_numpy(logits).log_softmax(dim=-1).numpy(),
+        "loss": np.zeros(len(samples), dtype=np.float32),
+        "label": samples.labels,
+        "sample": np.arange(len(samples)),
+    }
+
+
+KINDS = {
+    "classification": Kind(
+        Classification,
+        AutoModelForSequenceClassification,
+        lambda sample: sample.label,
+        lambda measured: measured["log_probabilities"],
+        _measure_classes,
+    )
+}
+
+
+@dataclass(frozen=True)
 class Job:
     """What a contender is asked to do."""
 
     start: Path
     """The model folder with a fresh head."""
+    kind: Kind
     task: ClassificationTask
     train: FlatSamples
     development: FlatSamples
@@ -63,8 +100,8 @@ class Outcome(NamedTuple):
 
     examples_per_second: float
     seconds: float
-    logits: Float[np.ndarray, "rows labels"]
-    """Of the development rows in their order; known up to a constant in each row."""
+    logits: Float[np.ndarray, "rows logits"]
+    """Of the development rows in their order; of classes they are known up to a constant in each row."""
 
 
 def run_ours(job: Job) -> Outcome:
@@ -96,8 +133,7 @@ def run_ours(job: Job) -> Outcome:
             quiet=True,
         )
         seconds = trainer.run().progress.seconds
-    measured = measure_all(model, job.task, job.development, device=torch.device("cpu"))
-    return _outcome(job, seconds, measured["log_probabilities"][np.argsort(measured["sample"])])
+    return _outcome(job, seconds, predict_ours(model, job))
 
 
 def run_script(job: Job) -> Outcome:
@@ -105,7 +141,7 @@ def run_script(job: Job) -> Outcome:
     model = load_peer(job)
     generator = torch.Generator().manual_seed(job.seed)
     loader = DataLoader(
-        make_features(job.train),
+        make_features(job.train, job.kind),
         batch_size=job.batch_size,
         shuffle=True,
         generator=generator,
@@ -154,7 +190,7 @@ def run_grouped_trainer(job: Job) -> Outcome:
             model=model,
             args=arguments,
             data_collator=lambda features: pad_features(features, job.pad_id),
-            train_dataset=make_features(job.train),
+            train_dataset=make_features(job.train, job.kind),
             callbacks=[clock],
         )
         trainer.remove_callback(PrinterCallback)
@@ -179,12 +215,12 @@ class Clock(TrainerCallback):
 
 def load_peer(job: Job) -> transformers.PreTrainedModel:
     """transformers' model of the folder that all start from."""
-    return AutoModelForSequenceClassification.from_pretrained(job.start, dtype=torch.float32)
+    return job.kind.model.from_pretrained(job.start, dtype=torch.float32)
 
 
-def make_features(samples: FlatSamples) -> list[dict[str, object]]:
+def make_features(samples: FlatSamples, kind: Kind) -> list[dict[str, object]]:
     """Encoded rows as transformers' collators take them."""
-    return [_make_feature(samples[number]) for number in range(len(samples))]
+    return [_make_feature(samples[number], kind) for number in range(len(samples))]
 
 
 def pad_features(features: Sequence[dict[str, object]], pad_id: int) -> dict[str, Tensor]:
@@ -198,11 +234,17 @@ def pad_features(features: Sequence[dict[str, object]], pad_id: int) -> dict[str
     return batch | {"labels": torch.tensor([feature["labels"] for feature in features])}
 
 
-def predict_peer(model: nn.Module, job: Job) -> Float[np.ndarray, "rows labels"]:
+def predict_ours(model: Transformer, job: Job) -> Float[np.ndarray, "rows logits"]:
+    """The logits of the development rows."""
+    measured = measure_all(model, job.task, job.development, device=torch.device("cpu"))
+    return job.kind.read(measured)[np.argsort(measured["sample"])]
+
+
+def predict_peer(model: nn.Module, job: Job) -> Float[np.ndarray, "rows logits"]:
     """The logits of the development rows, computed in batches of like lengths."""
     order = np.argsort(job.development.lengths, kind="stable")
-    features = [_make_feature(job.development[int(number)]) for number in order]
-    logits = np.empty((len(order), len(job.task.labels)), dtype=np.float32)
+    features = [_make_feature(job.development[int(number)], job.kind) for number in order]
+    logits = np.empty((len(order), job.task.head.num_labels), dtype=np.float32)
     model.eval()
     with torch.inference_mode():
         for places, chosen in zip(_runs(order), _runs(features), strict=True):
@@ -214,13 +256,13 @@ def _runs(items: Sequence, size: int = 64) -> Iterator[Sequence]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _make_feature(sample: Sample) -> dict[str, object]:
+def _make_feature(sample: Sample, kind: Kind) -> dict[str, object]:
     types = np.zeros_like(sample.input_ids) if sample.token_type_ids is None else sample.token_type_ids
     return {
         "input_ids": sample.input_ids.tolist(),
         "token_type_ids": types.tolist(),
         "attention_mask": [1] * len(sample.input_ids),
-        "labels": sample.label,
+        "labels": kind.label_of(sample),
     }
 
 

