@@ -1,7 +1,7 @@
 """The three loops of finetune_vs_hf.py: groundup's, a plain script, and the Hugging Face Trainer.
 
 Each starts from the same model folder, its fresh head included, reads the same token ids and is timed over the steps of
-training alone. A contender answers with its examples a second and what it says of the development rows.
+training alone. A contender answers with its examples a second and, when asked, what it says of the development rows.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ KINDS = {
         lambda sample: sample.label,
         lambda measured: measured["log_probabilities"],
         _measure_classes,
-    )
+    ),
 }
 
 
@@ -100,8 +100,8 @@ class Outcome(NamedTuple):
 
     examples_per_second: float
     seconds: float
-    logits: Float[np.ndarray, "rows logits"]
-    """Of the development rows in their order; of classes they are known up to a constant in each row."""
+    predict: Callable[[], Float[np.ndarray, "rows logits"]]
+    """The logits of the development rows in their order; of classes they are known up to a constant in each row."""
 
 
 def run_ours(job: Job) -> Outcome:
@@ -133,7 +133,7 @@ def run_ours(job: Job) -> Outcome:
             quiet=True,
         )
         seconds = trainer.run().progress.seconds
-    return _outcome(job, seconds, predict_ours(model, job))
+    return _outcome(job, seconds, lambda: predict_ours(model, job))
 
 
 def run_script(job: Job) -> Outcome:
@@ -161,7 +161,7 @@ def run_script(job: Job) -> Outcome:
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-    return _outcome(job, time.perf_counter() - started, predict_peer(model, job))
+    return _outcome(job, time.perf_counter() - started, lambda: predict_peer(model, job))
 
 
 def run_grouped_trainer(job: Job) -> Outcome:
@@ -195,7 +195,7 @@ def run_grouped_trainer(job: Job) -> Outcome:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return _outcome(job, clock.ended - clock.started, predict_peer(model, job))
+    return _outcome(job, clock.ended - clock.started, lambda: predict_peer(model, job))
 
 
 CONTENDERS = {"groundup": run_ours, "script": run_script, "length-grouped Trainer": run_grouped_trainer}
@@ -276,5 +276,5 @@ def _group(model: nn.Module) -> list[dict[str, object]]:
     ]
 
 
-def _outcome(job: Job, seconds: float, logits: np.ndarray) -> Outcome:
-    return Outcome(len(job.train) * job.epochs / seconds, seconds, logits)
+def _outcome(job: Job, seconds: float, predict: Callable[[], np.ndarray]) -> Outcome:
+    return Outcome(len(job.train) * job.epochs / seconds, seconds, predict)

@@ -129,7 +129,7 @@ def write_start(prepared: Prepared, seed: int, folder: Path) -> Path:
         tokenizer_files=prepared.tokenizer.files(),
         manifest={},
         card="",
-        labels=prepared.task.labels,
+        labels=prepared.task.labels or None,
         extra_config=loaded.extra_config,
     )
     return folder
@@ -167,7 +167,7 @@ def compare_start(job: Job) -> float:
 
 def score(prepared: Prepared, outcome: Outcome) -> float:
     """The official metric, by one function for all contenders."""
-    measured = prepared.kind.measure(outcome.logits, prepared.development)
+    measured = prepared.kind.measure(outcome.predict(), prepared.development)
     return prepared.task.score(measured, prepared.development.examples)[DATA_SETS[prepared.name].metrics[0]].value
 
 
