@@ -69,6 +69,7 @@ def make_content(**changes: Any) -> Report:
         },
         "classes": make_classes(),
         "masked": make_masked(),
+        "found": make_found(),
         "writing": make_writing(),
         "batch": {
             "step": 12,
@@ -206,6 +207,28 @@ def make_writing(*, is_scored: bool = True) -> dict[str, Any]:
         "wrong_rows": 44 if is_scored else None,
         "buckets": [bucket] if is_scored else [],
         "shown": [text | ({} if is_scored else {"is_right": None}) for text in texts],
+    }
+
+
+def make_found() -> dict[str, Any]:
+    """What is found in texts: one that is right, one with every fault, and a question whose answer is wrong."""
+    tagged = {"title": None, "text": "Li Lei 在北京见到了 Mary Smith"}
+    stretches = [{"start": 0, "end": 6, "name": "PER"}, {"start": 8, "end": 10, "name": "LOC"}]
+    nested = {"start": 3, "end": 6, "name": "NAME"}
+    passage = {"line": 9, "title": "谁写了这本书？", "text": "…鲁迅写了这本书", "is_right": False}
+    return {
+        "split": "validation",
+        "rows": 30,
+        "of": 31,
+        "right_rows": 20,
+        "wrong_rows": 10,
+        "parts": [figure(name, 0.7) for name in ("f1[PER]", "f1[LOC]", "recall[PER]", "f1[words 2-3]")],
+        "faults": {"boundary": 3, "missed": 0, "type": 4},
+        "shown": [
+            tagged | {"line": 4, "expected": stretches, "found": stretches[:1], "is_right": False},
+            tagged | {"line": 5, "expected": [nested], "found": [*stretches, nested], "is_right": True},
+            passage | {"expected": [{"start": 1, "end": 3, "name": ""}], "found": []},
+        ],
     }
 
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-from groundup.metrics.details import Details
+from groundup.metrics.details import Details, Marked
 from groundup.metrics.metric import Metric
 from groundup.metrics.tally import Tally
 from groundup.model.config import Head
@@ -217,6 +217,15 @@ class Comparable(Protocol[ExampleT, PredictionT]):
         self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]
     ) -> Float[np.ndarray, " examples"]:
         """How wrong each prediction is: 0 where it is right."""
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A task whose predictions are stretches of a text."""
+
+    def mark(self, example: object, prediction: object) -> Marked | None:
+        """What is expected and what was found, by characters of the text; None where nothing is known of it."""
         ...
 
 

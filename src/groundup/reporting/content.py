@@ -218,6 +218,42 @@ class Writing(TypedDict):
     shown: list[WrittenText]
 
 
+class Stretch(TypedDict):
+    """Characters of a shown text."""
+
+    start: int
+    end: int
+    name: str
+
+
+class MarkedText(TypedDict):
+    """A text with what should be found in it and what was."""
+
+    line: int
+    title: str | None
+    text: str
+    """Cut to where something is marked, where it is long."""
+    expected: list[Stretch]
+    found: list[Stretch]
+    is_right: bool
+
+
+class Found(TypedDict):
+    """What a task finds in texts."""
+
+    split: Split
+    rows: int
+    """Texts that it was given."""
+    of: int
+    right_rows: int
+    wrong_rows: int
+    parts: list[Figure]
+    """Of each type, or each kind of question."""
+    faults: dict[str, int]
+    """How often what was found is wrong, and how; empty where texts have one answer each."""
+    shown: list[MarkedText]
+
+
 class ShownBatch(TypedDict):
     """A step's batch, decoded by the objective itself."""
 
@@ -366,6 +402,7 @@ class Report(TypedDict):
     classes: Classes | None
     masked: Masked | None
     writing: Writing | None
+    found: Found | None
     batch: ShownBatch | None
     design: RunDesign | None
     data: list[DataSplit]

@@ -13,6 +13,7 @@ from groundup.reporting.language import say
 from groundup.reporting.markup import Html, data, join, tag
 from groundup.reporting.sections_classes import draw_classes, draw_examples
 from groundup.reporting.sections_design import draw_advice, draw_data, draw_design_section, draw_machine, draw_recipe
+from groundup.reporting.sections_found import draw_found
 from groundup.reporting.sections_masked import draw_masked
 from groundup.reporting.sections_results import draw_batch, draw_curves, draw_header, draw_results
 from groundup.reporting.sections_written import draw_written
@@ -24,6 +25,7 @@ _PARTS: Final = (
     ("examples", draw_examples),
     ("masked", draw_masked),
     ("written", draw_written),
+    ("found", draw_found),
     ("advice", draw_advice),
     ("batch", draw_batch),
     ("design", draw_design_section),

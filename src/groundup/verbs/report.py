@@ -13,6 +13,7 @@ from groundup.errors import CheckpointError
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.masked import MaskedObjective
+from groundup.objectives.protocol import Marking
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
@@ -27,6 +28,7 @@ from groundup.training.state import load_weights
 from groundup.verbs.assemble import Parts, assemble, build_model, get_tokenizer, open_parts
 from groundup.verbs.report_classes import measure_classes
 from groundup.verbs.report_data import describe_data
+from groundup.verbs.report_found import measure_found
 from groundup.verbs.report_masked import measure_masked
 from groundup.verbs.report_run import (
     describe_run,
@@ -147,6 +149,7 @@ def gather(
         "classes": None,
         "masked": None,
         "writing": None,
+        "found": None,
         "batch": None if parts is None else show_batch(recipe, parts, max(1, run["step"])),
         "design": None if config is None else describe_trained(recipe, config, run),
         "data": [] if parts is None else describe_data(recipe, parts),
@@ -171,6 +174,8 @@ def _measure(content: Report, recipe: Recipe, parts: Parts, model: Transformer) 
     if isinstance(objective, ClassificationTask) and parts.validation is not None:
         content["classes"] = measure_classes(recipe, objective, model, chosen, device)
     split = "train" if parts.validation is None else "validation"
+    if isinstance(objective, Marking):
+        content["found"] = measure_found(recipe, objective, model, chosen, split, device)
     if isinstance(objective, MaskedObjective):
         content["masked"] = measure_masked(recipe, objective, model, chosen, split, device)
     if isinstance(objective, CausalObjective | Seq2SeqObjective):

@@ -29,6 +29,7 @@ PARTS = [
     "examples",
     "masked",
     "written",
+    "found",
     "batch",
     "design",
     "data",
@@ -200,7 +201,7 @@ def test_a_run_that_has_not_begun_has_a_page() -> None:
         "total_steps": None,
     }
     curves = make_content()["curves"] | {"train": empty, "validation_steps": [], "validation": {}}
-    nothing = dict.fromkeys(("baseline", "classes", "masked", "writing", "batch", "design", "domain"))
+    nothing = dict.fromkeys(("baseline", "classes", "masked", "writing", "found", "batch", "design", "domain"))
     root = read_page(render(make_content(run=run, curves=curves, metrics=[], data=[], **nothing)))
     assert [part.attributes["id"] for part in root.find("section")] == [
         "results",
@@ -229,6 +230,19 @@ def test_what_a_decoder_writes() -> None:
     (free,) = read_page(render(make_content(writing=make_writing(is_scored=False)))).find("section", id="written")
     assert [each.attributes["class"] for each in free.find("li")] == ["example", "example"]
     assert not free.find("span", class_="sign") and "$3" in free.text("en")
+
+
+def test_what_is_found_in_texts() -> None:
+    """What overlaps is marked together, a wrong text has what was expected below, faults are counted by how."""
+    (part,) = read_page(render(make_content())).find("section", id="found")
+    assert [each.attributes["class"] for each in part.find("li")] == ["example wrong", "example wrong", "example right"]
+    first, question, nested = part.find("li")
+    assert [each.text("en") for each in first.find("mark")] == ["Li LeiPER", "Li LeiPER", "北京LOC"]
+    assert [each.text("en") for each in nested.find("mark")] == ["Li ", "LeiPERNAME", "北京LOC"]
+    assert "谁写了这本书？" in question.text("en") and [each.text("en") for each in question.find("mark")] == ["鲁迅"]
+    text = part.text("en")
+    assert "right type, another boundary" in text and "missed" not in text and "answer of 2–3 words" in text
+    assert "类型对，边界错" in part.text("zh") and "Wrong (2 of 10)" in text
 
 
 def test_many_classes_are_shown_as_pairs() -> None:
