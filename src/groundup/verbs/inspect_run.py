@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from groundup.checkpoint.store import Store
 from groundup.figures import format_figure
@@ -14,6 +14,10 @@ from groundup.recipe import Recipe
 from groundup.training.log import format_seconds, read_lines
 from groundup.verbs.layout import columns, entry, fold, format_bytes, format_count, plural
 from groundup.verbs.run_folder import read_recipe
+
+_WIDTH: Final = 70
+"""Of the figures of a table, beside its steps."""
+_FIGURE: Final = 7
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,28 @@ class RunReport:
         if not self.validations:
             return
         yield "validations"
-        names = list(self.validations[-1][1])
-        rows = [("step", *names)]
-        for step, metrics in self.validations[-10:]:
-            rows.append((str(step), *(format_figure(metrics[name].value) if name in metrics else "" for name in names)))
         if len(self.validations) > 10:
             yield f"  the last 10 of {len(self.validations)}"
-        yield from columns(rows, "r" * len(rows[0]))
+        for names in _split_columns(list(self.validations[-1][1]), _WIDTH):
+            rows = [("step", *names)]
+            for step, metrics in self.validations[-10:]:
+                figures = (format_figure(metrics[name].value) if name in metrics else "" for name in names)
+                rows.append((str(step), *figures))
+            yield from columns(rows, "r" * len(rows[0]))
+
+
+def _split_columns(names: Sequence[str], width: int) -> list[list[str]]:
+    """The names of columns in as many tables as they need, each at most so wide; one name always fits."""
+    tables: list[list[str]] = []
+    left = 0
+    for name in names:
+        size = max(len(name), _FIGURE) + 2
+        if size > left:
+            tables.append([])
+            left = width
+        tables[-1].append(name)
+        left -= size
+    return tables
 
 
 def inspect_run(folder: Path) -> RunReport:
