@@ -351,11 +351,11 @@ def fill_cell(name: str, language: str, options: argparse.Namespace) -> None:
 
 def summarize(options: argparse.Namespace) -> dict[str, Any]:
     """All cells that are there, with means, intervals and gains over the same design from fresh weights."""
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     result: dict[str, Any] = {
         "command": "python " + " ".join(sys.argv),
         "machine": f"{describe_processor()}, {options.threads} thread(s), torch {torch.__version__}",
-        "settings": settings,
+        "settings": settings_of(options),
+        "seeds": options.seeds,
         "languages": {},
     }
     for language in options.languages:
@@ -430,10 +430,15 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What decides the figures of a cell."""
+    others = ("work", "output", "objectives", "languages", "seeds", "threads")
+    return {key: value for key, value in vars(options).items() if key not in others}
+
+
 def check_settings(options: argparse.Namespace) -> None:
     """Cells of one work folder have the same settings."""
-    path, chosen = options.work / "settings.json", ("work", "output", "objectives", "languages", "seeds", "threads")
-    settings = {key: value for key, value in vars(options).items() if key not in chosen}
+    path, settings = options.work / "settings.json", settings_of(options)
     if path.exists() and (kept := json.loads(path.read_text(encoding="utf-8"))) != settings:
         sys.exit(f"--work: {options.work} holds cells of other settings, {kept}; name another folder")
     write_whole(path, json.dumps(settings, indent=1).encode())
