@@ -385,18 +385,18 @@ def show_table(result: Mapping[str, Any]) -> str:
         fields = [arm.title]
         for language in result["languages"].values():
             cell = language["cells"][name]
-            fields += [show_share(cell.get("accuracy")), show_share(cell.get("gain"), "+")]
-        english = result["languages"].get("english", {"cells": {name: {}}})["cells"][name]
-        pairs = [f"{100 * found['accuracy']:.1f} ({reading})" for reading, found in english.get("pairs", {}).items()]
-        lines.append(" | ".join(["", *fields, ", ".join(pairs) or "-", ""]).strip())
+            fields += [show_share(cell.get("accuracy")), show_share(cell.get("gain"), "+") if arm.objective else ""]
+        pairs = result["languages"].get("english", {"cells": {name: {}}})["cells"][name].get("pairs", {})
+        read = [f"{show_share(pairs.get(reading), key='accuracy')} {reading}" for reading in arm.readings]
+        lines.append(" | ".join(["", *fields, ", ".join(read), ""]).strip())
     return "\n".join(lines)
 
 
-def show_share(found: Mapping[str, float] | None, sign: str = "") -> str:
+def show_share(found: Mapping[str, float] | None, sign: str = "", key: str = "value") -> str:
     """A mean with its interval, in percent."""
     if found is None:
-        return "-"
-    value, low, high = (f"{100 * found[key]:{sign}.1f}" for key in ("value", "low", "high"))
+        return "not measured"
+    value, low, high = (f"{100 * found[each]:{sign}.1f}" for each in (key, "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
