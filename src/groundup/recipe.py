@@ -26,10 +26,12 @@ from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
+from groundup.readers.question_files import QuestionsConfig
 from groundup.readers.set_config import SetConfig
 from groundup.readers.source import ExampleSource
 from groundup.readers.table import TableConfig
 from groundup.tasks.classification import Classification
+from groundup.tasks.question_answering import QuestionAnswering
 from groundup.text.corpus import CorpusConfig
 from groundup.text.tokenizer import TokenizerConfig
 from groundup.training.config import TrainConfig
@@ -76,8 +78,8 @@ class PretrainedModel(Config):
 
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
-DataChoice = Annotated[CorpusConfig | TableConfig | SetConfig, Field(discriminator="kind")]
-AnyTaskConfig = Classification
+DataChoice = Annotated[CorpusConfig | TableConfig | QuestionsConfig | SetConfig, Field(discriminator="kind")]
+AnyTaskConfig = Classification | QuestionAnswering
 """Objectives whose number of labels the data may decide."""
 AnyObjectiveConfig = (
     Masked
@@ -96,7 +98,7 @@ AnyObjectiveConfig = (
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 
-SOURCES: Final = {"corpus": "corpus", "text": "table"}
+SOURCES: Final = {"corpus": "corpus", "text": "table", "questions": "questions"}
 """Which data.kind holds one's own examples of each kind."""
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from groundup.config import Config, expand_path
+from groundup.config import expand_path
 from groundup.errors import DataError
 from groundup.readers.examples import Answer, QuestionExample
-from groundup.readers.formats import Kind
 from groundup.readers.lines import TextEncoding, place
 from groundup.readers.questions import SquadFormat, find_places
 from groundup.readers.records import Layout, Row, iterate_rows
+from groundup.readers.source import ExampleKind, ExampleSource, Split
 from groundup.readers.table import Column, find_column, take_field
 
 _PASSAGES = ("passage", "context")
@@ -22,10 +23,9 @@ _ANSWERS = ("answer", "answers")
 _CURE_ANSWERS = 'write "text", ["text", ...] or {"text": ["text"], "answer_start": [0]}'
 
 
-class QuestionsConfig(Config):
+class QuestionsConfig(ExampleSource):
     """Files of questions on passages: json in the layout of SQuAD, or csv, tsv, jsonl or parquet with one a row."""
 
-    example_kind: ClassVar[Kind] = "questions"
     kind: Literal["questions"] = "questions"
     train: str
     """The file to learn from; `${NAME}` is taken from the environment."""
@@ -53,26 +53,40 @@ class QuestionsConfig(Config):
     """The encoding of the files."""
 
     @property
-    def has_validation(self) -> bool:
-        """Whether there is something to validate on."""
-        return self.validation is not None
+    def example_kind(self) -> ExampleKind:
+        """Questions on passages."""
+        return "questions"
 
-    def iterate(self, split: str, *, needs_label: bool = True) -> Iterator[QuestionExample]:
-        """The questions of `train`, `validation` or `test`, one at a time."""
-        where, named = f"data.{split}", getattr(self, split)
-        if named is None:
-            raise DataError(where, "names no file", cure=f"{where}=FILE")
-        return self.iterate_file(expand_path(named, where), where, needs_label=needs_label)
+    @property
+    def has_pair(self) -> bool:
+        """A question and a passage."""
+        return True
 
-    def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = True) -> Iterator[QuestionExample]:
-        """The questions of a file; with `needs_label=False` answers may be lacking.
+    def find_files(self, split: Split) -> tuple[Path, ...]:
+        """The file of a split."""
+        return (expand_path(getattr(self, split), f"data.{split}"),)
+
+    def iterate(self, split: Split, *, needs_label: bool = True) -> Iterator[QuestionExample]:
+        """The questions of a split, one at a time.
 
         Raises:
             DataError: naming the line, for what is no question, and for an answer without a start that stands in its
                 passage more than once or not at all.
         """
+        (path,) = self.find_files(split)
+        return self._iterate(path, f"data.{split}", needs_label)
+
+    def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[QuestionExample]:
+        """The questions of a file with the same columns; answers that are not needed are not looked at."""
+        return self._iterate(path, "", needs_label)
+
+    def _iterate(self, path: Path, where: str, needs_label: bool) -> Iterator[QuestionExample]:
         if path.suffix.lower() == ".json":
-            yield from SquadFormat().read([path])
+            for question in SquadFormat().read([path]):
+                if needs_label and question.answers is None:
+                    cure = "give them, an empty list where there is none"
+                    raise DataError(place(path, where, question.line), f"{question.id!r} has no `answers`", cure=cure)
+                yield question if needs_label else replace(question, answers=None)
             return
         reader = _RowReader(self, path, where, needs_label)
         for row in iterate_rows(path, Layout(self.header, self.delimiter, self.quoting, None, self.encoding), where):
@@ -105,13 +119,13 @@ class _RowReader:
         return value
 
     def _take_answers(self, row: Row, name: str, passage: str) -> tuple[Answer, ...] | None:
-        """None where there is no column of answers, or an empty field though no answers are needed."""
-        column = _choose(row.fields, self._config.answer, _ANSWERS)
-        if find_column(row.fields, column) is None and not self._needs_label:
+        """None where they are not needed, and nothing where the field is empty."""
+        if not self._needs_label:
             return None
+        column = _choose(row.fields, self._config.answer, _ANSWERS)
         value = take_field(row, column, "answer", self._file, self._where)
         if value is None or value == "" or value == []:
-            return () if self._needs_label else None
+            return ()
         texts, starts = self._split(row, name, value)
         return tuple(
             self._place_answer(row, name, passage, text, start) for text, start in zip(texts, starts, strict=True)

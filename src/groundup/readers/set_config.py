@@ -13,6 +13,7 @@ from groundup.errors import DataError
 from groundup.readers.data_set import FoundSplit, find_split
 from groundup.readers.examples import AnyExample, TranslationExample
 from groundup.readers.formats import TableFormat
+from groundup.readers.question_files import QuestionsConfig
 from groundup.readers.registry import DATA_SETS, get_data_set
 from groundup.readers.source import AnExample, ExampleKind, ExampleSource, Split
 from groundup.readers.table import Example, TableConfig
@@ -64,7 +65,9 @@ class SetConfig(ExampleSource):
             yield given
 
     def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[AnExample]:
-        """The rows of a file with columns `text` and, where the data set has pairs, `pair`."""
+        """The rows of a file with columns `text` and, where the data set has pairs, `pair`; or questions of a file."""
+        if self.example_kind == "questions":
+            return QuestionsConfig(train=str(path)).iterate_file(path, needs_label=needs_label)
         if self.example_kind != "text":
             raise DataError(str(path), f"is no file of {self.name}", cure=f"name a split of it: {self.name}")
         columns = TableConfig(train=str(path), pair="pair" if self.has_pair else None)

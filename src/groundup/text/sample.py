@@ -73,6 +73,8 @@ class EncodingReport:
     """Tokens cut from them."""
     label_counts: dict[str, int] = field(default_factory=dict)
     """Rows of each label; unlabelled rows are not in it."""
+    notes: tuple[str, ...] = ()
+    """What else there is to say of them, in words."""
 
 
 @final

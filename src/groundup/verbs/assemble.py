@@ -34,6 +34,7 @@ from groundup.readers.set_config import SetConfig
 from groundup.readers.source import AnExample, ExampleSource
 from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
+from groundup.tasks.question_answering import AnsweringTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
 from groundup.text.sample import EncodingReport, Samples
@@ -62,6 +63,7 @@ AnyObjective = (
     | ReplacedObjective
     | ContrastiveObjective
     | ClassificationTask
+    | AnsweringTask
 )
 
 
@@ -319,4 +321,4 @@ def _describe(name: str, report: EncodingReport) -> str:
     labels = ", ".join(f"{label}: {count}" for label, count in report.label_counts.items())
     labels = f" ({labels})" if labels else ""
     cut = f"; {report.num_truncated} cut, {report.tokens_lost} tokens lost" if report.num_truncated else ""
-    return f"{name}: {report.num_rows} rows{labels}{cut}"
+    return "; ".join([f"{name}: {report.num_rows} rows{labels}{cut}", *report.notes])

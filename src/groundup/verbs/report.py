@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ from groundup.verbs.report_written import measure_writing
 from groundup.verbs.run_folder import SERIES_FILE, read_recipe, write_json, write_text
 from groundup.verbs.series_folder import is_series
 from groundup.verbs.series_report import summarise, write_series_page
+from groundup.verbs.trained import restore
 
 JSON_FILE: Final = "report.json"
 PAGE_FILE: Final = "report.html"
@@ -190,6 +191,7 @@ def _load_finished(recipe: Recipe, folder: Path) -> tuple[Parts, Weights]:
     parts = _open_parts(recipe, folder, folder / "model")
     _check_data(manifest["data"], parts)
     trained = manifest["trained"]
+    parts = replace(parts, objective=restore(parts.objective, manifest))
     return parts, Weights(loaded.model, trained["step"], trained["domain"])
 
 

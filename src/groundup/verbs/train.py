@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from groundup.model.generator import PREFIX
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
-from groundup.objectives.protocol import Keeping
+from groundup.objectives.protocol import Keeping, Tuned
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.recipe import Recipe
 from groundup.text.sample import Samples
-from groundup.training.evaluate import evaluate
+from groundup.training.evaluate import evaluate, measure_all
 from groundup.training.log import format_seconds, read_lines
 from groundup.training.machine import choose_device, keep_threads
 from groundup.training.state import exactness_domain, load_weights
@@ -133,6 +133,7 @@ def train(
         step = progress.best_step or progress.step
         tree = trainer.store.load(step)
         load_weights(model, tree)
+        parts = tune(recipe, parts, model, device)
         metrics = read_metrics(folder / "metrics.jsonl", step)
         test_metrics = {} if test is None else score(recipe, parts, model, test, device)
         export(recipe, parts, model, tree, outcome, metrics, test_metrics)
@@ -149,6 +150,21 @@ def train(
             progress.seconds,
             test_metrics,
         )
+
+
+def tune(recipe: Recipe, parts: Parts, model: Transformer, device: torch.device) -> Parts:
+    """The parts with the numbers that a task chooses on the validation data; as they are without such."""
+    if not isinstance(parts.objective, Tuned) or parts.validation is None:
+        return parts
+    measured = measure_all(
+        model,
+        parts.objective,
+        parts.validation,
+        device=device,
+        precision=recipe.train.precision,
+        max_tokens=recipe.train.micro_batch_tokens,
+    )
+    return replace(parts, objective=parts.objective.tune(measured, parts.validation.examples))
 
 
 def score(

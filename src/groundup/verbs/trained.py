@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from groundup.checkpoint import pretrained
 from groundup.errors import CheckpointError, DataError
@@ -18,6 +20,7 @@ from groundup.objectives.span import SpanCorruption
 from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
+from groundup.tasks.question_answering import QuestionAnswering
 from groundup.text.tokenizer import Tokenizer
 from groundup.verbs.assemble import AnyObjective
 from groundup.verbs.run_folder import RECIPE_FILE
@@ -84,9 +87,14 @@ def wrap_trained(loaded: pretrained.Pretrained, target: str | Path) -> Trained:
         objective = config.build(tokenizer, start_id=pretrained.read_start(loaded.tokenizer_folder))
     else:
         objective = config.build(tokenizer, labels)
-    if isinstance(objective, Keeping) and manifest is not None and manifest.get("facts") is not None:
-        objective = objective.restore(manifest["facts"])
+    objective = restore(objective, manifest or {})
     return Trained(Path(target), loaded.model.eval(), tokenizer, objective, recipe)
+
+
+def restore(objective: AnyObjective, manifest: Mapping[str, Any]) -> AnyObjective:
+    """An objective with what it knew when groundup.json was written."""
+    is_known = isinstance(objective, Keeping) and manifest.get("facts") is not None
+    return objective.restore(manifest["facts"]) if is_known else objective
 
 
 def check_utf8(text: str, where: str) -> None:
@@ -97,12 +105,16 @@ def check_utf8(text: str, where: str) -> None:
         raise DataError(where, "is no UTF-8 text", got=text, cure="convert it to UTF-8") from None
 
 
-def _guess_objective(loaded: pretrained.Pretrained) -> Masked | Causal | Permuted | Seq2Seq | Classification:
+def _guess_objective(
+    loaded: pretrained.Pretrained,
+) -> Masked | Causal | Permuted | Seq2Seq | Classification | QuestionAnswering:
     """What a Hugging Face folder can do, by its heads."""
     kinds = [head.kind for head in loaded.config.heads]
     length = loaded.config.max_length
     if "classification" in kinds:
         return Classification(max_length=length)
+    if "span" in kinds:
+        return QuestionAnswering.fitting(length)
     if "masked_lm" in kinds:
         return Masked(max_length=length)
     if "causal_lm" in kinds and loaded.config.encoder is not None:

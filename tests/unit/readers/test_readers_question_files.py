@@ -10,6 +10,7 @@ from groundup.errors import DataError
 from groundup.readers.examples import Answer, QuestionExample
 from groundup.readers.question_files import QuestionsConfig
 from groundup.readers.questions import find_answer_fault, mend_answer
+from groundup.readers.source import ExampleSource
 
 PASSAGE = "The mill stands by the river. The river is the Thur."
 
@@ -38,7 +39,7 @@ def test_starts_are_taken_as_they_are_and_empty_fields_mean_none(tmp_path: Path)
     first, second = read(tmp_path, "a.tsv", text)
     assert (first.id, first.answers) == ("2", (Answer("The river", 30),)), "named by its line"
     assert second.answers == ()
-    assert [row.answers for row in read(tmp_path, "a.tsv", text, needs_label=False)] == [first.answers, None]
+    assert [row.answers for row in read(tmp_path, "a.tsv", text, needs_label=False)] == [None, None]
     assert read(tmp_path, "b.tsv", f"question\tcontext\nWho?\t{PASSAGE}\n", needs_label=False)[0].answers is None
 
 
@@ -86,11 +87,18 @@ def test_bad_rows_are_named(tmp_path: Path, row: dict, expected: str) -> None:
     assert expected in str(caught.value) and str(caught.value).startswith("data.train (")
 
 
-def test_a_split_that_is_not_named_is_said(tmp_path: Path) -> None:
+def test_a_file_of_json_without_answers_is_for_predicting(tmp_path: Path) -> None:
+    file = {"data": [{"paragraphs": [{"context": PASSAGE, "qas": [{"id": "x", "question": "What?"}]}]}]}
+    with pytest.raises(DataError, match=r"a.json:1\): 'x' has no `answers`; give them, an empty list where"):
+        read(tmp_path, "a.json", json.dumps(file))
+    (row,) = QuestionsConfig(train="other.csv").iterate_file(tmp_path / "a.json")
+    assert row.answers is None and row.question == "What?"
+
+
+def test_it_is_a_source_of_questions(tmp_path: Path) -> None:
     config = QuestionsConfig(train=str(tmp_path / "a.csv"))
-    assert not config.has_validation
-    with pytest.raises(DataError, match=r"data.validation: names no file; data.validation=FILE"):
-        config.iterate("validation")
+    assert isinstance(config, ExampleSource) and config.example_kind == "questions" and config.has_pair
+    assert not config.has_validation and config.find_files("train") == (tmp_path / "a.csv",)
 
 
 @pytest.mark.parametrize(
