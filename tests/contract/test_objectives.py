@@ -30,9 +30,11 @@ from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import Sentence
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.objectives.span import SpanCorruption
+from groundup.readers.examples import Answer, QuestionExample
 from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
 from groundup.tasks.class_loss import Focal
 from groundup.tasks.classification import Classification
+from groundup.tasks.question_answering import QuestionAnswering
 from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
 from groundup.text.sentence_ends import encode_sentences
@@ -135,9 +137,23 @@ MEMBERS = {
         lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
         False,
     ),
+    "question_answering": Member(
+        QuestionAnswering(max_length=96, stride=16, max_answer_length=9, n_best=3),
+        lambda config, tokenizer: config.build(tokenizer, ()),
+        False,
+    ),
 }
 
-TASKS = {"classification"}
+TASKS = {"classification", "question_answering"}
+
+QUESTIONS = [
+    QuestionExample(str(number), "what film" if number < 4 else "什么电影", text, answers, number)
+    for number, (text, answers) in enumerate(
+        (text, None if number % 4 == 3 else (Answer(text[start : start + 4], start),))
+        for number, (text, start) in enumerate(zip(TEXTS, (2, 4, 0, 0, 2, 3, 4, 0), strict=True))
+    )
+]
+"""On texts that are read in one window each; some without answers."""
 
 DOCUMENTS = [
     f"The {first}. The {second}. The {first}, but {second}."
@@ -162,7 +178,10 @@ def objective(member: Member, tokenizer: Tokenizer) -> Objective:
 
 
 @pytest.fixture
-def samples(member: Member, tokenizer: Tokenizer) -> list[Sample]:
+def samples(member: Member, objective: Objective, tokenizer: Tokenizer) -> list[Sample]:
+    if isinstance(member.config, QuestionAnswering):
+        encoded = objective.encode(QUESTIONS, "questions")
+        return [encoded[number] for number in range(len(encoded))]
     if needs_sentences(member.config):
         return make_runs(tokenizer)
     return make_samples(tokenizer)
@@ -319,7 +338,7 @@ def test_scores_follow_from_measures(objective: Objective, model: Transformer, s
         parts = [objective.measure(model, objective.prepare([sample], seed=0, epoch=-1)) for sample in samples]
         loss = objective.loss(model, batch)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    metrics = objective.score(joined, ())
+    metrics = objective.score(joined, QUESTIONS if isinstance(objective.config, QuestionAnswering) else ())
     name, _ = objective.best
     assert metrics["loss"].value == pytest.approx(loss.sum.item() / loss.count, rel=1e-6)
     assert name in metrics

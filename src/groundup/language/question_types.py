@@ -21,7 +21,7 @@ _PATTERNS: Final[tuple[tuple[QuestionType, re.Pattern[str]], ...]] = tuple(
         (
             "how many",
             r"how (?:many|much|long|old|far|tall|large|big|often|high|deep|fast)|what (?:percentage|percent|number)",
-            r"多[少大长高远宽深重快]|几[个位次名人岁座条种部所米层]|第几|百分之几|数量",
+            r"多[少大长高远宽深重快]|几|数量",
         ),
         ("who", r"who|whom|whose", r"谁|哪位|何人|什么人|哪一?位"),
         (
@@ -38,9 +38,9 @@ _PATTERNS: Final[tuple[tuple[QuestionType, re.Pattern[str]], ...]] = tuple(
 
 def find_question_type(question: str) -> QuestionType:
     """What is asked for: the interrogative that stands first in an English sentence, the most telling Chinese one."""
-    found = [(match.start(), name) for name, pattern in _PATTERNS if (match := pattern.search(question))]
+    found = [(match, name) for name, pattern in _PATTERNS if (match := pattern.search(question))]
     if not found:
         return "other"
+    first, name = min(found, key=lambda each: each[0].start())  # of two at one place the one that is looked for first
     # `In which city did the man who ...`: what comes later belongs to a clause.
-    is_english = question[min(found)[0]].isascii()
-    return min(found)[1] if is_english else found[0][1]
+    return name if first[0].isascii() else found[0][1]

@@ -84,7 +84,10 @@ def encode_questions(
     frame, rows = _Frame.of(tokenizer), []
     for number, (example, ids) in enumerate(zip(examples, questions, strict=True)):
         passage = read(example.passage)
-        _check_text(example, ids, passage, where)
+        if not passage.can_start.any():
+            what, cure = f"the passage of {example.id!r} holds no text", "fill it in or remove it"
+            raise DataError(_place(example, where), what, got=example.passage, cure=cure)
+        counts["empty"] += len(ids) == 0
         spans = find_spans(example, passage, reading, counts, where)
         counts["cut"] += len(ids) > reading.max_question_length
         counts["lost"] += max(0, len(ids) - reading.max_question_length)
@@ -92,7 +95,7 @@ def encode_questions(
     named = [f"{counts[name]} {text}" for name, text in _NOTES.items() if counts[name]]
     report = EncodingReport(
         num_rows=len(examples),
-        num_empty=0,
+        num_empty=counts["empty"],
         num_truncated=counts["cut"],
         tokens_lost=counts["lost"],
         notes=(f"{len(rows)} windows", *named),
@@ -209,16 +212,6 @@ def _check_ids(examples: Sequence[QuestionExample], where: str) -> None:
             cure = f"line {line_of[example.id]} has it too; give every question an id of its own"
             raise DataError(_place(example, where), "has an id that stands twice", got=example.id, cure=cure)
         line_of[example.id] = example.line
-
-
-def _check_text(example: QuestionExample, question: np.ndarray, passage: Passage, where: str) -> None:
-    for name, text, is_there in (
-        ("question", example.question, len(question) > 0),
-        ("passage", example.passage, bool(passage.can_start.any())),
-    ):
-        if not is_there:
-            cure = "fill it in or remove it"
-            raise DataError(_place(example, where), f"the {name} of {example.id!r} holds no text", got=text, cure=cure)
 
 
 def _place(example: QuestionExample, where: str) -> str:

@@ -17,8 +17,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
-from groundup.language.question_types import QUESTION_TYPES, find_question_type
-from groundup.language.scripts import count_words
 from groundup.metrics.answers import (
     Rule,
     Threshold,
@@ -37,6 +35,7 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import QuestionExample
+from groundup.tasks.answer_parts import split_questions
 from groundup.tasks.answer_samples import Reading, encode_questions
 from groundup.tasks.answer_spans import Candidate, Found, find_window_spans, measured_spans, merge_windows
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
@@ -44,8 +43,6 @@ from groundup.text.tokenizer import Tokenizer
 
 _EVEN: Final = 0.5
 """The threshold where none was chosen: no answer where that is likelier than the best span."""
-_LENGTHS: Final = ((1, 1), (2, 3), (4, 7), (8, 15), (16, None))
-"""Of answers, in words; a Chinese character counts as one."""
 
 
 class QuestionAnswering(Config):
@@ -307,21 +304,6 @@ class AnsweringTask:
         references = [[answer.text for answer in example.answers or ()] for example in known]
         everything = [text for each in references for text in each]
         return references, self.config.rule or choose_rule(everything, knows_none=self.config.no_answer)
-
-
-def split_questions(examples: Sequence[QuestionExample]) -> dict[str, np.ndarray]:
-    """Which questions are of each part, in the order of a table: by what they ask for, and by their answers' length."""
-    types = np.array([find_question_type(example.question) for example in examples])
-    parts = {str(name): types == name for name in QUESTION_TYPES}
-    sizes = np.array(
-        [min((count_words(each.text) for each in example.answers or ()), default=0) for example in examples]
-    )
-    has_none = np.array([not example.answers for example in examples])
-    for low, high in _LENGTHS:
-        name = f"{low} words" if high == low else f"{low}-{high} words" if high else f"{low} words or more"
-        parts[name] = ~has_none & (sizes >= (low if low > 1 else 0)) & (sizes <= (high or sizes.max()))
-    parts["none"] = has_none
-    return {name: chosen for name, chosen in parts.items() if chosen.any()}
 
 
 def _place(candidate: Candidate) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,9 @@ from jaxtyping import Bool, Int32
 
 from groundup.text.tokenizer import Tokenizer
 
-_JOINER: Final = "\u200d"
+_CONTINUING: Final = re.compile("[\u200d\u1160-\u11ff\uff9e\uff9f]")
+"""What is no combining mark by its category and yet no character of its own: joiners, vowels and ends of Hangul
+syllables, marks of half-width kana (Unicode Standard Annex 29)."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Passage:
     def read(cls, tokenizer: Tokenizer, text: str) -> Passage:
         """Tokenize a text.
 
-        A combining mark that the tokenizer drops, as BERT's does with accents, belongs to the token before it, so that
-        what is cut out between tokens is whole characters as people see them.
+        A combining mark that the tokenizer drops, as BERT's does with accents, or composes with what stands before it,
+        belongs to the token before, so that what is cut out between tokens is whole characters as people see them.
         """
         encoding = tokenizer.encode_with_offsets(text)
         offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
@@ -91,6 +94,10 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     start, end = trim(text, start, end)
-    while start < end < len(text) and (text[end] == _JOINER or unicodedata.category(text[end]) in ("Mn", "Mc", "Me")):
+    while start < end < len(text) and _continues(text[end]):
         end += 1
     return start, end
+
+
+def _continues(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Mc", "Me") or _CONTINUING.match(char) is not None

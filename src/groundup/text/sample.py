@@ -129,7 +129,7 @@ class FlatSamples:
         types = None if self.token_type_ids is None else self.token_type_ids[row]
         label = UNLABELLED if self.labels is None else int(self.labels[index])
         context = 1 if self.contexts is None else int(self.contexts[index])
-        targets = {name: values[index] for name, values in self.of_rows.items()}
+        targets = {name: np.asarray(values[index]) for name, values in self.of_rows.items()}
         targets |= {name: values[row] for name, values in self.of_tokens.items()}
         label = None if label == UNLABELLED else label
         return Sample(index, self.input_ids[row], types, label, context, targets=targets)

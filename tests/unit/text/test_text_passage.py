@@ -16,7 +16,7 @@ TEXTS = [
 ]
 KINDS = {
     "wordpiece": WordPiece(vocab_size=600, min_frequency=1, character_coverage=1.0),
-    "lowercase": WordPiece(vocab_size=600, min_frequency=1, character_coverage=1.0, lowercase=True),
+    "cased": WordPiece(vocab_size=600, min_frequency=1, character_coverage=1.0, lowercase=False),
     "byte_bpe": ByteBPE(vocab_size=400, min_frequency=1),
     "unigram": Unigram(vocab_size=700),
     "characters": Characters(),
@@ -55,7 +55,7 @@ def test_every_run_of_tokens_comes_back_as_its_characters(tokenizer: Tokenizer, 
         ("It is in İstanbul now", "İstanbul"),
     ],
 )
-@pytest.mark.parametrize("kind", ["wordpiece", "lowercase", "byte_bpe"])
+@pytest.mark.parametrize("kind", ["wordpiece", "cased", "byte_bpe"])
 def test_answers_survive_to_the_character(kind: str, text: str, answer: str) -> None:
     text = text.replace("Café", "Cafe\u0301")
     tokenizer = train_tokenizer(KINDS[kind], [*TEXTS, text])
