@@ -201,8 +201,9 @@ class Recipe(Config):
         kind = self.data.example_kind if isinstance(self.data, ExampleSource) else "corpus"
         if kind not in self.objective.data_kinds:
             sources = [SOURCES[each] for each in self.objective.data_kinds]
+            named = " or ".join(f"a {each}" if each in ("table", "corpus") else each for each in sources)
             raise ValueError(
-                f"objective: {self.objective.kind!r} learns from a {' or a '.join(sources)}, got data of kind "
+                f"objective: {self.objective.kind!r} learns from {named}, got data of kind "
                 f"{self.data.kind!r}; choose data.kind={sources[0]} or another objective"
             )
         takes_label = self.objective.needs_label or isinstance(self.objective, Contrastive)

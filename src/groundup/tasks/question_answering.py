@@ -75,11 +75,10 @@ class QuestionAnswering(Config):
         """The defaults for a model that reads so many tokens, which may be few."""
         usual = {name: cls.model_fields[name].default for name in ("max_length", "stride", "max_question_length")}
         length = min(max_length, usual["max_length"])
-        part = max(1, length // 4)
         return cls(
             max_length=length,
-            stride=min(usual["stride"], part),
-            max_question_length=min(usual["max_question_length"], part),
+            stride=min(usual["stride"], max(1, length // 3)),
+            max_question_length=min(usual["max_question_length"], max(1, length // 6)),
         )
 
     def choose_labels(self, examples: Sequence[QuestionExample], where: str) -> tuple[str, ...]:

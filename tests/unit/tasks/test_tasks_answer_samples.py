@@ -82,7 +82,9 @@ def test_windows_have_the_question_in_front_and_the_answer_where_it_is(
 
 def test_of_several_answers_each_window_learns_the_first_that_it_holds(tokenizer: Tokenizer) -> None:
     example = ask("who built it", LONG, "Mary Ann Smith", "Ann", "Nobody")
-    assert read_back(encode(tokenizer, example, stride=1), [example]) == [{"Mary Ann Smith", "Ann", "Nobody"}]
+    assert read_back(encode(tokenizer, example, stride=4, max_length=22), [example]) == [
+        {"Mary Ann Smith", "Ann", "Nobody"}
+    ]
     first = ask("who built it", LONG, "Mary Ann Smith", "Ann")
     assert read_back(encode(tokenizer, first, max_length=120), [first]) == [{"Mary Ann Smith"}]
 
