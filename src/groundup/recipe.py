@@ -31,7 +31,9 @@ from groundup.readers.set_config import SetConfig
 from groundup.readers.source import ExampleSource
 from groundup.readers.table import TableConfig
 from groundup.tasks.classification import Classification
+from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.question_answering import QuestionAnswering
+from groundup.tasks.regression import Regression
 from groundup.text.corpus import CorpusConfig
 from groundup.text.tokenizer import TokenizerConfig
 from groundup.training.config import TrainConfig
@@ -79,7 +81,7 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[CorpusConfig | TableConfig | QuestionsConfig | SetConfig, Field(discriminator="kind")]
-AnyTaskConfig = Classification | QuestionAnswering
+AnyTaskConfig = Classification | MultiLabel | Regression | QuestionAnswering
 """Objectives whose number of labels the data may decide."""
 AnyObjectiveConfig = (
     Masked
@@ -122,7 +124,7 @@ def check_direction(objective: AnyObjectiveConfig, is_causal: bool, has_encoder:
         raise ConfigError(
             "model.causal", f"a {objective.kind} objective needs a decoder stack", got=False, cure="set it to true"
         )
-    reads_forward = objective.kind in ("causal", "classification") or reads_source
+    reads_forward = objective.kind in ("causal", "classification", "multi_label") or reads_source
     if not reads_forward and is_causal:
         raise ConfigError(
             "model.causal", f"the objective {objective.kind!r} needs an encoder stack", got=True, cure="set it to false"
@@ -223,6 +225,11 @@ class Recipe(Config):
         if isinstance(self.objective, Seq2Seq) and not (isinstance(self.data, ExampleSource) and self.data.has_pair):
             raise ValueError("data.pair: 'seq2seq' learns from pairs, got null; name the column of the target")
         if not self.data.has_validation:
+            if isinstance(self.objective, MultiLabel) and isinstance(self.objective.threshold, str):
+                raise ValueError(
+                    f"objective.threshold: is chosen on validation data, of which there is none, got "
+                    f"{self.objective.threshold!r}; name data.validation, or give a number such as 0.5"
+                )
             for name in ("evaluate_every", "patience"):
                 if (value := getattr(self.train, name)) is not None:
                     raise ValueError(f"train.{name}: there is no validation data, got {value}; name data.validation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -32,9 +32,11 @@ from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.objectives.span import SpanCorruption
 from groundup.readers.examples import Answer, QuestionExample
 from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
-from groundup.tasks.class_loss import Focal
+from groundup.tasks.class_loss import CrossEntropy, Focal
 from groundup.tasks.classification import Classification
+from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.question_answering import QuestionAnswering
+from groundup.tasks.regression import Regression
 from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
 from groundup.text.sentence_ends import encode_sentences
@@ -132,6 +134,21 @@ MEMBERS = {
         lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
         False,
     ),
+    "multi_label": Member(
+        MultiLabel(labels=("a", "b", "c"), threshold=0.4, loss=CrossEntropy(smoothing=0.1)),
+        lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
+        False,
+    ),
+    "multi_label focal": Member(
+        MultiLabel(loss=Focal(), class_weights={"b": 3.0}, threshold="per_label", best="macro_f1"),
+        lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
+        False,
+    ),
+    "regression": Member(
+        Regression(dropout=0.2, best="spearman"),
+        lambda config, tokenizer: replace(config.build(tokenizer, ()), center=2.0, scale=3.0, unit=1.5),
+        False,
+    ),
     "focal classification": Member(
         Classification(loss=Focal(gamma=1.5), class_weights={"b": 3.0}, best="macro_f1"),
         lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
@@ -144,7 +161,7 @@ MEMBERS = {
     ),
 }
 
-TASKS = {"classification", "question_answering"}
+TASKS = {"classification", "multi_label", "question_answering", "regression"}
 
 QUESTIONS = [
     QuestionExample(str(number), "what film" if number < 4 else "什么电影", text, answers, number)
@@ -201,9 +218,25 @@ def make_samples(tokenizer: Tokenizer) -> list[Sample]:
     encoded = tokenizer.encode_batch(TEXTS)
     labels = [0, 1, 2, None, 0, 2, 1, None]  # rows without a label, so that counts differ between micro-batches
     return [
-        Sample(number, each.input_ids, each.token_type_ids, label, num_context=1 + number % 3)
+        Sample(
+            number,
+            each.input_ids,
+            each.token_type_ids,
+            label,
+            num_context=1 + number % 3,
+            targets=make_targets(number, label),
+        )
         for number, (each, label) in enumerate(zip(encoded, labels, strict=True))
     ]
+
+
+def make_targets(number: int, label: int | None) -> dict[str, np.ndarray]:
+    """What tasks learn of a sample besides its one label."""
+    return {
+        "has_label": np.array([label == 0, number % 2 == 0, label == 2]),
+        "is_labelled": np.array(label is not None),
+        "number": np.array(number + (label or 0) / 3),
+    }
 
 
 @pytest.fixture

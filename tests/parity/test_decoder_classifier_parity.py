@@ -104,11 +104,11 @@ def test_a_language_model_becomes_a_classifier_and_one_again(family: str, tmp_pa
     assert back.dropped == ("score.weight",) and back.config.heads == (CausalLMHead(),)
 
 
-def test_other_tasks_of_the_same_class_are_refused(tmp_path: Path) -> None:
+def test_a_task_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     build_peer("GPT2").save_pretrained(tmp_path)
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"problem_type": "regression"}))
-    with pytest.raises(ConfigError, match="problem_type: only single-label classification is supported"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"problem_type": "ranking"}))
+    with pytest.raises(ConfigError, match="problem_type: is none of single_label_classification"):
         pretrained.load(tmp_path)
 
 

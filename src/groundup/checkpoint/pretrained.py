@@ -133,6 +133,7 @@ def save(
     manifest: Mapping[str, Any],
     card: str,
     labels: Sequence[str] | None = None,
+    problem_type: str | None = None,
     extra_config: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model folder that Hugging Face opens, beside its place first and then renamed into it.
@@ -147,6 +148,7 @@ def save(
             under `checksum`.
         card: the text of README.md.
         labels: the names of the classes, in the order of the logits.
+        problem_type: what the logits of a sequence are for, as Hugging Face calls it.
         extra_config: a config.json whose further fields should be kept, as `Pretrained.extra_config`.
 
     Raises:
@@ -155,6 +157,8 @@ def save(
     """
     folder = Path(folder).expanduser()
     content, tensors = _express(model, labels, dict(extra_config or {}))
+    if problem_type is not None:
+        content["problem_type"] = problem_type
     files = {CONFIG: encode_json(content), CARD: card.encode()}
     for name, data in tokenizer_files.items():
         if Path(name).name != name or name in (CONFIG, CARD, MANIFEST, WEIGHTS):

@@ -9,10 +9,10 @@ from typing import Any, Final
 from groundup.families.keymap import Rename, Rule
 from groundup.families.values import (
     Values,
+    check_problem,
     default_labels,
     read_causal_head,
     read_labels,
-    refuse_other_tasks,
     write_labels,
 )
 from groundup.model.config import ClassificationHead, Head, ModelConfig
@@ -44,7 +44,7 @@ class DecoderClasses:
         found = read_causal_head(values, names, {self.bare: False, self.causal: True, self.classifier: False})
         if self.classifier not in values.names("architectures"):
             return found
-        refuse_other_tasks(values)
+        check_problem(values)
         dropout = 0.0 if values.config.get(DROPOUT) is None else values.number(DROPOUT, 0.0)
         num_labels = len(read_labels(values.config, values.where))
         return (*found, *of_decoder([ClassificationHead(num_labels=num_labels, dropout=dropout)]))

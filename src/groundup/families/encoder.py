@@ -17,10 +17,10 @@ from groundup.families.keymap import KeyMap, Rule
 from groundup.families.values import (
     ACTIVATIONS,
     Values,
+    check_problem,
     default_labels,
     name_activation,
     read_labels,
-    refuse_other_tasks,
     write_labels,
 )
 from groundup.model.config import (
@@ -260,7 +260,7 @@ class EncoderFamily:
             cure = f"name {' or '.join(known)}, or give other heads"
             raise values.error("architectures", "does not say what `classifier.weight` classifies", cure)
         if "classification" in kinds:
-            refuse_other_tasks(values)
+            check_problem(values)
         return tuple(self._build_head(kind, values) for kind in _HEADS if kind in kinds)
 
     def _build_head(self, kind: str, values: Values) -> Head:

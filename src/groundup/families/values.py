@@ -119,6 +119,12 @@ def read_causal_head(values: Values, names: Collection[str], architectures: Mapp
     return (CausalLMHead(),) if has_head else ()
 
 
+def check_problem(values: Values) -> None:
+    """Refuse what nobody has names for: what the logits of a sequence are for is one of three things, or not said."""
+    known = ("single_label_classification", "multi_label_classification", "regression")
+    values.require("problem_type", known, f"is none of {', '.join(known)}")
+
+
 def read_labels(config: Mapping[str, Any], where: str) -> tuple[str, ...]:
     """The names of the classes in the order of their logits; without any, LABEL_0 and so on, 2 of them by default.
 
@@ -141,14 +147,6 @@ def read_labels(config: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if numbers is not None and len(set(labels)) == len(labels) and numbers != write_labels(labels)["label2id"]:
         raise values.error("label2id", "contradicts id2label")
     return labels
-
-
-def refuse_other_tasks(values: Values) -> None:
-    """ConfigError where the head of a classifier is there for regression, or for several labels of one text."""
-    why = "only single-label classification is supported"
-    values.require("problem_type", ("single_label_classification",), why)
-    if len(read_labels(values.config, values.where)) == 1 and values.config.get("problem_type") is None:
-        raise values.error("id2label", f"one label means regression; {why}", "give other heads")
 
 
 def write_labels(labels: Sequence[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from groundup.families.values import (
     ACTIVATIONS,
     OUTPUT_INITS,
     Values,
+    check_problem,
     default_labels,
     name_activation,
     read_labels,
@@ -289,11 +290,8 @@ def _build_head(kind: str, values: Values) -> Head:
         case "permuted_lm":
             return PermutedLMHead()
         case "classification":
-            why = "only single-label classification is supported"
-            values.require("problem_type", ("single_label_classification",), why)
+            check_problem(values)
             num_labels = len(read_labels(values.config, values.where))
-            if num_labels == 1 and values.config.get("problem_type") is None:
-                raise values.error("id2label", f"one label means regression; {why}", "give other heads")
             return ClassificationHead(num_labels=num_labels, dropout=values.number("summary_last_dropout", 0.1))
         case "multiple_choice":
             return MultipleChoiceHead(dropout=values.number("summary_last_dropout", 0.1))

@@ -16,10 +16,10 @@ _FIELDS = ("precision", "recall", "f1")
 def multilabel_tallies(
     predictions: Bool[np.ndarray, "answers labels"], references: Bool[np.ndarray, "rows names"], names: Sequence[str]
 ) -> dict[str, Tally]:
-    """`precision`, `recall` and `f1` micro, `macro_f1`, `samples_f1`, `exact_match`, `hamming_loss`, and `f1[name]`.
+    """`precision`, `recall`, `f1`, `macro_f1`, `samples_f1`, `exact_match`, `hamming_loss`; `f1[name]` ... by label.
 
-    micro: over all pairs of row and label. macro: the mean over labels. samples: the mean over rows; one without any
-    label, rightly seen as such, counts 0, as every quotient by zero does.
+    The first three are micro: over all pairs of row and label. macro: the mean over labels. samples: the mean over
+    rows; one without any label, rightly seen as such, counts 0, as every quotient by zero does.
 
     Raises:
         DataError: the tables differ in shape, or from the number of names.
@@ -46,9 +46,9 @@ def multilabel_tallies(
     wrong = (predictions != references).mean(axis=1)
     tallies["hamming_loss"] = mean_tally("hamming_loss", "rows", wrong, "multi-label, share of wrong pairs")
     for number, name in enumerate(names):
-        key = f"f1[{name}]"
-        figure = _label_f1(number)
-        tallies[key] = sums_tally(key, "rows", parts, figure, f"multi-label, label({name})|zero_division=0", 1.0)
+        for field in _FIELDS:
+            key, how = f"{field}[{name}]", f"multi-label, label({name})|zero_division=0"
+            tallies[key] = sums_tally(key, "rows", parts, _of_one(number, field), how, 1.0)
     return tallies
 
 
@@ -56,8 +56,8 @@ def _micro(field: str) -> Callable[[np.ndarray], np.ndarray]:
     return lambda sums: _score(*(part.sum(axis=1) for part in _split(sums)), field)
 
 
-def _label_f1(number: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda sums: _of_label(sums, "f1")[:, number]
+def _of_one(number: int, field: str) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda sums: _of_label(sums, field)[:, number]
 
 
 def _of_label(sums: np.ndarray, field: str) -> Float[np.ndarray, "resamples labels"]:

@@ -281,6 +281,27 @@ class Fitted(Keeping, Protocol):
 
 
 @runtime_checkable
+class Rescaled(Fitted, Protocol):
+    """A task whose model answers in another unit while it learns than in its folder."""
+
+    def release(self, model: Transformer) -> None:
+        """Change the head to the unit of the data; `restore` gives the task for such a model."""
+        ...
+
+    def receive(self, model: Transformer) -> None:
+        """Undo it, for training on from a folder."""
+        ...
+
+
+@runtime_checkable
+class Declared(Protocol):
+    """A task for which Hugging Face has a name."""
+
+    problem_type: str
+    """What config.json says of it."""
+
+
+@runtime_checkable
 class Tuned(Keeping, Protocol):
     """A task with numbers that are chosen on the validation data, once the weights are final."""
 

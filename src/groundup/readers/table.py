@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from groundup.errors import DataError
+from groundup.readers.labels import read_flags, read_several
 from groundup.readers.lines import TextEncoding, place
 from groundup.readers.locate import locate
 from groundup.readers.records import Layout, Row, iterate_rows
@@ -32,8 +33,12 @@ class TableConfig(ExampleSource):
     """The column of the text: a name, or a number counted from 0 where there is no header."""
     pair: Column | None = None
     """The column of the second text, for tasks on pairs; of the completion, where `text` is a prompt."""
-    label: Column | None = None
-    """The column of the label; null: `label`, where the objective learns from one."""
+    label: Column | Annotated[tuple[Column, ...], Field(min_length=1)] | None = None
+    """The column of the label; null: `label`, where the objective learns from one. Of rows with several labels: a list
+    of columns, one a label, that hold 1 or 0."""
+    separator: str | None = Field(None, min_length=1)
+    """What stands between the labels of a row, where it may have several in one column; `json` for a list such as
+    ["a", "b"]. null: a row has one label, or in jsonl a list of them."""
     header: bool = True
     """Whether the first line names the columns (jsonl names them in every line)."""
     delimiter: str | None = Field(None, min_length=1)
@@ -61,7 +66,7 @@ class TableConfig(ExampleSource):
         return Layout(self.header, self.delimiter, self.quoting, self.num_columns, self.encoding)
 
     @property
-    def label_column(self) -> Column:
+    def label_column(self) -> Column | tuple[Column, ...]:
         """Where labels stand, where there are any."""
         return "label" if self.label is None else self.label
 
@@ -79,7 +84,11 @@ class TableConfig(ExampleSource):
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
-        named = [("text", self.text), ("pair", self.pair), ("label", self.label_column if self.header else self.label)]
+        label = self.label_column if self.header else self.label
+        labels = label if isinstance(label, tuple) else (label,)
+        named = [("text", self.text), ("pair", self.pair), *(("label", each) for each in labels)]
+        if isinstance(label, tuple) and self.separator is not None:
+            raise ValueError(f"separator: is for labels in one column, got {self.separator!r} and {len(label)} columns")
         for name, column in named:
             if not self.header and isinstance(column, str) and not _names_columns(self.train):
                 raise ValueError(f"{name}: without a header a column is a number counted from 0, got {column!r}")
@@ -97,9 +106,11 @@ class Example(NamedTuple):
     text: str
     pair: str | None
     label: str | None
-    """As written in the file; None in a file without labels."""
+    """As written in the file; None in a file without labels, and where a row may have several."""
     line: int
     """Where the row starts, counted from 1."""
+    labels: tuple[str, ...] | None = None
+    """Of a row that may have several; None for all others."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -108,8 +119,8 @@ class Example(NamedTuple):
 
     @property
     def label_names(self) -> tuple[str, ...] | None:
-        """Its one label."""
-        return None if self.label is None else (self.label,)
+        """Its one label, or all of them."""
+        return self.labels if self.label is None else (self.label,)
 
 
 class Columns(NamedTuple):
@@ -117,7 +128,9 @@ class Columns(NamedTuple):
 
     text: str | int
     pair: str | int | None = None
-    label: str | int = "label"
+    label: str | int | tuple[str | int, ...] = "label"
+    separator: str | None = None
+    """What stands between several labels in one column."""
 
 
 def read_table(path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True) -> list[Example]:
@@ -133,7 +146,7 @@ def iterate_table(
 ) -> Iterator[Example]:
     """The rows of a file, one at a time, in constant memory."""
     file = locate(path, where or "path") if isinstance(path, str) else path
-    columns = Columns(config.text, config.pair, config.label_column)
+    columns = Columns(config.text, config.pair, config.label_column, config.separator)
     yield from iterate_examples(file, config.layout, columns, where, needs_label=needs_label)
 
 
@@ -148,6 +161,7 @@ def iterate_examples(
 ) -> Iterator[Example]:
     """The rows of a file of any layout; an empty text is an error, unless it is allowed."""
     has_label: bool | None = None
+    label_columns = columns.label if isinstance(columns.label, tuple) else (columns.label,)
     for row in iterate_rows(file, layout, where):
         here = place(file, where, row.line)
         text = _take_text(row, columns.text, "text", here, file, where, allows_empty=allows_empty)
@@ -155,16 +169,27 @@ def iterate_examples(
         if columns.pair is not None:
             pair = _take_text(row, columns.pair, "pair", here, file, where, allows_empty=allows_empty)
         if has_label is None:
-            has_label = needs_label or find_column(row.fields, columns.label) is not None
-        label = None
+            has_label = needs_label or any(find_column(row.fields, each) is not None for each in label_columns)
+        label = labels = None
         if has_label:
-            label = _take_label(row, columns.label, here, file, where, needs_label=needs_label)
-        yield Example(text, pair, label, row.line)
+            values = [take_field(row, each, "label", file, where) for each in label_columns]
+            if isinstance(columns.label, tuple):
+                labels = read_flags(values, columns.label, here)
+            elif columns.separator is not None or isinstance(values[0], list):
+                labels = read_several(values[0], columns.separator, columns.label, here)
+            else:
+                label = _read_label(values[0], columns.label, here, needs_label=needs_label)
+        yield Example(text, pair, label, row.line, labels)
 
 
 def collect_labels(examples: Iterable[Example]) -> tuple[str, ...]:
-    """The labels that occur: by value where all are integers, else in alphabetical order."""
-    labels = {example.label for example in examples if example.label is not None}
+    """The labels that occur, as `sort_labels` orders them."""
+    return sort_labels(example.label for example in examples if example.label is not None)
+
+
+def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Each label once: by value where all are integers, else in alphabetical order."""
+    labels = set(labels)
     try:
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     except ValueError:
@@ -203,8 +228,7 @@ def _take_text(
     return value
 
 
-def _take_label(row: Row, column: str | int, here: str, file: Path, where: str, *, needs_label: bool) -> str | None:
-    value = take_field(row, column, "label", file, where)
+def _read_label(value: object, column: str | int, here: str, *, needs_label: bool) -> str | None:
     if not needs_label and (value is None or value == ""):
         return None
     if isinstance(value, bool | int):

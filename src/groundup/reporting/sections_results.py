@@ -11,9 +11,21 @@ from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, data, join, tag
 from groundup.reporting.parts import fold, name_metric, note, number, precise, prose, section, show_interval, table
 
-_SHARES = ("accuracy", "precision", "recall", "f1", "macro_f1", "weighted_f1", "auc", "calibration_error")
+_SHARES = (
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "macro_f1",
+    "weighted_f1",
+    "samples_f1",
+    "exact_match",
+    "hamming_loss",
+    "auc",
+    "calibration_error",
+)
 """Metrics between 0 and 1."""
-_CHARTED = ("macro_f1", "f1", "bits_per_byte", "accuracy", "character_perplexity", "perplexity")
+_CHARTED = ("macro_f1", "f1", "pearson", "bits_per_byte", "accuracy", "character_perplexity", "perplexity")
 """Metrics that have a chart, the first of those that a run has."""
 _SMALL = (
     ("learning_rate", "curves.learning_rate"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -32,19 +31,29 @@ from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import ClassificationHead
 from groundup.model.transformer import Transformer
-from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.table import Example, collect_labels
 from groundup.tasks.class_loss import (
     ClassLoss,
     ClassWeights,
     CrossEntropy,
+    Focal,
     balanced_weights,
     class_losses,
     describe_loss,
     named_weights,
 )
-from groundup.text.sample import UNLABELLED, EncodingReport, FlatSamples, Sample
+from groundup.tasks.rows import (
+    encode_rows,
+    in_order,
+    pack_rows,
+    quote_row,
+    refuse_label,
+    row_logits,
+    show_rows,
+    unlabelled_rows,
+)
+from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 
 
@@ -117,6 +126,8 @@ class ClassificationTask:
     weights: tuple[float, ...] | None = None
     """Of the classes; None where all count 1, and while those of balanced classes are not known yet (`fit`)."""
     wants_pair: bool | None = None
+    problem_type: ClassVar[str] = "single_label_classification"
+    """What Hugging Face calls it."""
 
     @property
     def facts(self) -> dict[str, object]:
@@ -137,24 +148,29 @@ class ClassificationTask:
 
     def encode(self, examples: Sequence[Example], where: str) -> FlatSamples:
         """Rows as token ids. A label that is not among `labels` is a DataError with its line."""
-        return encode_table(
-            examples, self.tokenizer, labels=self.labels, max_length=self.config.max_length, where=where
+        numbers = _number_labels(examples, self.labels, where)
+        counts = Counter(numbers.tolist())
+        rows = encode_rows(examples, self.tokenizer, self.config.max_length, where)
+        return rows.samples(
+            examples,
+            labels=numbers,
+            label_names=self.labels,
+            label_counts={label: counts[number] for number, label in enumerate(self.labels)},
         )
 
     def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
         """Pack. Targets: `labels`, UNLABELLED for rows without one, which do not count."""
         labels = [UNLABELLED if sample.label is None else sample.label for sample in samples]
         targets = {"labels": torch.tensor(labels, dtype=torch.int64)}
-        numbers = np.array([sample.index for sample in samples], dtype=np.int64)
-        return Batch(pack_samples(samples), targets, sum(label != UNLABELLED for label in labels), numbers)
+        return pack_rows(samples, targets, sum(label != UNLABELLED for label in labels))
 
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """The losses of the labelled rows, summed."""
-        return Loss(self._losses(_logits(model, batch), batch).sum(), batch.count)
+        return Loss(self._losses(row_logits(model, batch), batch).sum(), batch.count)
 
     def measure(self, model: Transformer, batch: Batch) -> dict[str, np.ndarray]:
         """Of each row: the log-probability of every class, its loss, its label and its sample."""
-        logits = _logits(model, batch)
+        logits = row_logits(model, batch)
         return {
             "log_probabilities": logits.log_softmax(dim=-1).cpu().numpy(),
             "loss": self._losses(logits, batch).cpu().numpy(),
@@ -192,19 +208,15 @@ class ClassificationTask:
 
     def examples_of(self, rows: Sequence[tuple[str, str | None]]) -> list[Example]:
         """Texts or pairs as rows without a label."""
-        return [Example(text, pair, None, number) for number, (text, pair) in enumerate(rows, start=1)]
+        return unlabelled_rows(rows)
 
     def answer(self, example: Example, prediction: Prediction) -> dict[str, object]:
         """What is said of a row: the text, the label, all probabilities."""
-        row: dict[str, object] = {"text": example.text}
-        if example.pair is not None:
-            row["pair"] = example.pair
-        return row | {"label": prediction.label, "probabilities": prediction.probabilities}
+        return quote_row(example) | {"label": prediction.label, "probabilities": prediction.probabilities}
 
     def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[Prediction]:
         """The most likely label of each row with all probabilities, in the order of the rows."""
-        order = np.argsort(measured["sample"], kind="stable")
-        logs = measured["log_probabilities"][order]
+        logs = in_order(measured, "log_probabilities")
         return [
             Prediction(self.labels[best], dict(zip(self.labels, row, strict=True)))
             for best, row in zip(logs.argmax(axis=1), _shares(logs).tolist(), strict=True)
@@ -230,11 +242,15 @@ class ClassificationTask:
 
     def show(self, batch: Batch) -> list[str]:
         """Each row in words with its label in front: `[positive] a fine film`."""
-        lines = []
-        for ids, label in zip(batch.packed.split(), batch.targets["labels"].tolist(), strict=True):
-            name = "unlabelled" if label == UNLABELLED else self.labels[label]
-            lines.append(f"[{name}] {' '.join(self.tokenizer.tokens(ids.tolist()))}")
-        return lines
+        labels = batch.targets["labels"].tolist()
+        names = ["unlabelled" if label == UNLABELLED else self.labels[label] for label in labels]
+        return show_rows(batch, self.tokenizer, names)
+
+    def guess_loss(self, vocab_size: int) -> float:
+        """Of even odds for every class, whose weights are 1 on average."""
+        share = 1.0 / len(self.labels)
+        easing = (1.0 - share) ** self.config.loss.gamma if isinstance(self.config.loss, Focal) else 1.0
+        return -easing * float(np.log(share))
 
     def _losses(self, logits: Float[Tensor, "rows labels"], batch: Batch) -> Float[Tensor, " rows"]:
         weights = None if self.weights is None else logits.new_tensor(self.weights)
@@ -243,6 +259,7 @@ class ClassificationTask:
 
 def find_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
     """The labels of a table, sorted. Fewer than two are a DataError: there is nothing to tell apart."""
+    _refuse_several(examples, where)
     labels = collect_labels(examples)
     if len(labels) < 2:
         what = "holds a single label" if labels else "holds no label"
@@ -250,60 +267,21 @@ def find_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
     return labels
 
 
-def encode_table(
-    examples: Sequence[Example], tokenizer: Tokenizer, *, labels: Sequence[str], max_length: int, where: str
-) -> FlatSamples:
-    """Encode a table's rows, in their order, and say what was cut.
-
-    Args:
-        examples: the rows; one without a label is kept as unlabelled.
-        tokenizer: its own template adds the special tokens.
-        labels: the classes in order.
-        max_length: the most tokens of a row.
-        where: the table's file, for errors.
-    """
-    if not examples:
-        raise DataError(where, "holds no row", cure="check the file")
-    numbers = _number_labels(examples, labels, where)
-    rows = [example.text if example.pair is None else (example.text, example.pair) for example in examples]
-    encoded = tokenizer.encode_batch(rows, max_length=max_length)
-    lengths = np.array([len(each.input_ids) for each in encoded], dtype=np.int32)
-    input_ids = np.concatenate([each.input_ids for each in encoded]).astype(np.int32, copy=False)
-    token_type_ids = np.concatenate([each.token_type_ids for each in encoded]).astype(np.int32, copy=False)
-    lost = np.array([each.num_truncated for each in encoded])
-    counts = Counter(number for number in numbers.tolist() if number != UNLABELLED)
-    report = EncodingReport(
-        num_rows=len(rows),
-        num_empty=sum(not example.text.strip() and not (example.pair or "").strip() for example in examples),
-        num_truncated=int((lost > 0).sum()),
-        tokens_lost=int(lost.sum()),
-        label_counts={label: counts[number] for number, label in enumerate(labels)},
-    )
-    return FlatSamples(
-        input_ids, lengths, report, token_type_ids, numbers, label_names=tuple(labels), examples=examples
-    )
+def _refuse_several(examples: Sequence[Example], where: str) -> None:
+    for example in examples:
+        if example.labels is not None:
+            cure = "take objective.kind=multi_label"
+            raise DataError(f"{where}:{example.line}", "has a list of labels", got=example.labels, cure=cure)
 
 
 def _number_labels(examples: Sequence[Example], labels: Sequence[str], where: str) -> Int64[np.ndarray, " rows"]:
+    _refuse_several(examples, where)
     number_of = {label: number for number, label in enumerate(labels)}
     for example in examples:
         if example.label is not None and example.label not in number_of:
-            nearest = get_close_matches(example.label, labels, n=1)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-            raise DataError(
-                f"{where}:{example.line}",
-                "has a label unseen in training",
-                got=example.label,
-                cure=f"{hint}known labels: {', '.join(labels)}",
-            )
+            raise refuse_label(example.label, labels, f"{where}:{example.line}")
     numbers = [UNLABELLED if example.label is None else number_of[example.label] for example in examples]
     return np.array(numbers, dtype=np.int64)
-
-
-def _logits(model: Transformer, batch: Batch) -> Float[Tensor, "sequences labels"]:
-    """In fp32, or float64 where the model is."""
-    logits = model.heads["classification"](model.summarize(batch.packed))
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _shares(log_probabilities: Float[np.ndarray, "rows labels"]) -> Float[np.ndarray, "rows labels"]:

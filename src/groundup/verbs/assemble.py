@@ -24,7 +24,7 @@ from groundup.objectives.hybrid import Hybrid, HybridObjective
 from groundup.objectives.masked import Masked, MaskedObjective
 from groundup.objectives.mix import Mix, MixObjective
 from groundup.objectives.permuted import Permuted, PermutedObjective
-from groundup.objectives.protocol import Fitted, find_heads
+from groundup.objectives.protocol import Fitted, Rescaled, find_heads
 from groundup.objectives.replaced import Replaced, ReplacedObjective
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import SentenceObjective
@@ -34,7 +34,9 @@ from groundup.readers.set_config import SetConfig
 from groundup.readers.source import AnExample, ExampleSource
 from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
+from groundup.tasks.multi_label import MultiLabelTask
 from groundup.tasks.question_answering import AnsweringTask
+from groundup.tasks.regression import RegressionTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
 from groundup.text.sample import EncodingReport, Samples
@@ -64,6 +66,8 @@ AnyObjective = (
     | ContrastiveObjective
     | ClassificationTask
     | AnsweringTask
+    | MultiLabelTask
+    | RegressionTask
 )
 
 
@@ -126,11 +130,14 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
     else:
         loaded = pretrained.load(locate_model(choice.path), heads=heads, seed=recipe.seed, dropout=choice.dropout)
         model, config, fresh = loaded.model, loaded.config, loaded.fresh
-        if loaded.labels is not None and loaded.labels not in (parts.labels, default_labels(len(loaded.labels))):
+        usual = None if loaded.labels is None else default_labels(len(loaded.labels))
+        if parts.labels is not None and loaded.labels not in (None, parts.labels, usual):
             # A head of other classes, or of the same in another order, would start out confidently wrong.
             of_head = tuple(name for name, _ in model.named_parameters() if name.startswith("heads."))
             initialize(model, recipe.seed, of_head)
             fresh += of_head
+        elif isinstance(parts.objective, Rescaled) and not any(name.startswith("heads.") for name in fresh):
+            parts.objective.receive(model)
         notes = tuple(f"fresh weights: {name}" for name in fresh)
         notes += tuple(f"not used: {name}" for name in loaded.dropped)
         if recipe.tokenizer is not None and recipe.tokenizer.kind == "extended":

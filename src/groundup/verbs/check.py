@@ -17,6 +17,7 @@ from groundup.objectives.protocol import find_heads
 from groundup.objectives.seq2seq import Seq2Seq
 from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
+from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.prepare import check_prepared
 from groundup.text.sentence_ends import encode_sentences
@@ -92,7 +93,7 @@ def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequenc
         objective=recipe.objective.kind,
         labels=found.parts.labels,
         splits=found.splits,
-        baseline=_find_baseline(found.splits),
+        baseline=_find_baseline(found.splits) if isinstance(found.parts.objective, ClassificationTask) else None,
         tokenizer=found.tokenizer,
         lengths=found.lengths,
         design=design,

@@ -113,7 +113,7 @@ class CheckReport:
             return
         rows = [("label", *(split.name for split in self.splits))]
         for label in self.labels[:_MOST_LABELS]:
-            rows.append((clip(label, 30), *(_label_cell(split, label) for split in self.splits)))
+            rows.append((clip(label, 30), *(_label_cell(split, label, self.objective) for split in self.splits)))
         yield from columns(rows, "l" + "r" * len(self.splits), indent=0)
         if len(self.labels) > _MOST_LABELS:
             yield f"... and {len(self.labels) - _MOST_LABELS} labels more"
@@ -183,8 +183,8 @@ class CheckReport:
         counts = ((step.sequences, "sequence"), (step.tokens, "token"), (step.targets, "target"))
         text = f"{', '.join(plural(count, noun) for count, noun in counts)} in {cut} ({place})"
         yield from entry("step", text)
-        loss = f"loss {step.loss:.4f}; guessing evenly among {step.num_choices:,} gives {step.expected_loss:.4f}"
-        yield from entry("", loss)
+        guess = "always the mean" if self.objective == "regression" else f"guessing evenly among {step.num_choices:,}"
+        yield from entry("", f"loss {step.loss:.4f}; {guess} gives {step.expected_loss:.4f}")
         yield from entry(
             "",
             f"{step.tokens * step.seconds_per_token:.3g} s, {1 / step.seconds_per_token:,.0f} tokens/s, "
@@ -200,6 +200,7 @@ class CheckReport:
             yield from fold(warning, first="- ")
 
 
-def _label_cell(split: Split, label: str) -> str:
-    count, total = (split.label_counts or {}).get(label, 0), sum((split.label_counts or {}).values())
+def _label_cell(split: Split, label: str, objective: str) -> str:
+    counts = split.label_counts or {}
+    count, total = counts.get(label, 0), split.count if objective == "multi_label" else sum(counts.values())
     return f"{count:,}  {format_share(count / max(1, total)):>7}"

@@ -17,6 +17,7 @@ from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer, check_packed
 from groundup.objectives.protocol import Batch, Guessing, Indivisible
 from groundup.recipe import Recipe
+from groundup.tasks.multi_label import MultiLabelTask
 from groundup.training.step import StepOutcome, compute_gradient
 from groundup.verbs.assemble import Parts
 from groundup.verbs.memory import available_memory
@@ -168,13 +169,20 @@ def take_step(
         measured_tokens=first.tokens,
         loss=first.loss / first.count,
         expected_loss=expected,
-        num_choices=round(math.exp(expected)),
+        num_choices=_count_choices(parts, expected),
         grad_norm=first.grad_norm,
         seconds_per_token=per_token,
         flops_per_second=design.training_flops_per_token
         * sum(batch.packed.num_tokens for batch in measured)
         / min(seconds),
     )
+
+
+def _count_choices(parts: Parts, expected_loss: float) -> int:
+    """Of labels that exclude each other, all of them; of those that do not, yes and no."""
+    if isinstance(parts.objective, MultiLabelTask):
+        return 2
+    return len(parts.labels) if parts.labels else round(math.exp(expected_loss))
 
 
 def _take_some(batches: Sequence[Batch]) -> list[Batch]:

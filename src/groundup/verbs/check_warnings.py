@@ -64,6 +64,12 @@ def _of_labels(report: CheckReport) -> Iterator[str]:
         counts = split.label_counts or {}
         missing = [label for label in report.labels or () if not counts.get(label)]
         rare = [label for label, count in counts.items() if count < _FEW_ROWS]
+        single = sum(count == 1 for count in counts.values())
+        if split.name == "train" and len(counts) > 2 and single > len(counts) / 2:
+            yield (
+                f"{single} of {len(counts)} labels of train have a single row, so that no other row can be judged by "
+                "them: is data.label the right column?"
+            )
         if missing:
             yield f"No row of {split.name} has the label {_name(missing)}."
         if rare and split.name == "train":
@@ -130,12 +136,11 @@ def _of_step(recipe: Recipe, report: CheckReport) -> Iterator[str]:
     if step is None:
         return
     is_fresh = recipe.model.kind == "transformer" or recipe.objective.kind != "masked"
-    # Two views of a text are alike from the start, so that guessing evenly is no measure of fresh weights.
-    if (
-        is_fresh
-        and recipe.objective.kind != "contrastive"
-        and abs(step.loss - step.expected_loss) > 0.15 * step.expected_loss + 0.3
-    ):
+    # Two views of a text are alike from the start, a batch of numbers need not spread as all of them, and its classes
+    # may weigh more than those of others: guessing evenly is no measure of fresh weights there.
+    is_measured = recipe.objective.kind not in ("contrastive", "regression")
+    is_even = getattr(recipe.objective, "class_weights", None) is None
+    if is_fresh and is_measured and is_even and abs(step.loss - step.expected_loss) > 0.15 * step.expected_loss + 0.3:
         yield (
             f"Fresh weights lose {step.loss:.3f} where guessing evenly gives {step.expected_loss:.3f}: "
             "is initializer_range too large?"

@@ -189,6 +189,7 @@ def _load_finished(recipe: Recipe, folder: Path) -> tuple[Parts, Weights]:
     if manifest is None:
         raise CheckpointError(str(folder / "model"), "holds no groundup.json", cure="is it the model of this run?")
     parts = _open_parts(recipe, folder, folder / "model")
+    parts = replace(parts, objective=restore(parts.objective, manifest))
     _check_data(manifest["data"], parts)
     trained = manifest["trained"]
     parts = replace(parts, objective=restore(parts.objective, manifest))

@@ -21,7 +21,7 @@ from groundup.model.generator import PREFIX
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
-from groundup.objectives.protocol import Keeping, Tuned
+from groundup.objectives.protocol import Declared, Keeping, Rescaled, Tuned
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.recipe import Recipe
@@ -133,8 +133,8 @@ def train(
         step = progress.best_step or progress.step
         tree = trainer.store.load(step)
         load_weights(model, tree)
-        parts = tune(recipe, parts, model, device)
         metrics = read_metrics(folder / "metrics.jsonl", step)
+        parts = finish_task(recipe, parts, model, device)
         test_metrics = {} if test is None else score(recipe, parts, model, test, device)
         export(recipe, parts, model, tree, outcome, metrics, test_metrics)
         make_report(recipe, parts, model, step)
@@ -152,19 +152,23 @@ def train(
         )
 
 
-def tune(recipe: Recipe, parts: Parts, model: Transformer, device: torch.device) -> Parts:
-    """The parts with the numbers that a task chooses on the validation data; as they are without such."""
-    if not isinstance(parts.objective, Tuned) or parts.validation is None:
-        return parts
-    measured = measure_all(
-        model,
-        parts.objective,
-        parts.validation,
-        device=device,
-        precision=recipe.train.precision,
-        max_tokens=recipe.train.micro_batch_tokens,
-    )
-    return replace(parts, objective=parts.objective.tune(measured, parts.validation.examples))
+def finish_task(recipe: Recipe, parts: Parts, model: Transformer, device: torch.device) -> Parts:
+    """The parts with a task that has chosen what validation data decides, for a model as it lies in its folder."""
+    task = parts.objective
+    if isinstance(task, Tuned) and parts.validation is not None:
+        measured = measure_all(
+            model,
+            task,
+            parts.validation,
+            device=device,
+            precision=recipe.train.precision,
+            max_tokens=recipe.train.micro_batch_tokens,
+        )
+        task = task.tune(measured, parts.validation.examples)
+    if isinstance(task, Rescaled):
+        task.release(model)
+        task = task.restore(task.facts)
+    return replace(parts, objective=task)
 
 
 def score(
@@ -232,6 +236,7 @@ def export(
         manifest=manifest,
         card=write_card(recipe, manifest, metrics, test_metrics),
         labels=parts.labels,
+        problem_type=parts.objective.problem_type if isinstance(parts.objective, Declared) else None,
         extra_config=_config_of_start(recipe) | ends,
     )
 

@@ -20,7 +20,9 @@ from groundup.objectives.span import SpanCorruption
 from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
+from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.question_answering import QuestionAnswering
+from groundup.tasks.regression import Regression
 from groundup.text.tokenizer import Tokenizer
 from groundup.verbs.assemble import AnyObjective
 from groundup.verbs.run_folder import RECIPE_FILE
@@ -107,11 +109,18 @@ def check_utf8(text: str, where: str) -> None:
 
 def _guess_objective(
     loaded: pretrained.Pretrained,
-) -> Masked | Causal | Permuted | Seq2Seq | Classification | QuestionAnswering:
+) -> Masked | Causal | Permuted | Seq2Seq | Classification | MultiLabel | Regression | QuestionAnswering:
     """What a Hugging Face folder can do, by its heads."""
     kinds = [head.kind for head in loaded.config.heads]
     length = loaded.config.max_length
     if "classification" in kinds:
+        num_labels, problem = len(loaded.labels or ()), loaded.extra_config.get("problem_type")
+        if problem == "multi_label_classification":
+            return MultiLabel(max_length=length, threshold=0.5)
+        if problem == "regression" or (problem is None and num_labels == 1):
+            if num_labels > 1:
+                raise CheckpointError("model", "predicts several numbers, which is not supported", got=num_labels)
+            return Regression(max_length=length)
         return Classification(max_length=length)
     if "span" in kinds:
         return QuestionAnswering.fitting(length)

@@ -174,18 +174,15 @@ def test_dropout_of_the_classifier() -> None:
     assert read(folder | {"classifier_dropout": 0.05}).heads[0].dropout == 0.05
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        {"problem_type": "regression"},
-        {"problem_type": "multi_label_classification"},
-        {"id2label": {"0": "LABEL_0"}},
-        {"num_labels": 1},
-    ],
-)
-def test_only_single_label_classification(entry: dict[str, object]) -> None:
-    folder = MINILM | {"architectures": ["BertForSequenceClassification"]} | entry
-    with pytest.raises(ConfigError, match="single-label"):
+def test_what_logits_are_for_changes_none_of_them() -> None:
+    folder = MINILM | {"architectures": ["BertForSequenceClassification"], "num_labels": 1}
+    for problem in ("single_label_classification", "multi_label_classification", "regression", None):
+        assert read(folder | {"problem_type": problem}).heads[0].num_labels == 1
+    folder["problem_type"] = "ranking"
+    with pytest.raises(
+        ConfigError,
+        match="problem_type: is none of single_label_classification, multi_label_classification, regression",
+    ):
         read(folder)
     assert read(folder, (), (SpanHead(),)).heads == (SpanHead(),), "a head that is replaced is no obstacle"
 
@@ -243,7 +240,6 @@ def test_every_design_that_bert_can_express_comes_back(
         {"num_token_types": 0},
         {"heads": (MaskedLMHead(activation="relu"),)},
         {"heads": (MaskedLMHead(bias=False),)},
-        {"heads": (ClassificationHead(num_labels=1),)},
     ],
     ids=str,
 )

@@ -46,7 +46,7 @@ def test_cola_has_no_header() -> None:
 def test_mrpc_pairs_with_a_byte_order_mark_and_crlf() -> None:
     rows = read("mrpc.tsv", text="#1 String", pair="#2 String", label="Quality")
     assert rows[0].text == 'The firm, known as "the bank", sold a branch.'
-    assert rows[1] == ("Rain fell in the north.", "Shares fell by $2 billion.", "0", 3)
+    assert rows[1] == Example("Rain fell in the north.", "Shares fell by $2 billion.", "0", 3)
 
 
 def test_stsb_scores_stay_as_written() -> None:
@@ -135,7 +135,7 @@ def test_bad_tables_are_named_with_file_and_line(tmp_path: Path, text: str, valu
         ('{"text": "a", "label": 1}\n{"text": \n', ":2: is not JSON"),
         ("[1]\n", ":1: is no JSON object"),
         ('{"text": 3, "label": 1}\n', ":1: column 'text' is no text, got 3"),
-        ('{"text": "a", "label": [1]}\n', ":1: the label in column 'label' is no single value"),
+        ('{"text": "a", "label": {"b": 1}}\n', ":1: the label in column 'label' is no single value"),
         ('{"text": "a"}\n', ":1: has no column for `label`"),
         ("[" * 200_000, ":1: is n"),
     ],
@@ -150,7 +150,7 @@ def test_bad_jsonl(tmp_path: Path, text: str, expected: str) -> None:
 def test_a_file_without_labels_can_be_read_for_prediction(tmp_path: Path) -> None:
     path = written(tmp_path, "index\tsentence\n0\tuneasy\n")
     settings = config(path, text="sentence")
-    assert read_table(path, settings, needs_label=False)[0] == ("uneasy", None, None, 2)
+    assert read_table(path, settings, needs_label=False)[0] == Example("uneasy", None, None, 2)
     with pytest.raises(DataError, match="label"):
         read_table(path, settings)
 

@@ -13,7 +13,7 @@ from groundup.model.config import Dropout, ModelConfig
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.readers.table import Example
-from groundup.tasks.classification import UNLABELLED, Classification, ClassificationTask, encode_table, find_labels
+from groundup.tasks.classification import UNLABELLED, Classification, ClassificationTask, find_labels
 from groundup.text.sample import Sample, Samples
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
 
@@ -87,7 +87,7 @@ def test_truncation_and_empty_rows_are_counted(tokenizer: Tokenizer) -> None:
         Example("dull", None, "b", 2),
         Example(" ", None, "a", 3),
     ]
-    samples = encode_table(rows, tokenizer, labels=("a", "b"), max_length=5, where="t.csv")
+    samples = Classification(max_length=5).build(tokenizer, ("a", "b")).encode(rows, "t.csv")
     assert samples.lengths.tolist() == [5, 3, 2]
     report = samples.report
     assert (report.num_rows, report.num_truncated, report.tokens_lost, report.num_empty) == (3, 1, 2, 1)
@@ -96,7 +96,7 @@ def test_truncation_and_empty_rows_are_counted(tokenizer: Tokenizer) -> None:
 
 def test_the_digest_follows_text_labels_and_their_order(tokenizer: Tokenizer) -> None:
     def digest(rows: list[Example], labels: tuple[str, ...] = LABELS, max_length: int = 128) -> str:
-        return encode_table(rows, tokenizer, labels=labels, max_length=max_length, where="t.csv").digest
+        return Classification(max_length=max_length).build(tokenizer, labels).encode(rows, "t.csv").digest
 
     same = digest(ROWS)
     assert digest(list(ROWS)) == same
