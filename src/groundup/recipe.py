@@ -26,12 +26,14 @@ from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
 from groundup.optim.config import OptimizerConfig
 from groundup.optim.schedule import Linear, ScheduleConfig
+from groundup.readers.choice_files import ChoicesConfig
 from groundup.readers.question_files import QuestionsConfig
 from groundup.readers.set_config import SetConfig
 from groundup.readers.source import ExampleSource
 from groundup.readers.table import TableConfig
 from groundup.tasks.classification import Classification
 from groundup.tasks.multi_label import MultiLabel
+from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
 from groundup.text.corpus import CorpusConfig
@@ -80,8 +82,10 @@ class PretrainedModel(Config):
 
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
-DataChoice = Annotated[CorpusConfig | TableConfig | QuestionsConfig | SetConfig, Field(discriminator="kind")]
-AnyTaskConfig = Classification | MultiLabel | Regression | QuestionAnswering
+DataChoice = Annotated[
+    CorpusConfig | TableConfig | QuestionsConfig | ChoicesConfig | SetConfig, Field(discriminator="kind")
+]
+AnyTaskConfig = Classification | MultiLabel | Regression | MultipleChoice | QuestionAnswering
 """Objectives whose number of labels the data may decide."""
 AnyObjectiveConfig = (
     Masked
@@ -100,7 +104,7 @@ AnyObjectiveConfig = (
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 
-SOURCES: Final = {"corpus": "corpus", "text": "table", "questions": "questions"}
+SOURCES: Final = {"corpus": "corpus", "text": "table", "questions": "questions", "choice": "choices"}
 """Which data.kind holds one's own examples of each kind."""
 
 

@@ -35,6 +35,7 @@ from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
 from groundup.tasks.class_loss import CrossEntropy, Focal
 from groundup.tasks.classification import Classification
 from groundup.tasks.multi_label import MultiLabel
+from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
 from groundup.text.pair_windows import PairFrame, PairWindows
@@ -144,6 +145,9 @@ MEMBERS = {
         lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
         False,
     ),
+    "multiple_choice": Member(
+        MultipleChoice(dropout=0.2), lambda config, tokenizer: config.build(tokenizer, ()), False
+    ),
     "regression": Member(
         Regression(dropout=0.2, best="spearman"),
         lambda config, tokenizer: replace(config.build(tokenizer, ()), center=2.0, scale=3.0, unit=1.5),
@@ -161,7 +165,7 @@ MEMBERS = {
     ),
 }
 
-TASKS = {"classification", "multi_label", "question_answering", "regression"}
+TASKS = {"classification", "multi_label", "multiple_choice", "question_answering", "regression"}
 
 QUESTIONS = [
     QuestionExample(str(number), "what film" if number < 4 else "什么电影", text, answers, number)
@@ -224,16 +228,17 @@ def make_samples(tokenizer: Tokenizer) -> list[Sample]:
             each.token_type_ids,
             label,
             num_context=1 + number % 3,
-            targets=make_targets(number, label),
+            targets=make_targets(number, label, len(each.input_ids)),
         )
         for number, (each, label) in enumerate(zip(encoded, labels, strict=True))
     ]
 
 
-def make_targets(number: int, label: int | None) -> dict[str, np.ndarray]:
+def make_targets(number: int, label: int | None, length: int) -> dict[str, np.ndarray]:
     """What tasks learn of a sample besides its one label."""
     return {
         "has_label": np.array([label == 0, number % 2 == 0, label == 2]),
+        "choice": np.arange(length) * 3 // length,
         "is_labelled": np.array(label is not None),
         "number": np.array(number + (label or 0) / 3),
     }

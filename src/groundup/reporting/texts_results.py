@@ -54,11 +54,11 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "objective.tagging": ("Tagging", "序列标注"),
     "objective.question_answering": ("Question answering", "抽取式问答"),
     "data_kind.corpus": ("text corpus", "文本语料"),
+    "data_kind.choices": ("table of questions with choices", "选择题表格"),
     "data_kind.table": ("table of labelled rows", "带标签的表格"),
     "data_kind.set": ("named data set", "命名数据集"),
     "data_kind.tagged": ("file of tagged texts", "标注文本"),
     "data_kind.questions": ("file of questions", "问题文件"),
-    "data_kind.choices": ("file of choices", "选择题文件"),
     # Headline figures.
     "results.title": ("Results on validation data", "验证集结果"),
     "results.none": (

@@ -35,6 +35,7 @@ from groundup.readers.source import AnExample, ExampleSource
 from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
 from groundup.tasks.classification import ClassificationTask
 from groundup.tasks.multi_label import MultiLabelTask
+from groundup.tasks.multiple_choice import MultipleChoiceTask
 from groundup.tasks.question_answering import AnsweringTask
 from groundup.tasks.regression import RegressionTask
 from groundup.text.corpus_config import CorpusConfig
@@ -67,6 +68,7 @@ AnyObjective = (
     | ClassificationTask
     | AnsweringTask
     | MultiLabelTask
+    | MultipleChoiceTask
     | RegressionTask
 )
 

@@ -21,6 +21,7 @@ from groundup.readers.source import ExampleSource
 from groundup.recipe import Recipe
 from groundup.tasks.classification import Classification
 from groundup.tasks.multi_label import MultiLabel
+from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
 from groundup.text.tokenizer import Tokenizer
@@ -109,7 +110,9 @@ def check_utf8(text: str, where: str) -> None:
 
 def _guess_objective(
     loaded: pretrained.Pretrained,
-) -> Masked | Causal | Permuted | Seq2Seq | Classification | MultiLabel | Regression | QuestionAnswering:
+) -> (
+    Masked | Causal | Permuted | Seq2Seq | Classification | MultiLabel | Regression | MultipleChoice | QuestionAnswering
+):
     """What a Hugging Face folder can do, by its heads."""
     kinds = [head.kind for head in loaded.config.heads]
     length = loaded.config.max_length
@@ -124,6 +127,8 @@ def _guess_objective(
         return Classification(max_length=length)
     if "span" in kinds:
         return QuestionAnswering.fitting(length)
+    if "multiple_choice" in kinds:
+        return MultipleChoice(max_length=length)
     if "masked_lm" in kinds:
         return Masked(max_length=length)
     if "causal_lm" in kinds and loaded.config.encoder is not None:
