@@ -21,24 +21,33 @@ class MinimalPair(NamedTuple):
     """The part of grammar that it belongs to."""
 
 
-def read_minimal_pairs(files: Sequence[str], where: str = "minimal_pairs") -> list[MinimalPair]:
+class MinimalPairs(NamedTuple):
+    """What files hold."""
+
+    pairs: list[MinimalPair]
+    num_alike: int
+    """Rows left out because both their sentences are the same, as three of BLiMP's are in the BabyLM set: a coin."""
+
+
+def read_minimal_pairs(files: Sequence[str], where: str = "minimal_pairs") -> MinimalPairs:
     """The pairs of jsonl files as BLiMP is released: `sentence_good`, `sentence_bad`, and `UID` and `field` if there.
 
     Raises:
-        DataError: no pair at all, a sentence missing or empty, or twins that are the same.
+        DataError: no pair at all, or a sentence missing or empty.
     """
-    pairs: list[MinimalPair] = []
+    pairs, num_alike = list[MinimalPair](), 0
     for path in find_files(files, where):
         for row in iterate_rows(path, Layout(), where):
             here = place(path, where, row.line)
             good, bad = (_read_sentence(row.fields, key, here) for key in ("sentence_good", "sentence_bad"))
             if good == bad:
-                raise DataError(here, "has the same sentence twice", got=good, cure="a pair differs in one thing")
+                num_alike += 1
+                continue
             paradigm, field = row.fields.get("UID"), row.fields.get("field")
             pairs.append(MinimalPair(good, bad, str(paradigm or path.stem), None if field is None else str(field)))
     if not pairs:
-        raise DataError(where, "holds no pair", got=list(files), cure="one JSON object a line")
-    return pairs
+        raise DataError(where, "holds no pair of two different sentences", got=list(files), cure="one object a line")
+    return MinimalPairs(pairs, num_alike)
 
 
 def _read_sentence(values: Mapping[str | int, object], key: str, here: str) -> str:

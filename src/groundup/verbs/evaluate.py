@@ -172,33 +172,37 @@ def evaluate_pairs(
         reading: `causal` or `masked`, where the model can do both; None for what it is best known for.
         device: where to compute.
     """
-    pairs = read_minimal_pairs(files)
+    pairs, num_alike = read_minimal_pairs(files)
     trained = load_trained(target)
     settings = TrainConfig(steps=1, device=device)
     model = trained.model.to(choose_device(settings))
     texts = [text for pair in pairs for text in (pair.good, pair.bad)]
     scores = score_texts(model, trained.objective, texts, reading=reading, where="minimal_pairs")
     used = reading or find_readings(trained.objective)[0]
-    metrics, paradigms = score_pairs(pairs, scores[0::2] > scores[1::2], used)
+    metrics, paradigms = score_pairs(pairs, scores[0::2] > scores[1::2], used, num_alike)
     return EvaluationReport(str(target), ", ".join(files), metrics, paradigms, (), [])
 
 
 def score_pairs(
-    pairs: Sequence[MinimalPair], is_right: Bool[np.ndarray, " pairs"], reading: Reading
+    pairs: Sequence[MinimalPair], is_right: Bool[np.ndarray, " pairs"], reading: Reading, num_alike: int = 0
 ) -> tuple[dict[str, Metric], dict[str, Metric]]:
-    """`accuracy`, the mean over paradigms, and that of each field; then that of each paradigm. Ties are wrong."""
+    """`accuracy`, the mean over paradigms, and that of each field; then that of each paradigm. Ties are wrong.
+
+    Pairs that were left out because their sentences are the same are told of in the signature.
+    """
     names = np.array([pair.paradigm for pair in pairs])
     _, numbers, counts = np.unique(names, return_inverse=True, return_counts=True)
     weights = 1.0 / counts[numbers]
     what = "log-probability" if reading == "causal" else "pseudo-log-likelihood"
     interval = describe_interval("pairs", is_share=True)
+    left_out = f"|left out: {num_alike} of the same sentence twice" if num_alike else ""
 
     def average(name: str, chosen: np.ndarray) -> Metric:
         found = bootstrap_share(is_right[chosen] * weights[chosen], weights[chosen])
         paradigms = len(set(names[chosen]))
         signature = (
             f"{reading} reading, {what} summed over tokens|mean over {paradigms} paradigms|n={int(chosen.sum())}"
-            f"|{interval}|v1"
+            f"{left_out}|{interval}|v1"
         )
         return Metric(name, found.value, int(chosen.sum()), signature, found.low, found.high)
 

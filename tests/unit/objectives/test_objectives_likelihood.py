@@ -127,20 +127,22 @@ def test_pairs_are_read_as_they_are_released(tmp_path: Path) -> None:
     ]
     path = tmp_path / "own.jsonl"
     path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
-    assert read_minimal_pairs([str(path)]) == [
+    expected = [
         MinimalPair("a cat sees", "a cat see", "agreement", "morphology"),
         MinimalPair("猫看见狗", "猫狗看见", "own", None),
     ]
-    for wrong, message in [
-        ({"sentence_good": "a"}, "has no text in 'sentence_bad'"),
-        ({"sentence_good": "a", "sentence_bad": "a"}, "has the same sentence twice"),
-    ]:
-        path.write_text(json.dumps(wrong), encoding="utf-8")
-        with pytest.raises(DataError, match=rf"own\.jsonl:1.*{message}"):
-            read_minimal_pairs([str(path)])
-    path.write_text("\n", encoding="utf-8")
-    with pytest.raises(DataError, match="holds no pair"):
+    assert read_minimal_pairs([str(path)]) == (expected, 0)
+    alike = json.dumps({"sentence_good": "a", "sentence_bad": "a"})
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\n{alike}\n")
+    assert read_minimal_pairs([str(path)]) == (expected, 1), "BLiMP has some in which nobody can choose"
+    path.write_text(json.dumps({"sentence_good": "a"}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"own\.jsonl:1.*has no text in 'sentence_bad'"):
         read_minimal_pairs([str(path)])
+    for empty in ("\n", alike):
+        path.write_text(empty, encoding="utf-8")
+        with pytest.raises(DataError, match="holds no pair"):
+            read_minimal_pairs([str(path)])
 
 
 def test_paradigms_count_alike_whatever_their_size() -> None:
@@ -150,4 +152,7 @@ def test_paradigms_count_alike_whatever_their_size() -> None:
     assert metrics["accuracy"].value == pytest.approx((0.75 + 0.5) / 2)
     assert metrics["accuracy[x]"].value == 0.75 and paradigms["accuracy[few]"].value == 0.5
     assert metrics["accuracy"].low < metrics["accuracy"].value < metrics["accuracy"].high
-    assert "mean over 2 paradigms|n=10" in metrics["accuracy"].signature
+    assert "mean over 2 paradigms|n=10|edges=" in metrics["accuracy"].signature
+    assert (
+        "|left out: 3 of the same sentence twice|" in score_pairs(pairs, is_right, "causal", 3)[0]["accuracy"].signature
+    )
