@@ -11,7 +11,7 @@ what stands in for the second segment is drawn from (seed, epoch, sample) alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from groundup.config import Config
 from groundup.errors import DataError
 from groundup.metrics.interval import CONFIDENCE, NUM_RESAMPLES, bootstrap_mean
 from groundup.metrics.metric import Metric
-from groundup.model.config import Head, NextSentenceHead
+from groundup.model.config import NextSentenceHead, SentenceOrderHead
 from groundup.model.transformer import Transformer
 from groundup.objectives.loss import cross_entropy_sum, token_losses
 from groundup.objectives.packing import join_tokens, pack_samples
@@ -44,11 +44,15 @@ class Sentence(Config):
     needs_label: ClassVar[bool] = False
     needs_sentences: ClassVar[bool] = True
     kind: Literal["sentence"] = "sentence"
-    heads: ClassVar[tuple[Head, ...]] = (NextSentenceHead(),)
     max_length: PositiveInt = 128
     """The most tokens of both segments, special tokens included."""
     form: Literal["next", "order"] = "next"
     """What a false pair is: `next`, a second segment from another document; `order`, the two segments swapped."""
+
+    @property
+    def heads(self) -> tuple[NextSentenceHead | SentenceOrderHead]:
+        """That of BERT or that of ALBERT, so that folders of either name what was learnt."""
+        return (NextSentenceHead() if self.form == "next" else SentenceOrderHead(),)
 
     def frame(self, tokenizer: Tokenizer) -> PairFrame:
         """Samples are runs of two sentences or more."""
@@ -63,13 +67,17 @@ class Sentence(Config):
 
 @dataclass(frozen=True, eq=False)
 class SentenceObjective:
-    """The pairs and the loss of `Sentence`. Class 0 is the true pair, as in BERT's own head."""
+    """The pairs and the loss of `Sentence`. Class 0 is the true pair, as in the heads of BERT and ALBERT."""
 
     config: Sentence
     tokenizer: Tokenizer
-    head: NextSentenceHead = field(default_factory=NextSentenceHead)
     best: tuple[str, bool] = ("loss", False)
     corrupts: bool = False
+
+    @property
+    def head(self) -> NextSentenceHead | SentenceOrderHead:
+        """That of the form."""
+        return self.config.heads[0]
 
     def arrange(self, samples: Sequence[Sample], seed: int, epoch: int) -> list[Sample]:
         """Runs of sentences as pairs with special tokens; `label` is 0 for a true one, 1 for a false one."""
@@ -105,7 +113,7 @@ class SentenceObjective:
 
     def loss_on(self, model: Transformer, batch: Batch, hidden: Float[Tensor, "rows hidden"]) -> Float[Tensor, ""]:
         """Cross-entropy summed over pairs, from the hidden states of their first tokens."""
-        return cross_entropy_sum(model.heads["next_sentence"](model.pool(hidden)), batch.targets["labels"])
+        return cross_entropy_sum(model.heads[self.head.kind](model.pool(hidden)), batch.targets["labels"])
 
     def guess_loss(self, vocab_size: int) -> float:
         """Of one of two."""
@@ -119,7 +127,7 @@ class SentenceObjective:
         self, model: Transformer, batch: Batch, hidden: Float[Tensor, "rows hidden"]
     ) -> dict[str, np.ndarray]:
         """`measure`, from the hidden states of first tokens."""
-        logits, labels = model.heads["next_sentence"](model.pool(hidden)), batch.targets["labels"]
+        logits, labels = model.heads[self.head.kind](model.pool(hidden)), batch.targets["labels"]
         return {
             "nll": token_losses(logits, labels).cpu().numpy(),
             "correct": (logits.argmax(dim=-1) == labels).cpu().numpy(),

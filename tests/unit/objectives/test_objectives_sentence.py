@@ -175,6 +175,15 @@ def test_a_model_learns_the_order_of_sentences(opened: tuple[Tokenizer, Corpus])
     assert metrics["accuracy"].value > 0.9
 
 
+def test_each_form_has_the_head_of_its_own_name(opened: tuple[Tokenizer, Corpus]) -> None:
+    tokenizer, corpus = opened
+    for form, kind in (("next", "next_sentence"), ("order", "sentence_order")):
+        objective = Sentence(form=form).build(tokenizer)
+        assert [head.kind for head in objective.config.heads] == [objective.head.kind] == [kind]
+        batch = objective.prepare([corpus[index] for index in range(4)], seed=0, epoch=0)
+        assert objective.loss(make_model(tokenizer, objective.config.heads), batch).sum > 0
+
+
 def test_show_names_the_pair_and_marks_its_border(opened: tuple[Tokenizer, Corpus]) -> None:
     tokenizer, corpus = opened
     runs = [corpus[index] for index in range(12)]
