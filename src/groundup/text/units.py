@@ -99,10 +99,14 @@ def align(tokenizer: Tokenizer, units: UnitText) -> Aligned:
         after = np.searchsorted(borders, starts, side="right")
         inner = np.append(borders, np.int32(np.iinfo(np.int32).max))[after]
         crossed = inner[inner < ends]
+        unit_of, firsts = _place(units, starts, ends)
         if not len(crossed):
-            break
+            # A normalizer may have put a unit into a token of the one before it: Hangul, say, of which parts are units.
+            is_lost = (firsts < 0) & (units.starts < units.ends)
+            crossed = np.setdiff1d(np.concatenate([units.starts[is_lost], units.ends[is_lost]]), cuts)
+            if not len(crossed):
+                return Aligned(ids, unit_of, firsts)
         cuts = np.union1d(cuts, crossed).astype(np.int32)
-    return Aligned(ids, *_place(units, starts, ends))
 
 
 def _goes_on(text: str, begin: int, at: int, unit: Unit) -> bool:
