@@ -32,6 +32,7 @@ from groundup.model.transformer import Transformer
 from groundup.optim.adamw import AdamW
 from groundup.optim.schedule import Linear
 from groundup.tasks.classification import Classification, ClassificationTask
+from groundup.tasks.regression import Regression, RegressionTask
 from groundup.text.pack import Shuffled
 from groundup.text.sample import FlatSamples, Sample
 from groundup.training.config import TrainConfig
@@ -46,7 +47,7 @@ MICRO_BATCH_TOKENS = 1 << 30  # a step is never cut
 class Kind:
     """How a kind of task is told to transformers, and its logits to our metrics."""
 
-    config: type[Classification]
+    config: type[Classification | Regression]
     model: type
     """transformers' class."""
     label_of: Callable[[Sample], int | float]
@@ -66,6 +67,16 @@ def _measure_classes(logits: Float[np.ndarray, "rows labels"], samples: FlatSamp
     }
 
 
+def _measure_numbers(logits: Float[np.ndarray, "rows 1"], samples: FlatSamples) -> dict[str, np.ndarray]:
+    return {
+        "prediction": logits[:, 0].astype(np.float64),
+        "loss": np.zeros(len(samples), dtype=np.float32),
+        "number": samples.of_rows["number"],
+        "is_labelled": samples.of_rows["is_labelled"],
+        "sample": np.arange(len(samples)),
+    }
+
+
 KINDS = {
     "classification": Kind(
         Classification,
@@ -73,6 +84,14 @@ KINDS = {
         lambda sample: sample.label,
         lambda measured: measured["log_probabilities"],
         _measure_classes,
+    ),
+    # In the unit of the file, as the peers have it: `fit`, which would standardise the numbers, is not called.
+    "regression": Kind(
+        Regression,
+        AutoModelForSequenceClassification,
+        lambda sample: float(sample.targets["number"]),
+        lambda measured: measured["prediction"][:, None],
+        _measure_numbers,
     ),
 }
 
@@ -84,7 +103,7 @@ class Job:
     start: Path
     """The model folder with a fresh head."""
     kind: Kind
-    task: ClassificationTask
+    task: ClassificationTask | RegressionTask
     train: FlatSamples
     development: FlatSamples
     epochs: int

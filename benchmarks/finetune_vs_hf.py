@@ -43,6 +43,7 @@ from groundup.model.config import Dropout
 from groundup.readers.registry import DATA_SETS
 from groundup.readers.set_config import SetConfig
 from groundup.tasks.classification import ClassificationTask
+from groundup.tasks.regression import RegressionTask
 from groundup.text.sample import FlatSamples
 from groundup.text.tokenizer import Tokenizer
 from groundup.verbs.train import train
@@ -67,6 +68,7 @@ SETS = {
     "sst2": KINDS["classification"],
     "cola": KINDS["classification"],
     "mrpc": KINDS["classification"],
+    "stsb": KINDS["regression"],
     "chnsenticorp": KINDS["classification"],
 }
 
@@ -79,7 +81,7 @@ class Prepared(NamedTuple):
     """The model folder, without the head of this task."""
     suite: Suite
     kind: Kind
-    task: ClassificationTask
+    task: ClassificationTask | RegressionTask
     tokenizer: Tokenizer
     train: FlatSamples
     development: FlatSamples

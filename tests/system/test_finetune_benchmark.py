@@ -47,12 +47,18 @@ def run(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     rows = [f"x\t{label}\t\t{draw.choice((BAD, GOOD)[label])}" for label in (0, 1) for _ in range(24)]
     (folder / "train.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "dev.tsv").write_text("\n".join(rows[16:32]) + "\n", encoding="utf-8")
+    folder = tmp_path / "glue" / "STS-B"
+    folder.mkdir(parents=True)
+    pairs = [(draw.choice(GOOD), draw.choice(GOOD)) for _ in range(40)]
+    rows = [f"{a}\t{b}\t{4.0 if a == b else len(b) % 3:.3f}" for a, b in pairs]
+    for name in ("train", "dev"):
+        (folder / f"{name}.tsv").write_text("\n".join(["sentence1\tsentence2\tscore", *rows]) + "\n", encoding="utf-8")
     write_model(tmp_path / "english")
 
-    def run(*arguments: str) -> dict:
+    def run(*arguments: str, name: str = "cola") -> dict:
         output = tmp_path / "found.json"
         options = ["--english", str(tmp_path / "english"), "--output", str(output), "--threads", "1", *arguments]
-        script.main(["--sets", "cola", *options])
+        script.main(["--sets", name, *options])
         return json.loads(output.read_text(encoding="utf-8"))
 
     return run
@@ -78,6 +84,13 @@ def test_all_contenders_learn_the_same_task(run: Callable[..., dict]) -> None:
     middle = found["groundup_minus"]["script"]
     assert middle["mean"] == pytest.approx(sum(a - b for a, b in zip(ours, theirs, strict=True)) / 2, abs=1e-4)
     assert middle["low"] <= middle["mean"] <= middle["high"]
+
+
+def test_numbers_are_learnt_in_the_unit_of_the_file_by_all(run: Callable[..., dict]) -> None:
+    content = run("--measure", "quality", "--rows", "40", "--epochs", "12", "--seeds", "1", name="stsb")
+    found = content["results"]["stsb"]
+    assert found["metric"] == "pearson" and found["largest_difference_of_logits_at_start"] < 1e-5
+    assert all(scores["all"][0] > 0.5 for scores in found["scores"].values())
 
 
 def test_speed_is_a_ratio_within_rounds_and_finished_ones_stay(run: Callable[..., dict], tmp_path: Path) -> None:
