@@ -21,14 +21,6 @@ from groundup.text.tokenizer import Tokenizer
 transformers = pytest.importorskip("transformers")
 
 
-def test_an_untied_decoder_with_a_bias_of_its_own(tmp_path: Path) -> None:
-    peer = build_peer("BertForMaskedLM", tie_word_embeddings=False)
-    peer.save_pretrained(tmp_path)
-    loaded = pretrained.load(tmp_path)
-    assert loaded.dropped == ("cls.predictions.bias",), "what transformers keeps, but never computes with"
-    assert difference(loaded.model.eval(), peer) < TOLERANCE
-
-
 @pytest.mark.parametrize("activation", ["relu", "silu", "swish", "gelu_pytorch_tanh", "gelu_python", "tanh"])
 def test_every_supported_activation(activation: str, tmp_path: Path) -> None:
     peer = build_peer("BertForMaskedLM", hidden_act=activation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import torch
 from decoder_peers import edit, load_from, rebuild, replace_dropout, save, without_draws
 from encoder_peers import HEADS, TOLERANCE, batch_for, build_peer, difference, gradient_difference, run_ours, run_peer
+from safetensors.torch import load_file
 
 from groundup.checkpoint import pretrained
 from groundup.model.config import Dropout, LayerNormConfig, LearnedPositions, PlainFeedForward
@@ -44,6 +46,23 @@ def test_an_untied_decoder(architecture: str, tmp_path: Path) -> None:
     model = pretrained.load(tmp_path).model.eval()
     assert not model.config.tie_embeddings
     assert difference(model, peer) < TOLERANCE
+
+
+@pytest.mark.parametrize("architecture", ["BertForMaskedLM", "RobertaForMaskedLM", "AlbertForMaskedLM"])
+def test_a_second_bias_that_nothing_computes_with_comes_back(architecture: str, tmp_path: Path) -> None:
+    build_peer(architecture, tie_word_embeddings=False).save_pretrained(tmp_path / "theirs")
+    loaded = pretrained.load(tmp_path / "theirs")
+    assert loaded.dropped == tuple(loaded.unused) and len(loaded.unused) == 1
+    save(tmp_path / "kept", loaded.model, extra_config=loaded.extra_config, unused=loaded.unused)
+    save(tmp_path / "agreeing", loaded.model, extra_config=loaded.extra_config)
+    before, kept, agreeing = (
+        load_file(tmp_path / name / "model.safetensors") for name in ("theirs", "kept", "agreeing")
+    )
+    assert before.keys() == kept.keys() and all(torch.equal(before[name], kept[name]) for name in before)
+    # The control: without it, the two biases agree.
+    changed = [name for name in before if not torch.equal(before[name], agreeing[name])]
+    assert changed == list(loaded.unused)
+    assert pretrained.load(tmp_path / "agreeing").dropped == ()
 
 
 @pytest.mark.parametrize("values", [{"embedding_size": 48}, {"embedding_size": 64}], ids=str)
@@ -140,10 +159,6 @@ def test_dropout_stands_in_the_same_places(architecture: str, tmp_path: Path, wi
 
 @pytest.mark.parametrize("architecture", HEADS)
 def test_a_folder_comes_back_bit_by_bit(architecture: str, tmp_path: Path) -> None:
-    import json
-
-    from safetensors.torch import load_file
-
     peer = build_peer(architecture, **DROPOUT, task="chat", sep_token_id=7)
     peer.save_pretrained(tmp_path / "theirs")
     loaded = pretrained.load(tmp_path / "theirs")

@@ -176,6 +176,9 @@ def test_copies_of_old_folders_are_read_and_must_agree(tmp_path: Path) -> None:
     loaded = pretrained.load(tmp_path)
     assert loaded.dropped == (unread,)
     assert difference(loaded.model.eval(), peer) < TOLERANCE
+    save(tmp_path / "again", loaded.model, extra_config=loaded.extra_config, unused=loaded.unused)
+    again = load_file(tmp_path / "again" / "model.safetensors")
+    assert torch.equal(again[unread], tensors[unread]), "and comes back"
     tensors["lm_head.weight"][0, 0] += 1
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"'lm_head.weight' differs from 'embedding.token.weight'"):

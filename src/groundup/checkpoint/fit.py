@@ -25,6 +25,8 @@ class Fitted:
     """A float32 tensor for every parameter; those of `fresh` hold nothing yet."""
     fresh: tuple[str, ...]
     dropped: tuple[str, ...]
+    unused: dict[str, Tensor]
+    """Those of the dropped that the published model holds too, but never computes with."""
 
 
 def fit(
@@ -65,6 +67,7 @@ def fit(
         state=state,
         fresh=fresh,
         dropped=tuple(sorted([renamed.theirs[name] for name in dropped] + foreign + list(renamed.unused))),
+        unused={name: tensors[name].float() for name in renamed.unused},
     )
 
 

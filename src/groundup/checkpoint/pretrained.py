@@ -57,6 +57,9 @@ class Pretrained:
     """The names of the classes, where a head with classes was read from the folder."""
     extra_config: dict[str, Any]
     """The folder's config.json; hand it to `save`, and no field of it is lost."""
+    unused: dict[str, Tensor]
+    """Tensors of the folder that the published model holds but never computes with, where they say something of their
+    own; hand them to `save`, and none of them is lost."""
 
 
 def load(
@@ -101,6 +104,7 @@ def load(
         dropped=fitted.dropped,
         labels=_find_labels(config, content, fitted.fresh, folder),
         extra_config=content,
+        unused=fitted.unused,
     )
 
 
@@ -135,10 +139,14 @@ def save(
     labels: Sequence[str] | None = None,
     problem_type: str | None = None,
     extra_config: Mapping[str, Any] | None = None,
+    unused: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model folder that Hugging Face opens, beside its place first and then renamed into it.
 
-    A design that no published family can express is written under our own names, with the model type `groundup`.
+    Several families compute the same where they do not use what sets them apart: XLM-R and RoBERTa, ELECTRA and BERT,
+    Mistral and Llama. The family of `extra_config` is written wherever it can express the design; else the first that
+    can, in the order of `FAMILIES`. A design that none can express is written under our own names, with the model type
+    `groundup`.
 
     Args:
         folder: where; a folder that groundup wrote there before is replaced.
@@ -149,14 +157,15 @@ def save(
         card: the text of README.md.
         labels: the names of the classes, in the order of the logits.
         problem_type: what the logits of a sequence are for, as Hugging Face calls it.
-        extra_config: a config.json whose further fields should be kept, as `Pretrained.extra_config`.
+        extra_config: a config.json whose family and further fields should be kept, as `Pretrained.extra_config`.
+        unused: tensors that are no part of the model and should be kept, as `Pretrained.unused`.
 
     Raises:
         CheckpointError: the folder cannot be written, or holds files that groundup did not write.
         ConfigError: labels that do not fit the head, or file names that do not fit the folder.
     """
     folder = Path(folder).expanduser()
-    content, tensors = _express(model, labels, dict(extra_config or {}))
+    content, tensors = _express(model, labels, dict(extra_config or {}), unused)
     if problem_type is not None:
         content["problem_type"] = problem_type
     files = {CONFIG: encode_json(content), CARD: card.encode()}
@@ -262,7 +271,7 @@ def _find_labels(
 
 
 def _express(
-    model: Transformer, labels: Sequence[str] | None, extra: dict[str, Any]
+    model: Transformer, labels: Sequence[str] | None, extra: dict[str, Any], unused: Mapping[str, Tensor] | None
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The config.json and the tensors of a model in the first family that can express its design.
 
@@ -273,7 +282,7 @@ def _express(
     families = sorted(FAMILIES, key=lambda family: family.model_type != extra.get("model_type"))
     family, plain = next((family, found) for family in families if (found := family.from_config(config)) is not None)
     state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(PREFIX)}
-    tensors = family.write_map(config).write(state)
+    tensors = family.write_map(config).write(state, unused)
     content = _merge(plain, extra, family, tensors)
     if labels is not None:
         sizes = [head.num_labels for head in config.heads if hasattr(head, "num_labels")]

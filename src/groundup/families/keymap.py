@@ -114,8 +114,17 @@ class KeyMap:
         """The names of theirs that no rule knows."""
         return [name for name in names if self._find(name)[0] is None]
 
-    def write(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Our tensors under their names. CheckpointError where one has no name there, or theirs lacks a part."""
+    def write(self, tensors: Mapping[str, Tensor], unused: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Our tensors under their names.
+
+        Args:
+            tensors: ours.
+            unused: theirs that the published model never computes with, as they were read (`Renamed.unused`). Those
+                for which this design has a place are written as they are, the others left out.
+
+        Raises:
+            CheckpointError: one of ours has no name there, or one of theirs lacks a part.
+        """
         written = dict[str, Tensor]()
         for ours in tensors:
             rule, part = self._find_ours(ours)
@@ -125,8 +134,11 @@ class KeyMap:
             if theirs not in written:
                 written[theirs] = _join(theirs, rule, part, tensors)
         for rule in self.rules:
-            if isinstance(rule, Copy) and rule.is_written and rule.ours in tensors:
-                written[rule.theirs] = tensors[rule.ours]
+            if isinstance(rule, Copy) and rule.ours in tensors:
+                if not rule.must_agree and unused and rule.theirs in unused:
+                    written[rule.theirs] = unused[rule.theirs]
+                elif rule.is_written:
+                    written[rule.theirs] = tensors[rule.ours]
         return written
 
     def expand(self, ours: Iterable[str]) -> list[str]:

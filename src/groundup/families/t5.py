@@ -182,13 +182,7 @@ class T5Like:
     def read_map(self, config: Mapping[str, Any], names: Collection[str]) -> KeyMap:
         """The rules for a folder."""
         is_gated = _FEED_FORWARDS[config.get("feed_forward_proj", self.defaults["feed_forward_proj"])].kind == "gated"
-        # The first T5 folders hold a table of distances for cross-attention too, which has none.
-        unused = Copy(
-            "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
-            "embedding.position.weight",
-            must_agree=False,
-        )
-        return KeyMap((*_build_rules(is_gated, not self._has_own_head(config, names)), unused))
+        return KeyMap(_build_rules(is_gated, not self._has_own_head(config, names)))
 
     def write_map(self, config: ModelConfig) -> KeyMap:
         """The rules of a design."""
@@ -252,5 +246,11 @@ def _build_rules(is_gated: bool, is_tied: bool) -> tuple[Rule, ...]:
         *rename_linears("decoder.block.{i}.layer.1.EncDecAttention.", "blocks.{i}.cross_attention.", "qkvo"),
         Rename("decoder.block.{i}.layer.1.layer_norm.weight", "blocks.{i}.cross_attention_norms.input.weight"),
         Copy(_HEAD, "embedding.token.weight") if is_tied else Rename(_HEAD, "heads.causal_lm.decoder.weight"),
+        # The first T5 folders hold a table of distances for cross-attention too, which has none.
+        Copy(
+            "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+            "embedding.position.weight",
+            must_agree=False,
+        ),
     ]
     return tuple(rules)

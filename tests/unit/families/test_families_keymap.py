@@ -35,6 +35,18 @@ def test_there_and_back() -> None:
     assert all(written[name] is theirs[name] for name in theirs)
 
 
+def test_what_is_never_computed_with_comes_back_as_it_was() -> None:
+    theirs = make_tensors() | {"unused.bias": torch.ones(2)}
+    renamed = KEYMAP.read(theirs, "file")
+    assert renamed.unused == ("unused.bias",)
+    unused = {"unused.bias": theirs["unused.bias"], "decoder": torch.ones(2), "surprise": torch.ones(2)}
+    written = KEYMAP.write(renamed.tensors, unused)
+    assert written.keys() == theirs.keys() and all(written[name] is theirs[name] for name in theirs)
+    assert KEYMAP.write(renamed.tensors)["unused.bias"] is theirs["logits.bias"]
+    del renamed.tensors["bias"]
+    assert "unused.bias" not in KEYMAP.write(renamed.tensors, unused), "a design without its part has no place for it"
+
+
 def test_an_older_name_is_read_and_the_new_one_written() -> None:
     renamed = KEYMAP.read({"encoder.layer.3.gamma": torch.ones(1)}, "file")
     assert list(renamed.tensors) == ["blocks.3.weight"]
