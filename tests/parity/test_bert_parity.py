@@ -21,7 +21,9 @@ from groundup.text.tokenizer import Tokenizer
 transformers = pytest.importorskip("transformers")
 
 
-@pytest.mark.parametrize("activation", ["relu", "silu", "swish", "gelu_pytorch_tanh", "gelu_python", "tanh"])
+@pytest.mark.parametrize(
+    "activation", ["relu", "silu", "swish", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_python", "tanh"]
+)
 def test_every_supported_activation(activation: str, tmp_path: Path) -> None:
     peer = build_peer("BertForMaskedLM", hidden_act=activation)
     assert difference(load_from(peer, tmp_path), peer) < TOLERANCE

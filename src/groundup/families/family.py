@@ -77,6 +77,7 @@ def canonical(config: ModelConfig) -> ModelConfig:
         update={
             "head_dim": None if is_usual else config.head_dim,
             "encoder": encoder,
+            "attention_scale": None if config.attention_scale == head_dim**-0.5 else config.attention_scale,
             "num_kv_heads": None if config.num_kv_heads == config.num_heads else config.num_kv_heads,
             "attention_output_bias": config.resolved_attention_output_bias,
             "dropout": dropout.model_copy(update={"attention_output": dropout.resolved_attention_output}),

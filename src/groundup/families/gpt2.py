@@ -93,6 +93,7 @@ class Gpt2:
             max_length=max_length,
             num_token_types=0,
             causal=True,
+            attention_scale=None if values.flag("scale_attn_weights", True) else 1.0,
             position=LearnedPositions(),
             norm=LayerNormConfig(eps=values.number("layer_norm_epsilon", 1e-5, above=0.0)),
             norm_places=("input", "final"),
@@ -132,6 +133,7 @@ class Gpt2:
             "attn_pdrop": config.dropout.attention,
             "resid_pdrop": config.dropout.residual,
             "layer_norm_epsilon": config.norm.eps,
+            "scale_attn_weights": canonical(config).attention_scale is None,
             "initializer_range": config.initializer_range,
             "tie_word_embeddings": config.tie_embeddings,
             "bos_token_id": None,
@@ -180,7 +182,6 @@ def _size(values: Values, key: str, default: int) -> int:
 
 def _refuse_other_arithmetic(values: Values) -> None:
     values.names("architectures")
-    values.require("scale_attn_weights", (True,), "attention that is not divided by sqrt(head width) is not supported")
     values.require("scale_attn_by_inverse_layer_idx", (False,), "attention divided by the layer is not supported")
     # The same products in another order, and in float32 where others are narrower: ours are as exact as their inputs.
     values.flag("reorder_and_upcast_attn", False)

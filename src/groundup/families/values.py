@@ -14,6 +14,9 @@ T = TypeVar("T")
 ACTIVATIONS: Final[dict[str, Activation]] = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_python": "gelu",
     "relu": "relu",
@@ -75,8 +78,10 @@ class Values:
         """One of the published names, translated."""
         value = self.config.get(key, default)
         if not isinstance(value, str) or value not in choices:
-            near = get_close_matches(str(value), choices, n=1)
-            nearest = f"the nearest is {near[0]!r}; " if near else ""
+            near = get_close_matches(str(value), choices, n=1, cutoff=0.7)
+            # A name within the other, as gelu is in gelu_10, is no slip: that is another function.
+            is_slip = bool(near) and near[0] not in str(value) and str(value) not in near[0]
+            nearest = f"did you mean {near[0]!r}? " if is_slip else ""
             raise self.error(key, "is not supported", f"{nearest}supported are {', '.join(choices)}")
         return choices[value]
 

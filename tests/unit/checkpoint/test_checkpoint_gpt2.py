@@ -204,7 +204,7 @@ def test_a_folder_whose_tensors_are_not_those_of_its_design(fault: str, tmp_path
             r"mlp\.c_proj\.weight' has another shape than config\.json gives it, \[64, 16\], got \[24, 16\]",
         ),
         ({"tie_word_embeddings": False}, r"lacks the tensor 'lm_head\.weight'"),
-        ({"scale_attn_weights": False}, "scale_attn_weights: "),
+        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx: "),
         ({"n_ctx": 10}, "n_ctx: contradicts n_positions, which is 20, got 10"),
         ({"model_type": "gpt"}, "model_type: is not supported, got 'gpt'; did you mean 'gpt2'"),
         ({"auto_map": {"AutoModel": "modeling.Gpt2"}}, "code of its own"),

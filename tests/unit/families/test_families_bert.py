@@ -96,7 +96,7 @@ def test_absent_keys_mean_bert_base() -> None:
         ("pruned_heads", {"0": [1]}),
         ("pooler_type", "mean"),
         ("quantization_config", {"bits": 8}),
-        ("hidden_act", "gelu_fast"),
+        ("hidden_act", "gelu_10"),
         ("hidden_act", "geluu"),
         ("hidden_act", 3),
         ("hidden_size", "384"),

@@ -83,7 +83,7 @@ def test_absent_keys_mean_what_they_mean_to_each_family() -> None:
         ("add_cross_attention", True),
         ("pruned_heads", {"0": [1]}),
         ("quantization_config", {"bits": 8}),
-        ("hidden_act", "gelu_fast"),
+        ("hidden_act", "gelu_10"),
         ("hidden_act", None),
         ("hidden_size", 13),
         ("num_attention_heads", 5),

@@ -111,7 +111,7 @@ def test_absent_keys_mean_the_smallest_gpt2() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("scale_attn_weights", False),
+        ("scale_attn_weights", 1),
         ("scale_attn_by_inverse_layer_idx", True),
         ("reorder_and_upcast_attn", 1),
         ("add_cross_attention", True),
@@ -119,7 +119,7 @@ def test_absent_keys_mean_the_smallest_gpt2() -> None:
         ("is_causal", False),
         ("pruned_heads", {"0": [1]}),
         ("quantization_config", {"bits": 8}),
-        ("activation_function", "gelu_fast"),
+        ("activation_function", "gelu_10"),
         ("activation_function", "gelu_nw"),
         ("activation_function", None),
         ("n_embd", "768"),
@@ -156,6 +156,24 @@ def test_absent_keys_mean_the_smallest_gpt2() -> None:
 def test_what_would_be_another_computation_is_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"config.json: {key}: "):
         read(OPENAI | {key: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gelu_nw", "gelu_new"),
+        ("rleu", "relu"),
+        ("gelu_10", None),
+        ("quick_gelu", None),
+        ("relu6", None),
+        ("mish", None),
+    ],
+)
+def test_a_slip_is_told_from_another_function(name: str, meant: str | None) -> None:
+    with pytest.raises(ConfigError, match=r"activation_function: is not .*supported are gelu") as caught:
+        read(OPENAI | {"activation_function": name})
+    assert ("did you mean" in str(caught.value)) == (meant is not None)
+    assert meant is None or f"did you mean {meant!r}?" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +242,7 @@ def test_the_padding_row_stands_still_unless_it_is_an_end_too() -> None:
     inner=st.integers(1, 60),
     start=st.sampled_from(["normal", "scaled", "zero"]),
     activation=st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "tanh"]),
+    scale=st.sampled_from([None, 1.0]),
 )
 def test_every_design_that_gpt2_can_express_comes_back(
     has_head: bool,
@@ -234,6 +253,7 @@ def test_every_design_that_gpt2_can_express_comes_back(
     inner: int,
     start: str,
     activation: str,
+    scale: float | None,
 ) -> None:
     config = change(
         heads=(CausalLMHead(),) if has_head else (),
@@ -244,10 +264,17 @@ def test_every_design_that_gpt2_can_express_comes_back(
         intermediate_size=inner,
         output_init=start,
         feed_forward=PlainFeedForward(activation=activation),
+        attention_scale=scale,
     )
     written = GPT2.from_config(config)
     assert written is not None and read(written) == config
     assert BERT.from_config(config) is None
+
+
+def test_the_usual_scale_may_be_said() -> None:
+    config = change(attention_scale=change().resolved_head_dim ** -0.5)
+    written = GPT2.from_config(config)
+    assert written is not None and written["scale_attn_weights"] is True
 
 
 @pytest.mark.parametrize(
@@ -262,6 +289,7 @@ def test_every_design_that_gpt2_can_express_comes_back(
         {"norm_places": ("input",)},
         {"feed_forward": GatedFeedForward()},
         {"attention_bias": False},
+        {"attention_scale": 0.25},
         {"feed_forward_bias": False},
         {"num_kv_heads": 1},
         {"head_dim": 6},

@@ -130,7 +130,7 @@ def test_absent_keys_mean_the_larger_xlnet() -> None:
         ("dropout_by_place", 0.1),
         ("dropout_by_place", {"attention": 2.0}),
         ("dropout_by_place", {"somewhere": 0.1}),
-        ("ff_activation", "gelu_fast"),
+        ("ff_activation", "gelu_10"),
         ("initializer_range", 0.0),
         ("layer_norm_eps", -1.0),
         ("max_sequence_length", 0),
