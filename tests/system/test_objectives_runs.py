@@ -22,6 +22,7 @@ from groundup.verbs.check import check
 from groundup.verbs.data import show
 from groundup.verbs.design import describe_recipe
 from groundup.verbs.evaluate import evaluate
+from groundup.verbs.generate import generate
 from groundup.verbs.predict import predict
 from groundup.verbs.show import write_page
 from groundup.verbs.train import train
@@ -134,6 +135,9 @@ def test_an_objective_is_checked_shown_inspected_trained_and_evaluated(name: str
     else:
         assert evaluate(report.model).metrics["loss"] == report.metrics["loss"]
     assert {"config.json", "model.safetensors", "groundup.json"} <= {path.name for path in report.model.iterdir()}
+    if name in WRITING:
+        with pytest.raises(ConfigError, match=r"cannot write: it has learnt to restore texts, got '\w+'; fine-tune it"):
+            generate(report.model, ["The cat sees"])
 
 
 def test_sentences_left_out_are_counted_and_pairs_are_not_for_prediction(

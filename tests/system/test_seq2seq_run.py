@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from groundup.checkpoint import pretrained
+from groundup.cli.main import app
 from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError, GroundupError
 from groundup.recipe import Recipe
@@ -102,6 +104,12 @@ def test_a_translation_is_learnt_and_written(run: Path) -> None:
     assert [each.text for each in beams] == expected
     drawn = generate(run, sources, Decoding(temperature=3.0, seed=1))
     assert [each.text for each in drawn] != expected
+
+
+def test_the_command_shows_the_answer_alone(run: Path) -> None:
+    for options in ((), ("--beams", "2")):
+        result = CliRunner().invoke(app, ["generate", str(run), "three six seven", *options])
+        assert result.output == "drei sechs sieben\n", "what it reads is in another language, and not a part of it"
 
 
 def test_the_folder_says_what_targets_start_with(run: Path) -> None:

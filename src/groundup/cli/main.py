@@ -235,7 +235,7 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="Texts to write: so many draws, or the best so many beams.")] = 1,
 ) -> None:
-    """Write on from a prompt, shown as it is written where it is one text. A seed gives the same texts again."""
+    """Write on from a prompt, or answer it, shown as it is written where it is one text. A seed repeats it."""
     from groundup.config import parse
     from groundup.decoding.config import Decoding
     from groundup.verbs.generate import generate as run
@@ -248,7 +248,7 @@ def generate(
     values |= {"length_penalty": length_penalty, "early_stopping": stopping, "seed": seed, "num_return": count}
     decoding = parse(Decoding, values | {"stop": stop or []}, where="generate")
     trained = load_trained(model)
-    start = "" if trained.has_completions else prompt
+    start = prompt if trained.writes_on else ""
     if count == 1 and beams == 1:
         pieces = stream(trained, prompt, decoding)
         typer.echo(start, nl=False)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup.checkpoint import pretrained
+from groundup.decoding.config import Decoding
 from groundup.errors import ConfigError, DataError
 from groundup.model.attention_map import MapKind, map_attention
 from groundup.model.packed import Packed
@@ -37,6 +38,8 @@ _DISTINCT: Final = 0.3
 _CHOICES: Final = 3
 """Keys that a query must see for its look to say something of the head."""
 _LINKS: Final = 3
+_LONGEST_ANSWER: Final = 128
+"""Tokens of what an encoder-decoder writes for a map."""
 _VISIBLE: Final = 0.05
 _SPACES: Final = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
@@ -150,7 +153,8 @@ def _encode(
 ) -> tuple[Packed, Packed | None]:
     """What the model reads as it was trained to: with its special tokens, its start, its separator."""
     config = loaded.config
-    trained = wrap_trained(loaded, model) if config.heads else None
+    writes = any(head.kind == "causal_lm" for head in config.heads)
+    trained = wrap_trained(loaded, model) if writes else None
     objective = None if trained is None else trained.objective
     if config.encoder is not None:
         return _encode_both(loaded, trained, tokenizer, text, pair)
@@ -170,7 +174,11 @@ def _encode_both(
     objective = None if trained is None else trained.objective
     if isinstance(objective, Seq2SeqObjective):
         start_ids, source = objective.start_ids, objective.encode_source(text)
-        pair = generate(trained, [text])[0].text if pair is None else pair
+        if pair is None:
+            room = loaded.config.max_length - len(start_ids)
+            (answer,) = generate(trained, [text], Decoding(max_tokens=min(_LONGEST_ANSWER, room)))
+            written = np.array([*start_ids, *answer.token_ids])
+            return Packed.from_sequences([written]), Packed.from_sequences([source])
     elif pair is None:
         cure = "give with --pair what stands in its decoder"
         raise ConfigError("pair", "is needed: the model has not learnt to write for a text", cure=cure)

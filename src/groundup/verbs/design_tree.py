@@ -14,7 +14,7 @@ from groundup.model.skeleton import build_skeleton
 from groundup.model.transformer import Stack, Transformer
 from groundup.reporting.content import Module
 from groundup.reporting.parts import is_block
-from groundup.verbs.layout import columns
+from groundup.verbs.layout import columns, plural
 
 _BLOCK: Final = re.compile(r"(encoder\.)?blocks\.\d+")
 
@@ -101,7 +101,7 @@ def show_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
 def describe_values(config: ModelConfig) -> Mapping[str, str]:
     """The slots of a design that a table of shapes does not show, those alone that it has."""
     direction = "decoder (causal)" if config.causal else "encoder"
-    shared = "" if config.sharing is None else f" in {config.num_blocks} blocks"
+    shared = "" if config.sharing is None else f" in {plural(config.num_blocks, 'block')}"
     width = "" if config.embedding_size is None else f" of {config.embedding_size}"
     norm = f"{config.norm.kind} at {', '.join(config.norm_places)}"
     norm += "" if config.first_input_norm else "; not before the first branch"

@@ -12,6 +12,7 @@ from groundup.decoding.config import Decoding
 from groundup.decoding.generate import Piece, Writer, Written
 from groundup.errors import ConfigError
 from groundup.objectives.causal import CausalObjective
+from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.verbs.trained import Trained, check_utf8, load_trained
 
@@ -45,6 +46,9 @@ def stream(model: str | Path | Trained, prompt: str, decoding: Decoding | None =
 
 def build_writer(trained: Trained) -> Writer:
     """The decoder with its tokenizer's ends. On a GPU where there is one."""
+    if isinstance(trained.objective, RestoringObjective):
+        what, cure = "cannot write: it has learnt to restore texts", "fine-tune it with objective.kind=seq2seq"
+        raise ConfigError(str(trained.folder), what, got=trained.objective.config.kind, cure=cure)
     if not isinstance(trained.objective, CausalObjective | Seq2SeqObjective):
         kind = trained.objective.config.kind
         raise ConfigError(

@@ -47,6 +47,11 @@ class Trained:
         data = None if self.recipe is None else self.recipe.data
         return isinstance(data, ExampleSource) and data.has_pair and self.objective.config.kind == "causal"
 
+    @property
+    def writes_on(self) -> bool:
+        """Whether what it writes goes on from its prompt; otherwise it is an answer, and stands for itself."""
+        return self.model.config.encoder is None and not self.has_completions
+
 
 def find_model_folder(target: str | Path) -> str | Path:
     """The model folder of a recipe file, a run folder or a model folder; a hub name stays as it is.

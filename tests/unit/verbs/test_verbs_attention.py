@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,17 @@ from report_pages import Element, read_page, untranslated
 from groundup.checkpoint import pretrained
 from groundup.errors import ConfigError, DataError
 from groundup.model.attention_map import map_attention
-from groundup.model.config import CausalLMHead, Encoder, ModelConfig, RelativeBias, Sharing
+from groundup.model.config import (
+    CausalLMHead,
+    Encoder,
+    Head,
+    ModelConfig,
+    NextSentenceHead,
+    RelativeBias,
+    ReplacedHead,
+    Sharing,
+    TokenHead,
+)
 from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
@@ -113,6 +124,31 @@ def test_an_encoder_decoder_shows_three_kinds(tmp_path: Path) -> None:
     write_attention(report, html=tmp_path / "page.html")
     root = read_page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert [each.attributes["id"] for each in root.find("section")] == list(sizes)
+
+
+def test_an_answer_that_fills_the_decoder_is_shown_as_far_as_it_reaches(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(WordPiece(vocab_size=90, min_frequency=1), TEXTS)
+    values = {"causal": True, "encoder": Encoder(), "position": RelativeBias(), "num_token_types": 0}
+    folder = save(tmp_path, tokenizer, heads=(CausalLMHead(bias=True),), max_length=40, **values)
+    loaded = pretrained.load(folder)
+    with torch.no_grad():
+        loaded.model.heads["causal_lm"].bias[tokenizer.end_id] = -1e9
+    shutil.rmtree(folder)
+    pretrained.save(folder, loaded.model, tokenizer_files=tokenizer.files(), manifest={}, card="")
+    sizes = {each["kind"]: len(each["queries"]) for each in inspect_attention(folder, "the").content["maps"]}
+    assert sizes["attention"] == sizes["cross_attention"] == 40
+
+
+@pytest.mark.parametrize("head", [ReplacedHead(), NextSentenceHead(), TokenHead(num_labels=3)], ids=str)
+def test_whatever_head_there_is_does_not_matter(encoder: Path, head: Head, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.load(encoder)
+    labels = ["a", "b", "c"] if isinstance(head, TokenHead) else None
+    loaded = pretrained.load(encoder, heads=[head])
+    pretrained.save(
+        tmp_path / "model", loaded.model, tokenizer_files=tokenizer.files(), manifest={}, card="", labels=labels
+    )
+    found, bare = (inspect_attention(each, TEXTS[0]).content["maps"] for each in (tmp_path / "model", encoder))
+    assert found == bare
 
 
 def test_layers_that_share_a_block_have_maps_of_their_own(tmp_path: Path) -> None:
