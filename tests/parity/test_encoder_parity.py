@@ -14,7 +14,17 @@ from encoder_peers import HEADS, TOLERANCE, batch_for, build_peer, difference, g
 from safetensors.torch import load_file
 
 from groundup.checkpoint import pretrained
-from groundup.model.config import Dropout, LayerNormConfig, LearnedPositions, PlainFeedForward
+from groundup.model.config import (
+    ClassificationHead,
+    Dropout,
+    Head,
+    LayerNormConfig,
+    LearnedPositions,
+    MultipleChoiceHead,
+    PlainFeedForward,
+    SpanHead,
+    TokenHead,
+)
 from groundup.model.transformer import Transformer
 
 transformers = pytest.importorskip("transformers")
@@ -187,6 +197,26 @@ def test_what_is_written_without_a_folder_to_follow_opens_with_the_same_numbers(
     )
     assert not any(report.values())
     assert difference(model, peer.eval()) < TOLERANCE
+
+
+OTHERS = (ClassificationHead(num_labels=2), TokenHead(num_labels=2), MultipleChoiceHead(), SpanHead())
+
+
+@pytest.mark.parametrize("head", OTHERS, ids=lambda head: head.kind)
+@pytest.mark.parametrize(
+    "architecture", [name for name, heads in HEADS.items() if {"masked_lm", "replaced"}.intersection(heads)]
+)
+def test_what_is_trained_for_something_else_is_called_what_it_is(architecture: str, head: Head, tmp_path: Path) -> None:
+    """Two classes are as many as config.json means where it says nothing, so nothing but the heads is another."""
+    build_peer(architecture, num_labels=2).save_pretrained(tmp_path / "start")
+    loaded = pretrained.load(tmp_path / "start", heads=[head])
+    save(tmp_path / "tuned", loaded.model, extra_config=loaded.extra_config)
+    again = pretrained.load(tmp_path / "tuned")
+    assert again.config == loaded.config and not again.dropped
+    (written,) = again.extra_config["architectures"]
+    assert set(HEADS[written]) == {head.kind}
+    _, report = getattr(transformers, written).from_pretrained(tmp_path / "tuned", output_loading_info=True)
+    assert not any(report.values())
 
 
 def test_a_folder_with_dropout_of_ours_opens_there(tmp_path: Path) -> None:

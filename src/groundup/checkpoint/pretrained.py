@@ -21,7 +21,7 @@ from groundup.checkpoint.tensors import write_folder, write_tensors
 from groundup.checkpoint.weights import WEIGHTS, find_names, read_weights
 from groundup.config_problems import list_problems
 from groundup.errors import CheckpointError, ConfigError
-from groundup.families.family import Family
+from groundup.families.family import Family, canonical
 from groundup.families.registry import FAMILIES
 from groundup.families.values import read_labels, write_labels
 from groundup.model.config import Dropout, Head, ModelConfig
@@ -283,7 +283,7 @@ def _express(
     family, plain = next((family, found) for family in families if (found := family.from_config(config)) is not None)
     state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(PREFIX)}
     tensors = family.write_map(config).write(state, unused)
-    content = _merge(plain, extra, family, tensors)
+    content = _merge(plain, extra, family, config, tensors)
     if labels is not None:
         sizes = [head.num_labels for head in config.heads if hasattr(head, "num_labels")]
         if sizes != [len(labels)] or len(set(labels)) != len(labels):
@@ -293,15 +293,18 @@ def _express(
     return content, _narrow(tensors, content)
 
 
-def _merge(plain: dict[str, Any], extra: dict[str, Any], family: Family, names: Mapping[str, Tensor]) -> dict[str, Any]:
+def _merge(
+    plain: dict[str, Any], extra: dict[str, Any], family: Family, config: ModelConfig, names: Mapping[str, Tensor]
+) -> dict[str, Any]:
     """Our config.json with what another one says beside it, and in that one's words where both mean the same."""
     source = next((each for each in FAMILIES if each.model_type == extra.get("model_type")), None)
     meant: dict[str, Any] = {}
     if source is family:
         with suppress(ConfigError):
-            meant = family.from_config(family.to_config(extra, names, None, CONFIG)) or {}
-        if meant == plain:
-            return extra
+            design = family.to_config(extra, names, None, CONFIG)
+            if canonical(design) == canonical(config):
+                return extra
+            meant = family.from_config(design) or {}
     settings = family.settings() | (frozenset() if source is None else source.settings())
     kept = {
         key: value
