@@ -19,6 +19,11 @@ def format_figure(number: Number) -> str:
     return f"{number:.4f}" if abs(number) < 1e6 else f"{number:.3e}"
 
 
+def format_signed(number: Number) -> str:
+    """A difference: `+0.0123`, `-0.0400`, `0.0000`."""
+    return f"{'+' if number > 0 else ''}{format_figure(number)}"
+
+
 def format_bytes(number: Number) -> str:
     """`12 kB`, `3.4 MB`, `1.2 GB`: powers of 1000, as disks and drivers count."""
     for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

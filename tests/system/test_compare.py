@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +13,31 @@ from scipy import stats
 from small_runs import small_recipe, write_small_data
 
 from groundup.errors import ConfigError, DataError
-from groundup.verbs.compare import compare
+from groundup.verbs.compare import CompareReport, compare
+from groundup.verbs.compare_seeds import SeedsCompareReport
 from groundup.verbs.evaluate import evaluate
 from groundup.verbs.predict_file import predict_file
+from groundup.verbs.series import train_seeds
 from groundup.verbs.train import train
 
 __all__ = ["run"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_pages() -> Iterator[None]:
+    """The pages of runs take most of the time of runs as short as these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groundup.verbs.train.make_report", lambda *arguments: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classifiers, one of which learnt something, and two masked models."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("groundup.verbs.train.make_report", lambda *arguments: None)
-        folder = write_small_data(tmp_path_factory.mktemp("compare"))
-        for name, steps in (("good", 60), ("poor", 1)):
-            train(
-                small_recipe(folder, "classification", name, train={"steps": steps, "evaluate_every": None}), quiet=True
-            )
-            train(small_recipe(folder, "masked", f"masked-{name}", train={"steps": 1}, seed=steps), quiet=True)
+    folder = write_small_data(tmp_path_factory.mktemp("compare"))
+    for name, steps in (("good", 60), ("poor", 1)):
+        train(small_recipe(folder, "classification", name, train={"steps": steps, "evaluate_every": None}), quiet=True)
+        train(small_recipe(folder, "masked", f"masked-{name}", train={"steps": 1}, seed=steps), quiet=True)
     return folder
 
 
@@ -133,12 +140,36 @@ def test_language_models_are_compared_by_the_losses_of_texts(folder: Path) -> No
         compare(folder / "masked-good", folder / "masked-poor", ["tokenizer.vocab_size=90"])
 
 
-def test_losses_of_other_tokens_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundup.verbs.train.make_report", lambda *arguments: None)
+def test_losses_of_other_tokens_are_refused(folder: Path) -> None:
     letters = small_recipe(folder, "masked", "letters", train={"steps": 1}) | {"tokenizer": {"kind": "characters"}}
     train(letters, quiet=True)
     with pytest.raises(DataError, match=r"data\.validation: is not the same tokens for both models"):
         compare(folder / "masked-good", folder / "letters")
+
+
+def test_two_recipes_are_compared_seed_by_seed(folder: Path, tmp_path: Path) -> None:
+    """The figures are those of single runs; the test is scipy's paired one."""
+    train_seeds(small_recipe(folder, "classification", "seeds-good", train={"steps": 30}), seeds=3, quiet=True)
+    poor = small_recipe(folder, "classification", "seeds-poor", train={"steps": 1}, seed=6)
+    train_seeds(poor, seeds=3, quiet=True)
+    found = compare(folder / "seeds-good", folder / "seeds-poor")
+    assert isinstance(found, SeedsCompareReport) and found.seeds == (6, 7)
+    values = [
+        [evaluate(folder / name / f"seed-{seed}").metrics["loss"].value for seed in found.seeds]
+        for name in ("seeds-good", "seeds-poor")
+    ]
+    loss, expected = found.metrics["loss"], stats.ttest_rel(*values)
+    assert (loss.first, loss.second) == pytest.approx([np.mean(each) for each in values])
+    assert (loss.difference, loss.p_value) == pytest.approx((np.mean(values[0]) - np.mean(values[1]), expected.pvalue))
+    assert (loss.low, loss.high) == pytest.approx(tuple(expected.confidence_interval()))
+    assert "2 shared seeds" in str(found) and "paired differences" in loss.signature
+    same = compare(folder / "seeds-good", folder / "seeds-good").metrics["loss"]
+    assert (same.difference, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
+    # Beside a single model the best seed stands for its series.
+    assert isinstance(compare(folder / "seeds-good", folder / "poor"), CompareReport)
+    train_seeds(poor | {"seed": 8, "output": str(tmp_path / "others")}, seeds=2, quiet=True)
+    with pytest.raises(ConfigError, match=r"seeds: of .* that finished are fewer than two, got \[\]"):
+        compare(folder / "seeds-good", tmp_path / "others")
 
 
 def test_the_command_line(folder: Path, run: Run) -> None:

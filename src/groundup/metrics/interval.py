@@ -233,6 +233,11 @@ def student_t_quantile(probability: float, degrees: int) -> float:
     return math.copysign(math.tan((low + high) / 2.0) * math.sqrt(degrees), probability - 0.5)
 
 
+def student_t_tails(t: float, degrees: int) -> float:
+    """The probability that a Student's t of `degrees` degrees of freedom lies as far from 0 as `t` or farther."""
+    return 1.0 - _inside(math.atan(abs(t) / math.sqrt(degrees)), degrees, _series_weights(degrees))
+
+
 def _inside(angle: float, degrees: int, weights: Float[np.ndarray, " terms"]) -> float:
     """The probability that |t| stays below tan(angle) * sqrt(degrees)."""
     cosine = math.cos(angle)

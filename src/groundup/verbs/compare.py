@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from groundup.errors import ConfigError, DataError
-from groundup.figures import format_figure
+from groundup.figures import format_figure, format_signed
 from groundup.metrics.interval import CONFIDENCE
 from groundup.metrics.metric import split_signatures
 from groundup.metrics.paired import Comparison
@@ -22,9 +22,11 @@ from groundup.metrics.paired import compare as compare_answers
 from groundup.metrics.tally import Tally, divide, sums_tally
 from groundup.objectives.protocol import Comparable, Task
 from groundup.training.machine import keep_threads
-from groundup.verbs.compare_files import check_same_rows, is_prediction_file, read_predictions
+from groundup.verbs.compare_files import check_same_examples, is_prediction_file, read_predictions
+from groundup.verbs.compare_seeds import SeedsCompareReport, compare_seeds
 from groundup.verbs.evaluate import Evaluated, measure_target
 from groundup.verbs.layout import columns, fold, plural
+from groundup.verbs.series_folder import find_series
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class CompareReport:
         rows = [("", "first", "second", "first - second", f"{CONFIDENCE:.0%} interval", "p", "")]
         for each, rest in zip(self.metrics.values(), own, strict=True):
             figures = [format_figure(value) for value in (each.first, each.second)]
-            interval = f"[{_signed(each.low)}, {_signed(each.high)}]"
-            rows.append((each.name, *figures, _signed(each.difference), interval, f"{each.p_value:.4f}", rest))
+            interval = f"[{format_signed(each.low)}, {format_signed(each.high)}]"
+            rows.append((each.name, *figures, format_signed(each.difference), interval, f"{each.p_value:.4f}", rest))
         yield from columns(rows, "lrrrlrl")
         yield from fold(shared)
         what = "right where the other is wrong" if self.both_right is not None else "better than the other"
@@ -71,8 +73,10 @@ class CompareReport:
 @keep_threads()
 def compare(
     first: str | Path, second: str | Path, overrides: Sequence[str] = (), *, gold: str = "gold"
-) -> CompareReport:
+) -> CompareReport | SeedsCompareReport:
     """Whether one of two systems is better than the other on the same data, metric by metric.
+
+    Two folders of several seeds are compared seed by seed; of one beside a single model, its best seed is taken.
 
     Args:
         first: a model folder, a run folder or a recipe; or a file of predictions, as `predict` writes it.
@@ -94,6 +98,9 @@ def compare(
         one, other = (first, second) if files[0] else (second, first)
         cure = f"write its predictions to a file first: groundup predict {other} ... --output FILE"
         raise ConfigError(str(other), f"is a model, and {one} a file of predictions", cure=cure)
+    one, other = (find_series(target) for target in (first, second))
+    if one is not None and other is not None:
+        return compare_seeds(one, other, overrides)
     found = [measure_target(target, overrides) for target in (first, second)]
     kinds = [each.trained.objective.config.kind for each in found]
     if kinds[0] != kinds[1]:
@@ -110,7 +117,7 @@ def _compare_tasks(first: str, second: str, one: Evaluated, other: Evaluated) ->
     labels = [getattr(task, "labels", ()) for task in tasks]
     if set(labels[0]) != set(labels[1]):
         raise ConfigError("labels", "are not the same for both", got=labels, cure="compare models of the same labels")
-    _check_rows(one, other)
+    check_same_examples(one, other)
     examples = one.samples.examples
     answers = [
         task.decode(each.measured, each.samples.examples) for task, each in zip(tasks, (one, other), strict=True)
@@ -143,12 +150,11 @@ def _compare_losses(first: str, second: str, one: Evaluated, other: Evaluated) -
     """Of language models that were asked for the same tokens: the losses of whole texts are drawn in pairs."""
     if not all({"nll", "sample"} <= set(each.measured) for each in (one, other)):
         raise ConfigError("objective", "has no paired comparison", got=one.trained.objective.config.kind)
+    check_same_examples(one, other)
     counts, losses = zip(*(_sum_up(each.measured) for each in (one, other)), strict=True)
-    digests = [(each.samples.digest, each.trained.tokenizer.digest) for each in (one, other)]
-    if digests[0] != digests[1] or counts[0] != counts[1]:
-        what = "is not the same tokens for both models, so their losses are of different things"
-        cure = "name one file for both: data.validation=FILE; losses compare within one tokenizer and one objective"
-        raise DataError("data.validation", what, got=[one.data, other.data], cure=cure)
+    if counts[0] != counts[1]:
+        cure = "compare models of one objective with the same settings"
+        raise DataError("data.validation", "was not asked for the same tokens of both models", cure=cure)
     tokens = np.array(list(counts[0].values()))
 
     def tallies_of(of_texts: list[float], of_tokens: list[int]) -> dict[str, Tally]:
@@ -192,19 +198,9 @@ def _report(
     )
 
 
-def _check_rows(one: Evaluated, other: Evaluated) -> None:
-    """DataError where two models were not measured on the same rows with the same labels."""
-    pairs = ([(each.texts, each.label_names) for each in found.samples.examples] for found in (one, other))
-    check_same_rows(one.data, other.data, *pairs)
-
-
 def _check_signatures(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> None:
     """ConfigError where a metric is not computed alike for both."""
     for name in one.keys() & other.keys():
         signatures = (one[name].signature, other[name].signature)
         if signatures[0] != signatures[1]:
             raise ConfigError(name, "is not computed alike for both", got=signatures, cure="check objective.average")
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{format_figure(value)}"

@@ -16,6 +16,7 @@ from groundup.metrics.tally import Tally
 from groundup.readers.records import Layout, Row, iterate_rows
 from groundup.readers.table import take_field
 from groundup.tasks.classification import Prediction
+from groundup.verbs.evaluate import Evaluated
 
 SUFFIXES: Final = (".jsonl", ".ndjson", ".csv", ".tsv")
 _PROBABILITY: Final = "probabilities."
@@ -86,6 +87,16 @@ def check_same_rows(first: str, second: str, one: Sequence[object], other: Seque
     for number, (row, same) in enumerate(zip(one, other, strict=True), start=1):
         if row != same:
             raise DataError(f"row {number}", f"of {first} is not that of {second}", got=(row, same), cure=cure)
+
+
+def check_same_examples(one: Evaluated, other: Evaluated) -> None:
+    """DataError where two models were not measured on the same rows with the same labels, or on the same tokens."""
+    if not one.samples.examples and one.samples.digest != other.samples.digest:
+        cure = "name one file for both: data.validation=FILE; losses compare within one tokenizer and one objective"
+        what = "is not the same tokens for both models, so their losses are of different things"
+        raise DataError("data.validation", what, got=[one.data, other.data], cure=cure)
+    pairs = ([(each.texts, each.label_names) for each in found.samples.examples] for found in (one, other))
+    check_same_rows(one.data, other.data, *pairs)
 
 
 def _read(path: Path, gold: str) -> tuple[list[GoldRow], list[Prediction]]:

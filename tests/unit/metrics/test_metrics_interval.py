@@ -18,6 +18,7 @@ from groundup.metrics.interval import (
     mean_interval,
     resample_counts,
     student_t_quantile,
+    student_t_tails,
     wilson_interval,
 )
 
@@ -155,3 +156,10 @@ def test_a_share_inside_is_the_plain_bootstrap() -> None:
     assert (found.low, found.high) == pytest.approx((slow.low, slow.high), abs=0.01)
     with pytest.raises(ValueError, match="share"):
         wilson_interval(1.1, 3)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 30])
+def test_the_tails_of_students_t_are_those_of_scipy(degrees: int) -> None:
+    for t in (-3.5, -0.2, 0.0, 0.7, 2.1, 12.0):
+        assert student_t_tails(t, degrees) == pytest.approx(2 * stats.t.sf(abs(t), degrees), abs=1e-12)
+    assert student_t_tails(student_t_quantile(0.975, degrees), degrees) == pytest.approx(0.05)
