@@ -16,7 +16,8 @@ from groundup.errors import CheckpointError, ConfigError
 from groundup.families.xlnet import XLNET
 from groundup.model.config import ClassificationHead
 from groundup.model.estimate import count_parameters
-from groundup.text.tokenizer import Tokenizer
+from groundup.text.tokenizer import Tokenizer, train_tokenizer
+from groundup.text.tokenizer_config import WordPiece
 from groundup.verbs.predict import predict
 from groundup.verbs.train import train
 
@@ -194,6 +195,27 @@ def test_a_classifier_made_from_a_folder_predicts_the_same_in_transformers(
     loaded = pretrained.load(report.folder / "model")
     assert loaded.config.pooled == "last" and loaded.config.heads == (ClassificationHead(num_labels=2),)
     assert loaded.labels == ("bad", "good")
+
+
+@pytest.mark.parametrize(("pooled", "side"), [("last", "left"), ("first", None)])
+def test_a_batch_is_padded_where_no_token_is_pooled(pooled: str, side: str | None, tmp_path: Path) -> None:
+    """Whatever tokenizer the model was trained with: by itself, only that of XLNet's own folders pads on the left."""
+    tokenizer = train_tokenizer(WordPiece(vocab_size=80), [" ".join(row[:2]) for row in ROWS] * 3)
+    build_peer("XLNetForSequenceClassification", vocab_size=tokenizer.vocab_size, summary_type=pooled).save_pretrained(
+        tmp_path / "theirs"
+    )
+    loaded = pretrained.load(tmp_path / "theirs")
+    save(tmp_path / "ours", loaded.model, tokenizer_files=tokenizer.files(), extra_config=loaded.extra_config)
+    assert json.loads((tmp_path / "ours" / "tokenizer_config.json").read_text()).get("padding_side") == side
+    opened = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours").eval()
+    encode = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
+    texts = [row[0] for row in ROWS]
+    with torch.no_grad():
+        together = opened(**encode(texts, padding=True, return_tensors="pt")).logits
+        alone = torch.cat([opened(**encode(text, return_tensors="pt")).logits for text in texts])
+        encode.padding_side = "right" if side else "left"
+        wrong = opened(**encode(texts, padding=True, return_tensors="pt")).logits
+    assert (together - alone).abs().max() < TOLERANCE < 10 * TOLERANCE < (wrong - alone).abs().max()
 
 
 def test_masks_of_a_folder_are_filled(tokenizer_folder: Path, tmp_path: Path) -> None:

@@ -320,18 +320,18 @@ def _adapt_inputs(data: bytes, config: ModelConfig) -> bytes:
     """The tokenizer's settings with token types where the model reads them, and only there.
 
     transformers' GPT-2 would take them for tokens; its XLNet, whose tokenizer gives none by default, does without them,
-    and then computes something else.
+    and then computes something else. It also takes what stands last in a row for the last token, padding or not.
     """
-    settings = decode_json(data, Path(TOKENIZER_CONFIG))
+    settings, changes = decode_json(data, Path(TOKENIZER_CONFIG)), dict[str, Any]()
     found = settings.get("model_input_names")
     inputs = found if isinstance(found, list) else []
     if not config.reads_token_types and "token_type_ids" in inputs:
-        names = [name for name in inputs if name != "token_type_ids"]
+        changes["model_input_names"] = [name for name in inputs if name != "token_type_ids"]
     elif config.position.kind == "relative" and config.reads_token_types and "token_type_ids" not in inputs:
-        names = ["input_ids", "token_type_ids", "attention_mask"]
-    else:
-        return data
-    return encode_json({**settings, "model_input_names": names})
+        changes["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    if config.position.kind == "relative" and config.pooled == "last" and settings.get("padding_side") != "left":
+        changes["padding_side"] = "left"
+    return encode_json({**settings, **changes}) if changes else data
 
 
 def _narrow(tensors: dict[str, Tensor], content: dict[str, Any]) -> dict[str, Tensor]:
