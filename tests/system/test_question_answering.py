@@ -64,6 +64,12 @@ def test_a_csv_goes_through_every_verb(tmp_path: Path) -> None:
     assert trained.test_metrics["exact"].value == trained.metrics["exact"].value
     found = groundup.evaluate(trained.folder)
     assert found.metrics["f1"] == trained.metrics["f1"] and "f1[where]" in found.classes
+    content = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))["found"]
+    assert content["rows"] == 32 and content["right_rows"] == round(trained.metrics["exact"].value * 0.32)
+    shown = content["shown"][-1]
+    assert shown["title"] in ("Where does it go?", "它去哪里？") and shown["found"] == shown["expected"]
+    assert shown["text"][shown["found"][0]["start"] : shown["found"][0]["end"]] in PLACES
+    assert 'id="found"' in (trained.folder / "report.html").read_text(encoding="utf-8")
     (row,) = groundup.predict(trained.model, [("它去哪里？", "天是灰的。火车今天开往上海。")])
     assert (row["answer"], row["start"], row["end"]) == ("上海", 11, 13)
     asked = make_rows()[:6]

@@ -1,4 +1,4 @@
-"""The parts that results on questions fall into: what is asked for, how long the answer is."""
+"""The parts that results on questions fall into: what is asked for, how long the answer is; and answers as marks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from jaxtyping import Bool
 
 from groundup.language.question_types import QUESTION_TYPES, find_question_type
 from groundup.language.scripts import count_words
+from groundup.metrics.answers import Rule, score_answers
+from groundup.metrics.details import Marked, Stretch
 from groundup.readers.examples import QuestionExample
+from groundup.tasks.answer_spans import Candidate
 
 LENGTHS: Final = {"1": (0, 1), "2-3": (2, 3), "4-7": (4, 7), "8-15": (8, 15), "16-": (16, None)}
 """Of answers, in words, the shortest of several; a Chinese character counts as one."""
@@ -28,3 +31,22 @@ def split_questions(examples: Sequence[QuestionExample]) -> dict[str, Bool[np.nd
         parts[f"words {name}"] = has_answer & (sizes >= low) & (sizes <= (sizes.max() if high is None else high))
     parts["none"] = ~has_answer
     return {name: chosen for name, chosen in parts.items() if chosen.any()}
+
+
+def mark_answer(example: QuestionExample, given: Candidate | None, rule: Rule) -> Marked:
+    """The true answers of a question and what was given (None for no answer), in its passage.
+
+    Right is what is an exact match by the rule, so that an article more or less may be right, too.
+    """
+    answers = example.answers or ()
+    exact, _ = score_answers(["" if given is None else given.text], [[answer.text for answer in answers]], rule)
+    expected = sorted({Stretch(answer.start, answer.start + len(answer.text), "") for answer in answers})
+    return Marked(
+        line=example.line,
+        title=example.question,
+        text=example.passage,
+        expected=tuple(expected),
+        found=() if given is None else (Stretch(given.start, given.end, ""),),
+        is_right=bool(exact[0]),
+        confidence=0.0 if given is None else given.probability,
+    )

@@ -26,7 +26,7 @@ from groundup.metrics.answers import (
     knows_none,
     score_answers,
 )
-from groundup.metrics.details import Details
+from groundup.metrics.details import Details, Marked
 from groundup.metrics.metric import Metric
 from groundup.metrics.tally import mean_tally
 from groundup.metrics.tally import measure as measure_tallies
@@ -35,7 +35,7 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import QuestionExample
-from groundup.tasks.answer_parts import split_questions
+from groundup.tasks.answer_parts import mark_answer, split_questions
 from groundup.tasks.answer_samples import Reading, encode_questions
 from groundup.tasks.answer_spans import Candidate, Found, find_window_spans, measured_spans, merge_windows
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
@@ -254,6 +254,13 @@ class AnsweringTask:
             _place(each) | {"score": each.score, "probability": each.probability} for each in prediction.candidates
         ]
         return row | {"candidates": others}
+
+    def mark(self, example: QuestionExample, prediction: Found) -> Marked | None:
+        """The answers and what was given, in the passage; None where no answer is known."""
+        if example.answers is None:
+            return None
+        rule = self._refer([example])[1]
+        return mark_answer(example, None if self.gives_none(prediction) else prediction.candidates[0], rule)
 
     def gives_none(self, found: Found) -> bool:
         """Whether no answer is given."""
