@@ -281,7 +281,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "part.how": ("how", "怎样"),
     "part.how many": ("how many", "多少"),
     "part.other": ("other", "其他"),
-    "part.words": ("answer of {size} words", "答案长 {size} 词"),
+    "part.words": ("words in the answer: {size}", "答案词数：{size}"),
     # A batch.
     "batch.title": ("A training batch, as the model is given it", "交给模型的一个训练批次"),
     "batch.what": (

@@ -242,7 +242,7 @@ def test_what_is_found_in_texts() -> None:
     assert [each.text("en") for each in nested.find("mark")] == ["Li ", "LeiPERNAME", "北京LOC"]
     assert "谁写了这本书？" in question.text("en") and [each.text("en") for each in question.find("mark")] == ["鲁迅"]
     text = part.text("en")
-    assert "right type, another boundary" in text and "missed" not in text and "answer of 2–3 words" in text
+    assert "right type, another boundary" in text and "missed" not in text and "words in the answer: 2–3" in text
     assert "类型对，边界错" in part.text("zh") and "Wrong (2 of 10)" in text
 
 
