@@ -16,6 +16,7 @@ from groundup.checkpoint.manifest import encode_json
 from groundup.errors import GroundupError
 from groundup.metrics.metric import Metric
 from groundup.verbs.check import check
+from groundup.verbs.compare import compare
 from groundup.verbs.evaluate import evaluate
 from groundup.verbs.predict import predict
 from groundup.verbs.report import report
@@ -138,6 +139,24 @@ def test_what_was_chosen_on_validation_is_what_evaluate_and_predict_use(trained:
 
 def values(metrics: dict[str, Metric]) -> dict[str, float]:
     return {name: metric.value for name, metric in metrics.items()}
+
+
+def test_two_models_are_compared_by_the_figures_of_evaluate(trained: TrainReport) -> None:
+    """Whose sides are not mixed up, and of which one that learnt nothing more is worse on some rows."""
+    kind, folder = kind_of(trained), trained.folder.parent
+    recipe = recipe_for(folder, kind, train={"steps": 1, "evaluate_every": None}) | {"output": str(folder / "poor")}
+    other = train(recipe, quiet=True)
+    found = compare(trained.folder, other.folder)
+    both = [values(evaluate(each.folder).metrics) for each in (trained, other)]
+    close = {"rel": 2e-3 if kind == "regression" else 1e-5}
+    for name in found.metrics.keys() - {"loss"}:  # which is plain cross-entropy here, whatever was learnt by
+        each = found.metrics[name]
+        assert (each.first, each.second) == pytest.approx([figures[name] for figures in both], **close), name
+    assert {"classification": "f1", "multi_label": "f1", "regression": "mae"}[kind] in found.metrics
+    assert found.first_better + found.second_better > 0
+    assert (found.both_right is None) == (kind != "classification"), "a number is more or less wrong"
+    same = compare(trained.folder, trained.folder)
+    assert {each.p_value for each in same.metrics.values()} == {1.0} and same.first_better == 0
 
 
 def test_thresholds_travel_in_the_manifest(trained: TrainReport, tmp_path: Path) -> None:

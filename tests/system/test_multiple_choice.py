@@ -18,6 +18,7 @@ from groundup.readers.examples import ChoiceExample
 from groundup.tasks.multiple_choice import MultipleChoice, MultipleChoiceTask
 from groundup.text.tokenizer import Tokenizer
 from groundup.verbs.check import check
+from groundup.verbs.compare import compare
 from groundup.verbs.evaluate import evaluate
 from groundup.verbs.predict import predict, predict_stream
 from groundup.verbs.train import TrainReport, train
@@ -89,6 +90,24 @@ def test_every_verb_takes_choices(trained: TrainReport) -> None:
         predict(trained.folder, ["a text"])
 
 
+def test_two_models_are_compared(trained: TrainReport) -> None:
+    folder = trained.folder.parent
+    recipe = recipe_for(folder) | {"output": str(folder / "other"), "seed": 9}
+    other = train(recipe, quiet=True)
+    found = compare(trained.folder, other.folder)
+    for name, each in found.metrics.items():
+        figures = [run.metrics[name].value for run in (trained, other)]
+        assert (each.first, each.second) == pytest.approx(figures, rel=1e-5), name
+    assert set(found.metrics) == {"accuracy", "calibration_error", "loss"} and found.both_right is not None
+    assert found.first_better - found.second_better == round(20 * found.metrics["accuracy"].difference)
+    rows = (folder / "dev.jsonl").read_text(encoding="utf-8")
+    (folder / "changed.jsonl").write_text(rows.replace('"answer": 0', '"answer": 1', 1), encoding="utf-8")
+    changed = recipe | {"data": recipe["data"] | {"validation": str(folder / "changed.jsonl")}}
+    third = train(changed | {"output": str(folder / "third")}, quiet=True)
+    with pytest.raises(DataError, match=r"row \d+: of .* is not that of"):
+        compare(trained.folder, third.folder)
+
+
 @pytest.fixture(scope="module")
 def task(trained: TrainReport) -> MultipleChoiceTask:
     return MultipleChoice(max_length=32).build(Tokenizer.load(trained.model), ())
@@ -157,7 +176,7 @@ def test_files_say_the_same_in_every_form(tmp_path: Path) -> None:
         ('{"question": "q", "choices": ["a", "b"]}', "has no column for `answer`"),
         ('{"question": "q", "choices": ["a"], "answer": 0}', "has fewer than two choices"),
         ('{"question": "q", "choices": ["a", ""], "answer": 0}', "column 'choices' holds no list of texts"),
-        ('{"question": " ", "choices": ["a", "b"], "answer": 0}', "column 'question' holds no text"),
+        ('{"question": " ", "choices": ["a", "b"], "answer": 0}', "the text in column 'question' is empty"),
     ],
     ids=["number", "letter", "null", "no column", "one", "empty choice", "empty question"],
 )

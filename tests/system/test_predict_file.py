@@ -161,7 +161,7 @@ def test_what_does_not_go_together_is_refused(trained: Trained, table: Path) -> 
     refuse("keep: has the name of an answer, got 'label'; give it another name there: keep label=NAME", keep=["label"])
     refuse("is no file here", source="missing.csv")
     (lines := table.with_name("rows.txt")).write_text("the cat\n")
-    refuse("keep: names a column, and a .txt file has none, got 'id'", source=lines, keep=["id"])
+    refuse("keep: is for columns of tables, not for a .txt file, got 'id'", source=lines, keep=["id"])
 
 
 def test_parquet_is_read_with_its_columns(trained: Trained, tmp_path: Path) -> None:

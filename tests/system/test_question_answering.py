@@ -64,6 +64,9 @@ def test_a_csv_goes_through_every_verb(tmp_path: Path) -> None:
     assert trained.test_metrics["exact"].value == trained.metrics["exact"].value
     found = groundup.evaluate(trained.folder)
     assert found.metrics["f1"] == trained.metrics["f1"] and "f1[where]" in found.classes
+    same = groundup.compare(trained.folder, trained.folder)
+    assert (same.metrics["f1"].first, same.metrics["f1"].p_value) == (trained.metrics["f1"].value, 1.0)
+    assert same.both_right == round(trained.metrics["exact"].value * 0.32)
     content = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))["found"]
     assert content["rows"] == 32 and content["right_rows"] == round(trained.metrics["exact"].value * 0.32)
     shown = content["shown"][-1]

@@ -221,15 +221,6 @@ class Comparable(Protocol[ExampleT, PredictionT]):
 
 
 @runtime_checkable
-class Marking(Protocol):
-    """A task whose predictions are stretches of a text."""
-
-    def mark(self, example: object, prediction: object) -> Marked | None:
-        """What is expected and what was found, by characters of the text; None where nothing is known of it."""
-        ...
-
-
-@runtime_checkable
 class Task(Objective, Protocol[ExampleT, PredictionT]):
     """An objective whose examples people write and whose predictions people read."""
 
@@ -254,6 +245,15 @@ class Task(Objective, Protocol[ExampleT, PredictionT]):
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
         """The parts that the results fall into."""
+        ...
+
+
+@runtime_checkable
+class Marking(Task[ExampleT, PredictionT], Protocol):
+    """A task whose predictions are stretches of a text."""
+
+    def mark(self, example: ExampleT, prediction: PredictionT) -> Marked | None:
+        """What is expected and what was found, by characters of the text; None where nothing is known of it."""
         ...
 
 

@@ -11,25 +11,18 @@ from pydantic import Field
 
 from groundup.errors import DataError
 from groundup.readers.examples import ChoiceExample
-from groundup.readers.lines import TextEncoding, place
-from groundup.readers.locate import locate
-from groundup.readers.records import Layout, Row, iterate_rows
-from groundup.readers.source import ExampleKind, ExampleSource, Split
-from groundup.readers.table import Column, find_column, take_field
+from groundup.readers.lines import place
+from groundup.readers.records import Row, iterate_rows
+from groundup.readers.source import ExampleKind, RowSource
+from groundup.readers.table import Column, find_column, take_field, take_text
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class ChoicesConfig(ExampleSource):
+class ChoicesConfig(RowSource):
     """Files of questions with choices of which one is right: csv, tsv, jsonl or parquet, told by their extension."""
 
     kind: Literal["choices"] = "choices"
-    train: str
-    """The file to learn from; `${NAME}` is taken from the environment."""
-    validation: str | None = None
-    """The file by which the best checkpoint is chosen."""
-    test: str | None = None
-    """The file that is looked at once, in the end."""
     context: Column | None = None
     """The column of a text that the question is about; null for none."""
     question: Column | None = "question"
@@ -40,14 +33,6 @@ class ChoicesConfig(ExampleSource):
     """The column of the right choice: its number, or its letter A, B, C ..."""
     first: Literal[0, 1] = 0
     """The number of the first choice."""
-    header: bool = True
-    """Whether the first line names the columns (jsonl names them in every line)."""
-    delimiter: str | None = Field(None, min_length=1)
-    """What stands between two fields; null: a comma in .csv, a tab in .tsv."""
-    quoting: bool | None = None
-    """Whether a field may stand in double quotes; null: in .csv yes, elsewhere a quote is a quote."""
-    encoding: TextEncoding = "utf-8"
-    """The encoding of the files."""
 
     @property
     def example_kind(self) -> ExampleKind:
@@ -59,34 +44,23 @@ class ChoicesConfig(ExampleSource):
         """What is compared are choices, not pairs."""
         return False
 
-    def find_files(self, split: Split) -> tuple[Path, ...]:
-        """The file of a split."""
-        return (locate(getattr(self, split), f"data.{split}"),)
-
-    def iterate(self, split: Split, *, needs_label: bool = True) -> Iterator[ChoiceExample]:
-        """The questions of a split, one at a time, in constant memory."""
-        return self._iterate(self.find_files(split)[0], f"data.{split}", needs_label)
-
-    def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[ChoiceExample]:
+    def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[ChoiceExample]:
         """The questions of a file with the same columns."""
-        return self._iterate(path, "", needs_label)
-
-    def _iterate(self, file: Path, where: str, needs_label: bool) -> Iterator[ChoiceExample]:
-        for row in iterate_rows(file, Layout(self.header, self.delimiter, self.quoting, None, self.encoding), where):
-            context = "" if self.context is None else self._take_text(row, self.context, "context", file, where)
-            question = "" if self.question is None else self._take_text(row, self.question, "question", file, where)
-            choices = self._take_choices(row, file, where)
+        for row in iterate_rows(path, self.layout, where):
+            context = "" if self.context is None else take_text(row, self.context, "context", path, where)
+            question = "" if self.question is None else take_text(row, self.question, "question", path, where)
+            choices = self._take_choices(row, path, where)
             answer = None
             if needs_label or find_column(row.fields, self.answer) is not None:
-                value = take_field(row, self.answer, "answer", file, where)
+                value = take_field(row, self.answer, "answer", path, where)
                 if needs_label or value not in (None, ""):
-                    answer = _read_answer(value, len(choices), self.first, place(file, where, row.line))
+                    answer = _read_answer(value, len(choices), self.first, place(path, where, row.line))
             yield ChoiceExample(context, question, choices, answer, row.line)
 
     def _take_choices(self, row: Row, file: Path, where: str) -> tuple[str, ...]:
         here = place(file, where, row.line)
         if isinstance(self.choices, tuple):
-            found = [self._take_text(row, column, "choices", file, where) for column in self.choices]
+            found = [take_text(row, column, "choices", file, where) for column in self.choices]
         else:
             found = _read_list(take_field(row, self.choices, "choices", file, where), self.choices, here)
         if len(found) < 2:
@@ -94,13 +68,6 @@ class ChoicesConfig(ExampleSource):
                 here, "has fewer than two choices", got=found, cure="there must be something to choose from"
             )
         return tuple(found)
-
-    def _take_text(self, row: Row, column: Column, setting: str, file: Path, where: str) -> str:
-        value = take_field(row, column, setting, file, where)
-        if not isinstance(value, str) or not value.strip():
-            cure = "fill it in or remove the row"
-            raise DataError(place(file, where, row.line), f"column {column!r} holds no text", got=value, cure=cure)
-        return value
 
 
 def _read_list(value: object, column: Column, here: str) -> list[str]:

@@ -7,32 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
-from groundup.config import expand_path
 from groundup.errors import DataError
 from groundup.readers.examples import Answer, QuestionExample
-from groundup.readers.lines import TextEncoding, place
+from groundup.readers.lines import place
 from groundup.readers.questions import SquadFormat, find_places
-from groundup.readers.records import Layout, Row, iterate_rows
-from groundup.readers.source import ExampleKind, ExampleSource, Split
-from groundup.readers.table import Column, find_column, take_field
+from groundup.readers.records import Row, iterate_rows
+from groundup.readers.source import ExampleKind, RowSource
+from groundup.readers.table import Column, find_column, take_field, take_text
 
 _PASSAGES = ("passage", "context")
 _ANSWERS = ("answer", "answers")
 _CURE_ANSWERS = 'write "text", ["text", ...] or {"text": ["text"], "answer_start": [0]}'
 
 
-class QuestionsConfig(ExampleSource):
+class QuestionsConfig(RowSource):
     """Files of questions on passages: json in the layout of SQuAD, or csv, tsv, jsonl or parquet with one a row."""
 
     kind: Literal["questions"] = "questions"
-    train: str
-    """The file to learn from; `${NAME}` is taken from the environment."""
-    validation: str | None = None
-    """The file by which the best checkpoint is chosen, and the threshold for giving no answer."""
-    test: str | None = None
-    """The file that is looked at once, in the end."""
     id: Column = "id"
     """The column of what names a question; in files without it a question is named by its line."""
     question: Column = "question"
@@ -43,14 +34,6 @@ class QuestionsConfig(ExampleSource):
     """The column of the answer, or of a list of them; null: `answer`, or else `answers`. Empty where there is none."""
     answer_start: Column = "answer_start"
     """The column of the character at which the answer starts, counted from 0; not needed where it stands only once."""
-    header: bool = True
-    """Whether the first line names the columns (jsonl names them in every line)."""
-    delimiter: str | None = Field(None, min_length=1)
-    """What stands between two fields; null: a comma in .csv, a tab in .tsv."""
-    quoting: bool | None = None
-    """Whether a field may stand in double quotes; null: in .csv yes, elsewhere a quote is a quote."""
-    encoding: TextEncoding = "utf-8"
-    """The encoding of the files."""
 
     @property
     def example_kind(self) -> ExampleKind:
@@ -62,25 +45,13 @@ class QuestionsConfig(ExampleSource):
         """A question and a passage."""
         return True
 
-    def find_files(self, split: Split) -> tuple[Path, ...]:
-        """The file of a split."""
-        return (expand_path(getattr(self, split), f"data.{split}"),)
-
-    def iterate(self, split: Split, *, needs_label: bool = True) -> Iterator[QuestionExample]:
-        """The questions of a split, one at a time.
+    def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[QuestionExample]:
+        """The questions of a file, one at a time; answers that are not needed are not looked at.
 
         Raises:
             DataError: naming the line, for what is no question, and for an answer without a start that stands in its
                 passage more than once or not at all.
         """
-        (path,) = self.find_files(split)
-        return self._iterate(path, f"data.{split}", needs_label)
-
-    def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[QuestionExample]:
-        """The questions of a file with the same columns; answers that are not needed are not looked at."""
-        return self._iterate(path, "", needs_label)
-
-    def _iterate(self, path: Path, where: str, needs_label: bool) -> Iterator[QuestionExample]:
         if path.suffix.lower() == ".json":
             for question in SquadFormat().read([path]):
                 if needs_label and question.answers is None:
@@ -89,7 +60,7 @@ class QuestionsConfig(ExampleSource):
                 yield question if needs_label else replace(question, answers=None)
             return
         reader = _RowReader(self, path, where, needs_label)
-        for row in iterate_rows(path, Layout(self.header, self.delimiter, self.quoting, None, self.encoding), where):
+        for row in iterate_rows(path, self.layout, where):
             yield reader.read(row)
 
 
@@ -104,19 +75,12 @@ class _RowReader:
         config = self._config
         passage_column = _choose(row.fields, config.passage, _PASSAGES)
         question, passage = (
-            self._take_text(row, column, setting)
+            take_text(row, column, setting, self._file, self._where)
             for column, setting in ((config.question, "question"), (passage_column, "passage"))
         )
         found = find_column(row.fields, config.id)
         name = str(row.line if found is None else row.fields[found])
         return QuestionExample(name, question, passage, self._take_answers(row, name, passage), row.line)
-
-    def _take_text(self, row: Row, column: Column, setting: str) -> str:
-        value = take_field(row, column, setting, self._file, self._where)
-        if not isinstance(value, str) or not value.strip():
-            what = f"column {column!r} holds no text"
-            raise DataError(self._place(row), what, got=value, cure="fill it in or remove the row")
-        return value
 
     def _take_answers(self, row: Row, name: str, passage: str) -> tuple[Answer, ...] | None:
         """None where they are not needed, and nothing where the field is empty."""

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import PositiveInt, model_validator
 
 from groundup.errors import DataError
+from groundup.readers.choice_files import ChoicesConfig
 from groundup.readers.data_set import FoundSplit, find_split
 from groundup.readers.examples import AnyExample, TranslationExample
 from groundup.readers.formats import TableFormat
@@ -17,6 +18,7 @@ from groundup.readers.question_files import QuestionsConfig
 from groundup.readers.registry import DATA_SETS, get_data_set
 from groundup.readers.source import AnExample, ExampleKind, ExampleSource, Split
 from groundup.readers.table import Example, TableConfig
+from groundup.readers.tagged_files import TaggedConfig
 
 
 class SetConfig(ExampleSource):
@@ -64,14 +66,18 @@ class SetConfig(ExampleSource):
                 raise DataError(f"data.{split}", f"the split {found.name!r} has no labels", cure=cure)
             yield given
 
-    def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[AnExample]:
-        """The rows of a file with columns `text` and, where the data set has pairs, `pair`; or questions of a file."""
-        if self.example_kind == "questions":
-            return QuestionsConfig(train=str(path)).iterate_file(path, needs_label=needs_label)
-        if self.example_kind != "text":
-            raise DataError(str(path), f"is no file of {self.name}", cure=f"name a split of it: {self.name}")
-        columns = TableConfig(train=str(path), pair="pair" if self.has_pair else None)
-        return columns.iterate_file(path, needs_label=needs_label)
+    def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[AnExample]:
+        """The examples of a file of one's own, written as its kind of files is by default."""
+        match self.example_kind:
+            case "text":
+                source = TableConfig(train=str(path), pair="pair" if self.has_pair else None)
+            case "questions":
+                source = QuestionsConfig(train=str(path))
+            case "choice":
+                source = ChoicesConfig(train=str(path))
+            case "tags" | "spans":
+                source = TaggedConfig(train=str(path))
+        return source.iterate_file(path, where, needs_label=needs_label)
 
     def _find(self, split: Split) -> FoundSplit:
         return find_split(DATA_SETS[self.name], getattr(self, split), self.folder)

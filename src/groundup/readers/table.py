@@ -11,24 +11,18 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from groundup.errors import DataError
 from groundup.readers.labels import read_flags, read_several
-from groundup.readers.lines import TextEncoding, place
+from groundup.readers.lines import place
 from groundup.readers.locate import locate
 from groundup.readers.records import Layout, Row, iterate_rows
-from groundup.readers.source import ExampleKind, ExampleSource, Split
+from groundup.readers.source import ExampleKind, RowSource
 
 Column = Annotated[str, Field(min_length=1)] | NonNegativeInt
 
 
-class TableConfig(ExampleSource):
+class TableConfig(RowSource):
     """Files of labelled rows: csv, tsv, jsonl or parquet, told by their extension."""
 
     kind: Literal["table"] = "table"
-    train: str
-    """The file to learn from; `${NAME}` is taken from the environment, `hf://datasets/OWNER/NAME/FILE` from the hub."""
-    validation: str | None = None
-    """The file by which the best checkpoint is chosen."""
-    test: str | None = None
-    """The file that is looked at once, in the end."""
     text: Column = "text"
     """The column of the text: a name, or a number counted from 0 where there is no header."""
     pair: Column | None = None
@@ -39,16 +33,8 @@ class TableConfig(ExampleSource):
     separator: str | None = Field(None, min_length=1)
     """What stands between the labels of a row, where it may have several in one column; `json` for a list such as
     ["a", "b"]. null: a row has one label, or in jsonl a list of them."""
-    header: bool = True
-    """Whether the first line names the columns (jsonl names them in every line)."""
-    delimiter: str | None = Field(None, min_length=1)
-    """What stands between two fields; null: a comma in .csv, a tab in .tsv."""
-    quoting: bool | None = None
-    """Whether a field may stand in double quotes; null: in .csv yes, elsewhere a quote is a quote, as in GLUE."""
     num_columns: PositiveInt | None = None
     """Fields in a row, the last of which takes the rest of the line; null: as many as the first line has."""
-    encoding: TextEncoding = "utf-8"
-    """The encoding of the files."""
 
     @property
     def example_kind(self) -> ExampleKind:
@@ -70,17 +56,10 @@ class TableConfig(ExampleSource):
         """Where labels stand, where there are any."""
         return "label" if self.label is None else self.label
 
-    def find_files(self, split: Split) -> tuple[Path, ...]:
-        """The file of a split."""
-        return (locate(getattr(self, split), f"data.{split}"),)
-
-    def iterate(self, split: Split, *, needs_label: bool = True) -> Iterator[Example]:
-        """The rows of a split, one at a time, in constant memory."""
-        return iterate_table(getattr(self, split), self, f"data.{split}", needs_label=needs_label)
-
-    def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[Example]:
+    def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[Example]:
         """The rows of a file with the same columns."""
-        return iterate_table(path, self, needs_label=needs_label)
+        columns = Columns(self.text, self.pair, self.label_column, self.separator)
+        return iterate_examples(path, self.layout, columns, where, needs_label=needs_label)
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
@@ -135,19 +114,11 @@ class Columns(NamedTuple):
 
 def read_table(path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True) -> list[Example]:
     """All rows of a file; with `needs_label=False` labels may be lacking. Raises DataError naming the line."""
-    examples = list(iterate_table(path, config, where, needs_label=needs_label))
+    file = locate(path, where or "path") if isinstance(path, str) else path
+    examples = list(config.iterate_file(file, where, needs_label=needs_label))
     if not examples:
         raise DataError(where or str(path), "holds no row", got=str(path), cure="check the file, and `header`")
     return examples
-
-
-def iterate_table(
-    path: str | Path, config: TableConfig, where: str = "", *, needs_label: bool = True
-) -> Iterator[Example]:
-    """The rows of a file, one at a time, in constant memory."""
-    file = locate(path, where or "path") if isinstance(path, str) else path
-    columns = Columns(config.text, config.pair, config.label_column, config.separator)
-    yield from iterate_examples(file, config.layout, columns, where, needs_label=needs_label)
 
 
 def iterate_examples(
@@ -164,10 +135,10 @@ def iterate_examples(
     label_columns = columns.label if isinstance(columns.label, tuple) else (columns.label,)
     for row in iterate_rows(file, layout, where):
         here = place(file, where, row.line)
-        text = _take_text(row, columns.text, "text", here, file, where, allows_empty=allows_empty)
+        text = take_text(row, columns.text, "text", file, where, allows_empty=allows_empty)
         pair = None
         if columns.pair is not None:
-            pair = _take_text(row, columns.pair, "pair", here, file, where, allows_empty=allows_empty)
+            pair = take_text(row, columns.pair, "pair", file, where, allows_empty=allows_empty)
         if has_label is None:
             has_label = needs_label or any(find_column(row.fields, each) is not None for each in label_columns)
         label = labels = None
@@ -217,10 +188,9 @@ def take_field(row: Row, column: str | int, setting: str, file: Path, where: str
     return row.fields[key]
 
 
-def _take_text(
-    row: Row, column: str | int, setting: str, here: str, file: Path, where: str, *, allows_empty: bool
-) -> str:
-    value = take_field(row, column, setting, file, where)
+def take_text(row: Row, column: str | int, setting: str, file: Path, where: str, *, allows_empty: bool = False) -> str:
+    """The text in a column. Raises DataError where there is none."""
+    value, here = take_field(row, column, setting, file, where), place(file, where, row.line)
     if not isinstance(value, str):
         raise DataError(here, f"column {column!r} is no text", got=value, cure="write it as a JSON string")
     if not value.strip() and not allows_empty:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from groundup.config import expand_path
 from groundup.errors import DataError
 from groundup.readers.examples import Mark, SpanExample, TaggedExample
 from groundup.readers.formats import ColumnsFormat
-from groundup.readers.lines import TextEncoding, place
+from groundup.readers.lines import place
 from groundup.readers.records import Layout, Row, iterate_rows
-from groundup.readers.source import ExampleKind, ExampleSource, Split
+from groundup.readers.source import ExampleKind, FileSource
 from groundup.readers.table import Column, find_column, take_field
 
 _OBJECTS: Final = (".jsonl", ".ndjson", ".parquet")
@@ -23,16 +22,10 @@ _MARKS: Final = ("spans", "entities", "label")
 _CURE_MARK: Final = 'write [start, end, "TYPE"] or {"start": 0, "end": 2, "label": "TYPE"}; characters count from 0'
 
 
-class TaggedConfig(ExampleSource):
+class TaggedConfig(FileSource):
     """Files of tagged text: a token a line (CoNLL), csv with a token a row, or jsonl with tokens and tags or spans."""
 
     kind: Literal["tagged"] = "tagged"
-    train: str
-    """The file to learn from; `${NAME}` is taken from the environment."""
-    validation: str | None = None
-    """The file by which the best checkpoint is chosen."""
-    test: str | None = None
-    """The file that is looked at once, in the end."""
     token: Column = "token"
     """In csv and tsv with a header, the column of the token."""
     tag: Column | None = None
@@ -41,8 +34,6 @@ class TaggedConfig(ExampleSource):
     """In csv and tsv with a header, the column that tells which sentence a token is in: a number or a name."""
     header: bool | None = None
     """Whether the first line names the columns; null: in .csv yes, elsewhere no."""
-    encoding: TextEncoding = "utf-8"
-    """The encoding of the files."""
 
     @property
     def example_kind(self) -> ExampleKind:
@@ -54,20 +45,10 @@ class TaggedConfig(ExampleSource):
         """One text each."""
         return False
 
-    def find_files(self, split: Split) -> tuple[Path, ...]:
-        """The file of a split."""
-        return (expand_path(getattr(self, split), f"data.{split}"),)
-
-    def iterate(self, split: Split, *, needs_label: bool = True) -> Iterator[TaggedExample | SpanExample]:
-        """The examples of a split, one at a time."""
-        (path,) = self.find_files(split)
-        return self._iterate(path, f"data.{split}", needs_label=needs_label)
-
-    def iterate_file(self, path: Path, *, needs_label: bool = False) -> Iterator[TaggedExample | SpanExample]:
-        """The examples of a file that is written like these."""
-        return self._iterate(path, "", needs_label=needs_label)
-
-    def _iterate(self, path: Path, where: str, *, needs_label: bool) -> Iterator[TaggedExample | SpanExample]:
+    def iterate_file(
+        self, path: Path, where: str = "", *, needs_label: bool = False
+    ) -> Iterator[TaggedExample | SpanExample]:
+        """The examples of a file, one at a time."""
         suffix = path.suffix.lower()
         if suffix in _OBJECTS:
             for row in iterate_rows(path, Layout(encoding=self.encoding), where):

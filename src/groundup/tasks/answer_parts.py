@@ -1,19 +1,19 @@
-"""The parts that results on questions fall into: what is asked for, how long the answer is; and answers as marks."""
+"""What is made of answers that were found: parts of the results, marks in a passage, thresholds for giving none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Bool
 
 from groundup.language.question_types import QUESTION_TYPES, find_question_type
 from groundup.language.scripts import count_words
-from groundup.metrics.answers import Rule, score_answers
+from groundup.metrics.answers import Rule, Threshold, find_threshold, score_answers
 from groundup.metrics.details import Marked, Stretch
 from groundup.readers.examples import QuestionExample
-from groundup.tasks.answer_spans import Candidate
+from groundup.tasks.answer_spans import Candidate, Found
 
 LENGTHS: Final = {"1": (0, 1), "2-3": (2, 3), "4-7": (4, 7), "8-15": (8, 15), "16-": (16, None)}
 """Of answers, in words, the shortest of several; a Chinese character counts as one."""
@@ -50,3 +50,18 @@ def mark_answer(example: QuestionExample, given: Candidate | None, rule: Rule) -
         is_right=bool(exact[0]),
         confidence=0.0 if given is None else given.probability,
     )
+
+
+def place_answer(candidate: Candidate) -> dict[str, object]:
+    """An answer with its characters in the passage, as `predict` says it."""
+    return {"answer": candidate.text, "start": candidate.start, "end": candidate.end}
+
+
+def find_thresholds(
+    found: Sequence[Found], references: Sequence[Sequence[str]], rule: Rule
+) -> dict[Literal["exact", "f1"], Threshold]:
+    """The best threshold for giving no answer, by exact match and by F1."""
+    exact, f1 = score_answers([each.candidates[0].text for each in found], references, rule)
+    has_answer = np.array([bool(each) for each in references])
+    chances = np.array([each.no_answer for each in found])
+    return {"exact": find_threshold(exact, chances, has_answer), "f1": find_threshold(f1, chances, has_answer)}

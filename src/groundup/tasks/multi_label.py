@@ -19,7 +19,7 @@ from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
 from groundup.metrics.multilabel import multilabel_tallies
 from groundup.metrics.ranking import auc_tally
-from groundup.metrics.tally import mean_tally
+from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.metrics.threshold import best_threshold
 from groundup.model.config import ClassificationHead
@@ -259,6 +259,19 @@ class MultiLabelTask:
         """What is said of a row: the text, the labels, all probabilities."""
         return quote_row(example) | {"labels": list(prediction.labels), "probabilities": prediction.probabilities}
 
+    def tallies(self, predictions: Sequence[LabelsPrediction], examples: Sequence[Example]) -> dict[str, Tally]:
+        """The figures of `score` without its loss; what a threshold is belongs to the model."""
+        tables = (self._mark([each.labels for each in predictions]), self._mark([each.labels for each in examples]))
+        tallies = multilabel_tallies(*tables, self.labels)
+        return {name: tally for name, tally in tallies.items() if "[" not in name}
+
+    def find_errors(
+        self, predictions: Sequence[LabelsPrediction], examples: Sequence[Example]
+    ) -> Float[np.ndarray, " examples"]:
+        """The share of labels that are wrong."""
+        tables = (self._mark([each.labels for each in predictions]), self._mark([each.labels for each in examples]))
+        return (tables[0] != tables[1]).mean(axis=1)
+
     def show(self, batch: Batch) -> list[str]:
         """Each row in words with its labels in front: `[fast, cheap] a fine kettle`."""
         rows = zip(batch.targets["has_label"].tolist(), batch.targets["is_labelled"].tolist(), strict=True)
@@ -274,6 +287,10 @@ class MultiLabelTask:
         """Of even odds for every label."""
         easing = 0.5**self.config.loss.gamma if isinstance(self.config.loss, Focal) else 1.0
         return easing * float(np.log(2.0))
+
+    def _mark(self, rows: Sequence[Sequence[str] | None]) -> Bool[np.ndarray, "rows labels"]:
+        """Which labels each row has."""
+        return np.array([[label in (names or ()) for label in self.labels] for names in rows], dtype=bool)
 
     def _losses(self, logits: Float[Tensor, "rows labels"], batch: Batch) -> Float[Tensor, " rows"]:
         weights = None if self.weights is None else logits.new_tensor(self.weights)

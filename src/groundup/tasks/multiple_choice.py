@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from groundup.language.scripts import is_cjk
 from groundup.metrics.calibration import calibration_tally
 from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
-from groundup.metrics.tally import mean_tally
+from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import MultipleChoiceHead
 from groundup.model.packed import Packed
@@ -163,14 +163,7 @@ class MultipleChoiceTask:
         is_right = np.array([each.best == each.label for each in known])
         sure = np.array([each.shares[each.best] for each in known])
         losses = np.array([-each.logs[each.label] for each in known])
-        how = "softmax cross-entropy over the choices of a question, mean over questions"
-        return measure_tallies(
-            {
-                "accuracy": mean_tally("accuracy", "questions", is_right, "questions with the right choice"),
-                "calibration_error": replace(calibration_tally(sure, is_right), unit="questions"),
-                "loss": mean_tally("loss", "questions", losses, how, full=None),
-            }
-        )
+        return measure_tallies(_tally(is_right, sure, losses))
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
         """Nothing: the place of a choice says nothing."""
@@ -193,6 +186,22 @@ class MultipleChoiceTask:
             "choice": example.choices[prediction.number],
             "probabilities": dict(zip(_name_apart(example.choices), prediction.probabilities, strict=True)),
         }
+
+    def tallies(self, predictions: Sequence[Choice], examples: Sequence[ChoiceExample]) -> dict[str, Tally]:
+        """The figures of `score`."""
+        is_right = self.find_errors(predictions, examples) == 0.0
+        pairs = zip(predictions, examples, strict=True)
+        of_right = [each.probabilities[example.answer or 0] for each, example in pairs]
+        # No question loses more than the smallest number that is not 0.
+        losses = -np.log(np.maximum(of_right, np.finfo(np.float64).tiny))
+        return _tally(is_right, np.array([max(each.probabilities) for each in predictions]), losses)
+
+    def find_errors(
+        self, predictions: Sequence[Choice], examples: Sequence[ChoiceExample]
+    ) -> Float[np.ndarray, " examples"]:
+        """1 for another choice than the right one."""
+        pairs = zip(predictions, examples, strict=True)
+        return np.array([float(each.number != example.answer) for each, example in pairs])
 
     def show(self, batch: Batch) -> list[str]:
         """Each choice in words, the right one marked: `[right] he sat down`."""
@@ -243,6 +252,19 @@ def _by_question(measured: Mapping[str, np.ndarray]) -> list[_Question]:
     starts = np.flatnonzero(np.diff(samples, prepend=samples[0] - 1))
     labels = measured["label"][order][starts]
     return [_Question(part, int(label)) for part, label in zip(np.split(logs, starts[1:]), labels, strict=True)]
+
+
+def _tally(
+    is_right: Bool[np.ndarray, " questions"],
+    sure: Float[np.ndarray, " questions"],
+    losses: Float[np.ndarray, " questions"],
+) -> dict[str, Tally]:
+    how = "softmax cross-entropy over the choices of a question, mean over questions"
+    return {
+        "accuracy": mean_tally("accuracy", "questions", is_right, "questions with the right choice"),
+        "calibration_error": replace(calibration_tally(sure, is_right), unit="questions"),
+        "loss": mean_tally("loss", "questions", losses, how, full=None),
+    }
 
 
 def _join(example: ChoiceExample, choice: str) -> str | tuple[str, str]:

@@ -19,25 +19,23 @@ from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.metrics.answers import (
     Rule,
-    Threshold,
     answer_tallies,
     choose_rule,
-    find_threshold,
     knows_none,
     score_answers,
 )
 from groundup.metrics.details import Details, Marked
 from groundup.metrics.metric import Metric
-from groundup.metrics.tally import mean_tally
+from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import SpanHead
 from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import QuestionExample
-from groundup.tasks.answer_parts import mark_answer, split_questions
+from groundup.tasks.answer_parts import find_thresholds, mark_answer, place_answer, split_questions
 from groundup.tasks.answer_samples import Reading, encode_questions
-from groundup.tasks.answer_spans import Candidate, Found, find_window_spans, measured_spans, merge_windows
+from groundup.tasks.answer_spans import Found, find_window_spans, measured_spans, merge_windows
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 
@@ -138,7 +136,7 @@ class AnsweringTask:
         if not self.config.no_answer:
             return self
         known, found = self._known(measured, examples)
-        return replace(self, threshold=_find_thresholds(found, *self._refer(known))["f1"].value)
+        return replace(self, threshold=find_thresholds(found, *self._refer(known))["f1"].value)
 
     def encode(self, examples: Sequence[QuestionExample], where: str) -> FlatSamples:
         """Every window of every question."""
@@ -215,7 +213,7 @@ class AnsweringTask:
         if not self.config.no_answer:
             return metrics
         count, how = len(known), f"{rule}|percent|threshold chosen on these questions|n={len(known)}|v1"
-        best = _find_thresholds(found, references, rule)
+        best = find_thresholds(found, references, rule)
         metrics |= {f"best_{name}": Metric(f"best_{name}", each.score, count, how) for name, each in best.items()}
         how = f"probability of no answer, for the best f1|{how}"
         return metrics | {"threshold": Metric("threshold", best["f1"].value, count, how)}
@@ -247,11 +245,12 @@ class AnsweringTask:
         """The question, its answer with its characters in the passage (null for none), and what else it might be."""
         best, is_none = prediction.candidates[0], self.gives_none(prediction)
         row: dict[str, object] = {"id": example.id, "question": example.question}
-        row |= {"answer": None, "start": None, "end": None} if is_none else _place(best)
+        row |= {"answer": None, "start": None, "end": None} if is_none else place_answer(best)
         row |= {"score": prediction.null_score if is_none else best.score}
         row |= {"no_answer": prediction.no_answer} if self.config.no_answer else {}
         others = [
-            _place(each) | {"score": each.score, "probability": each.probability} for each in prediction.candidates
+            place_answer(each) | {"score": each.score, "probability": each.probability}
+            for each in prediction.candidates
         ]
         return row | {"candidates": others}
 
@@ -261,6 +260,16 @@ class AnsweringTask:
             return None
         rule = self._refer([example])[1]
         return mark_answer(example, None if self.gives_none(prediction) else prediction.candidates[0], rule)
+
+    def tallies(self, predictions: Sequence[Found], examples: Sequence[QuestionExample]) -> dict[str, Tally]:
+        """`exact` and `f1`, as in `score`."""
+        return answer_tallies([self._text(each) for each in predictions], *self._refer(examples))
+
+    def find_errors(
+        self, predictions: Sequence[Found], examples: Sequence[QuestionExample]
+    ) -> Float[np.ndarray, " examples"]:
+        """1 for an answer that is no exact match."""
+        return 1.0 - score_answers([self._text(each) for each in predictions], *self._refer(examples))[0]
 
     def gives_none(self, found: Found) -> bool:
         """Whether no answer is given."""
@@ -310,20 +319,6 @@ class AnsweringTask:
         references = [[answer.text for answer in example.answers or ()] for example in known]
         everything = [text for each in references for text in each]
         return references, self.config.rule or choose_rule(everything, knows_none=self.config.no_answer)
-
-
-def _place(candidate: Candidate) -> dict[str, object]:
-    return {"answer": candidate.text, "start": candidate.start, "end": candidate.end}
-
-
-def _find_thresholds(
-    found: Sequence[Found], references: Sequence[Sequence[str]], rule: Rule
-) -> dict[Literal["exact", "f1"], Threshold]:
-    """The best threshold for giving no answer, by exact match and by F1."""
-    exact, f1 = score_answers([each.candidates[0].text for each in found], references, rule)
-    has_answer = np.array([bool(each) for each in references])
-    chances = np.array([each.no_answer for each in found])
-    return {"exact": find_threshold(exact, chances, has_answer), "f1": find_threshold(f1, chances, has_answer)}
 
 
 def _logits(model: Transformer, batch: Batch) -> Float[Tensor, "tokens 2"]:

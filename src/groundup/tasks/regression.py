@@ -18,7 +18,7 @@ from groundup.errors import DataError
 from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
 from groundup.metrics.regression import regression_tallies
-from groundup.metrics.tally import mean_tally
+from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import ClassificationHead
 from groundup.model.linear import Linear
@@ -168,6 +168,14 @@ class RegressionTask:
     def answer(self, example: Example, prediction: float) -> dict[str, object]:
         """What is said of a row: the text and the number."""
         return quote_row(example) | {"number": prediction}
+
+    def tallies(self, predictions: Sequence[float], examples: Sequence[Example]) -> dict[str, Tally]:
+        """The figures of `score` without its loss."""
+        return regression_tallies(np.array(predictions), _read_numbers(examples, "data"))
+
+    def find_errors(self, predictions: Sequence[float], examples: Sequence[Example]) -> Float[np.ndarray, " examples"]:
+        """How far each number lies from the true one."""
+        return np.abs(np.array(predictions) - _read_numbers(examples, "data"))
 
     def show(self, batch: Batch) -> list[str]:
         """Each row in words with its number in front: `[4.2] a fine film`."""

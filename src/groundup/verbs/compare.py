@@ -139,11 +139,12 @@ def _compare_answers(
     rows: Sequence[object],
     answers: Sequence[Sequence[object]],
 ) -> CompareReport:
-    """Of systems whose answers are right or wrong."""
+    """Of systems whose answers are right or wrong, or more or less wrong."""
     _check_signatures(one.tallies(answers[0], rows), other.tallies(answers[1], rows))
     metrics = compare_answers(one.tallies, *answers, rows)
     errors = [one.find_errors(each, rows) for each in answers]
-    return _report(first, second, data, metrics, *errors, has_right=True)
+    has_right = all(np.isin(each, (0.0, 1.0)).all() for each in errors)
+    return _report(first, second, data, metrics, *errors, has_right=has_right)
 
 
 def _compare_losses(first: str, second: str, one: Evaluated, other: Evaluated) -> CompareReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,8 @@ from groundup.errors import DataError
 from groundup.metrics.class_tallies import class_tallies
 from groundup.metrics.tally import Tally
 from groundup.readers.records import Layout, Row, iterate_rows
-from groundup.readers.table import take_field
+from groundup.readers.source import AnExample
+from groundup.readers.table import Example, take_field
 from groundup.tasks.classification import Prediction
 from groundup.verbs.evaluate import Evaluated
 
@@ -95,8 +96,12 @@ def check_same_examples(one: Evaluated, other: Evaluated) -> None:
         cure = "name one file for both: data.validation=FILE; losses compare within one tokenizer and one objective"
         what = "is not the same tokens for both models, so their losses are of different things"
         raise DataError("data.validation", what, got=[one.data, other.data], cure=cure)
-    pairs = ([(each.texts, each.label_names) for each in found.samples.examples] for found in (one, other))
-    check_same_rows(one.data, other.data, *pairs)
+    check_same_rows(one.data, other.data, *([_bare(each) for each in found.samples.examples] for found in (one, other)))
+
+
+def _bare(example: AnExample) -> AnExample:
+    """An example wherever it stands."""
+    return example._replace(line=0) if isinstance(example, Example) else replace(example, line=0)  # type: ignore[type-var]
 
 
 def _read(path: Path, gold: str) -> tuple[list[GoldRow], list[Prediction]]:

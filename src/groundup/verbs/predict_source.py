@@ -95,7 +95,9 @@ def open_source(trained: Trained, source: str, pair: str | None, keep: Mapping[s
 
 def _refuse_keep(keep: Mapping[str, str], what: str) -> None:
     if keep:
-        raise ConfigError("keep", f"names a column, and {what} has none", got=next(iter(keep)), cure="give a table")
+        raise ConfigError(
+            "keep", f"is for columns of tables, not for {what}", got=next(iter(keep)), cure="leave it out"
+        )
 
 
 def _read_lines(trained: Trained, path: Path) -> Iterator[Given]:

@@ -31,22 +31,22 @@ def measure_found(
     examples = chosen.examples
     most = max(1, round(len(examples) * len(chosen) / max(1, len(chosen.samples))))
     rows = [examples[int(number)] for number in spread(len(examples), most)]
-    samples = task.encode(rows, f"data.{split}")  # type: ignore[attr-defined]
+    samples = task.encode(rows, f"data.{split}")
     measured = measure_all(
         model,
-        task,  # type: ignore[arg-type]
+        task,
         samples,
         device=device,
         precision=recipe.train.precision,
         max_tokens=recipe.train.micro_batch_tokens,
     )
-    decoded = task.decode(measured, samples.examples)  # type: ignore[attr-defined]
+    decoded = task.decode(measured, samples.examples)
     marked = [task.mark(example, each) for example, each in zip(samples.examples, decoded, strict=True)]
     known = [each for each in marked if each is not None]
     if not known:
         return None
     is_right = np.array([each.is_right for each in known])
-    details = task.details(measured, samples.examples)  # type: ignore[attr-defined]
+    details = task.details(measured, samples.examples)
     names = {each.name for text in known for each in text.expected}
     return {
         "split": split,

@@ -77,7 +77,7 @@ def test_json_is_read_as_squad_is_released(tmp_path: Path) -> None:
         ({"answer": "mill", "answer_start": "four"}, "has no whole number as its start, got 'four'"),
         ({"answer": ["mill", "river"], "answer_start": [4]}, "question 'q' has 2 answers and 1 starts"),
         ({"answer": 7}, "an answer to 'q' is no text, got 7"),
-        ({"answer": "mill", "question": " "}, "column 'question' holds no text, got ' '"),
+        ({"answer": "mill", "question": " "}, "the text in column 'question' is empty"),
         ({"anwser": "mill"}, "has no column for `answer`, got 'answer'; did you mean 'anwser'?"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundup.config import parse
 from groundup.errors import ConfigError, DataError
-from groundup.readers.table import Example, TableConfig, collect_labels, iterate_table, read_table
+from groundup.readers.table import Example, TableConfig, collect_labels, read_table
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tables"
 
@@ -96,7 +96,7 @@ def test_csv_is_read_as_the_standard_library_reads_it(
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     path = written(tmp_path_factory.mktemp("csv"), buffer.getvalue(), "a.csv")
     settings = config(path, header=False, text=0, pair=1, label=2)
-    found = [[row.text, row.pair, row.label] for row in iterate_table(path, settings)]
+    found = [[row.text, row.pair, row.label] for row in settings.iterate_file(path, needs_label=True)]
     assert found == [[text, pair, label.strip()] for text, pair, label in rows]
 
 
@@ -179,7 +179,7 @@ def test_contradictory_settings_are_refused(values: dict) -> None:
 
 def test_reading_is_streamed(tmp_path: Path) -> None:
     path = written(tmp_path, "text\tlabel\n" + "good\t1\n" * 3 + "ragged\n")
-    rows = iterate_table(path, config(path))
+    rows = config(path).iterate_file(path, needs_label=True)
     assert [next(rows).text for _ in range(3)] == ["good"] * 3
     with pytest.raises(DataError, match=":5: has 1 field"):
         next(rows)
