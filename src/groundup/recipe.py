@@ -31,11 +31,13 @@ from groundup.readers.question_files import QuestionsConfig
 from groundup.readers.set_config import SetConfig
 from groundup.readers.source import ExampleSource
 from groundup.readers.table import TableConfig
+from groundup.readers.tagged_files import TaggedConfig
 from groundup.tasks.classification import Classification
 from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
+from groundup.tasks.tagging import Tagging
 from groundup.text.corpus import CorpusConfig
 from groundup.text.tokenizer import TokenizerConfig
 from groundup.training.config import TrainConfig
@@ -83,9 +85,9 @@ class PretrainedModel(Config):
 
 ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind")]
 DataChoice = Annotated[
-    CorpusConfig | TableConfig | QuestionsConfig | ChoicesConfig | SetConfig, Field(discriminator="kind")
+    CorpusConfig | TableConfig | TaggedConfig | QuestionsConfig | ChoicesConfig | SetConfig, Field(discriminator="kind")
 ]
-AnyTaskConfig = Classification | MultiLabel | Regression | MultipleChoice | QuestionAnswering
+AnyTaskConfig = Classification | MultiLabel | Regression | MultipleChoice | Tagging | QuestionAnswering
 """Objectives whose number of labels the data may decide."""
 AnyObjectiveConfig = (
     Masked
@@ -104,7 +106,14 @@ AnyObjectiveConfig = (
 ObjectiveChoice = Annotated[AnyObjectiveConfig, Field(discriminator="kind")]
 
 
-SOURCES: Final = {"corpus": "corpus", "text": "table", "questions": "questions", "choice": "choices"}
+SOURCES: Final = {
+    "corpus": "corpus",
+    "text": "table",
+    "tags": "tagged",
+    "spans": "tagged",
+    "questions": "questions",
+    "choice": "choices",
+}
 """Which data.kind holds one's own examples of each kind."""
 
 
@@ -206,7 +215,7 @@ class Recipe(Config):
     def _check_fit(self) -> Self:
         kind = self.data.example_kind if isinstance(self.data, ExampleSource) else "corpus"
         if kind not in self.objective.data_kinds:
-            sources = [SOURCES[each] for each in self.objective.data_kinds]
+            sources = list(dict.fromkeys(SOURCES[each] for each in self.objective.data_kinds))
             named = " or ".join(f"a {each}" if each in ("table", "corpus") else each for each in sources)
             raise ValueError(
                 f"objective: {self.objective.kind!r} learns from {named}, got data of kind "

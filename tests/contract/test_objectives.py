@@ -30,7 +30,7 @@ from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.sentence import Sentence
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.objectives.span import SpanCorruption
-from groundup.readers.examples import Answer, QuestionExample
+from groundup.readers.examples import Answer, Mark, QuestionExample, SpanExample
 from groundup.recipe import AnyObjectiveConfig, ObjectiveChoice, needs_sentences
 from groundup.tasks.class_loss import CrossEntropy, Focal
 from groundup.tasks.classification import Classification
@@ -38,6 +38,7 @@ from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
+from groundup.tasks.tagging import Tagging
 from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
 from groundup.text.sentence_ends import encode_sentences
@@ -66,6 +67,8 @@ class Member:
     is_even: bool = False
     """Whether every sample has as many targets as any other."""
 
+
+TAGS = ("O", "B-A", "B-B", "I-A", "I-B")
 
 MEMBERS = {
     "seq2seq": Member(
@@ -158,6 +161,10 @@ MEMBERS = {
         lambda config, tokenizer: config.build(tokenizer, ("a", "b", "c")),
         False,
     ),
+    "tagging": Member(Tagging(max_length=96), lambda config, tokenizer: config.build(tokenizer, TAGS), False),
+    "tagging chain": Member(
+        Tagging(max_length=96, chain=True), lambda config, tokenizer: config.build(tokenizer, TAGS), False
+    ),
     "question_answering": Member(
         QuestionAnswering(max_length=96, stride=16, max_answer_length=9, n_best=3),
         lambda config, tokenizer: config.build(tokenizer, ()),
@@ -165,7 +172,8 @@ MEMBERS = {
     ),
 }
 
-TASKS = {"classification", "multi_label", "multiple_choice", "question_answering", "regression"}
+TASKS = {"classification", "multi_label", "multiple_choice", "question_answering", "regression", "tagging"}
+
 
 QUESTIONS = [
     QuestionExample(str(number), "what film" if number < 4 else "什么电影", text, answers, number)
@@ -175,6 +183,12 @@ QUESTIONS = [
     )
 ]
 """On texts that are read in one window each; some without answers."""
+
+TAGGED = [
+    SpanExample(text, None if number % 4 == 3 else (Mark(0, size, "AB"[number % 2]),), 1)
+    for number, (text, size) in enumerate(zip(TEXTS, (1, 3, 3, 4, 1, 1, 1, 1), strict=True))
+]
+"""The first word of each text, or its first character, as an entity; some where nothing is known."""
 
 DOCUMENTS = [
     f"The {first}. The {second}. The {first}, but {second}."
@@ -202,6 +216,9 @@ def objective(member: Member, tokenizer: Tokenizer) -> Objective:
 def samples(member: Member, objective: Objective, tokenizer: Tokenizer) -> list[Sample]:
     if isinstance(member.config, QuestionAnswering):
         encoded = objective.encode(QUESTIONS, "questions")
+        return [encoded[number] for number in range(len(encoded))]
+    if isinstance(member.config, Tagging):
+        encoded = objective.encode(TAGGED, "tagged")
         return [encoded[number] for number in range(len(encoded))]
     if needs_sentences(member.config):
         return make_runs(tokenizer)
@@ -376,7 +393,9 @@ def test_scores_follow_from_measures(objective: Objective, model: Transformer, s
         parts = [objective.measure(model, objective.prepare([sample], seed=0, epoch=-1)) for sample in samples]
         loss = objective.loss(model, batch)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    metrics = objective.score(joined, QUESTIONS if isinstance(objective.config, QuestionAnswering) else ())
+    examples = {"question_answering": QUESTIONS, "tagging": TAGGED}.get(objective.config.kind, ())
+    metrics = objective.score(joined, examples)
+    num_known = sum(example.label_names is not None for example in examples)
     name, _ = objective.best
     assert metrics["loss"].value == pytest.approx(loss.sum.item() / loss.count, rel=1e-6)
     assert name in metrics
@@ -387,6 +406,7 @@ def test_scores_follow_from_measures(objective: Objective, model: Transformer, s
             or is_by_text
             or name == "spearman"
             or metric.count in {part.count for part in batch.parts}
+            or metric.count == num_known
         )
         assert metric.low <= metric.value <= metric.high
         assert f"n={metric.count}" in metric.signature

@@ -38,6 +38,7 @@ from groundup.tasks.multi_label import MultiLabelTask
 from groundup.tasks.multiple_choice import MultipleChoiceTask
 from groundup.tasks.question_answering import AnsweringTask
 from groundup.tasks.regression import RegressionTask
+from groundup.tasks.tagging import TaggingTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
 from groundup.text.sample import EncodingReport, Samples
@@ -69,6 +70,7 @@ AnyObjective = (
     | AnsweringTask
     | MultiLabelTask
     | MultipleChoiceTask
+    | TaggingTask
     | RegressionTask
 )
 

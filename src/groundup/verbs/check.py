@@ -25,7 +25,7 @@ from groundup.text.tokenizer import Tokenizer
 from groundup.training.machine import choose_device, keep_threads
 from groundup.training.resume import check_best, check_data
 from groundup.training.step import prepare_step
-from groundup.verbs.assemble import Parts, as_recipe, build_model, build_objective, build_task, get_tokenizer
+from groundup.verbs.assemble import Parts, as_recipe, build_model, build_task, get_tokenizer
 from groundup.verbs.check_data import (
     Lengths,
     SampledWindows,
@@ -91,7 +91,7 @@ def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequenc
         output_state=state,
         data_kind=recipe.data.kind,
         objective=recipe.objective.kind,
-        labels=found.parts.labels,
+        labels=_find_labels(found),
         splits=found.splits,
         baseline=_find_baseline(found.splits) if isinstance(found.parts.objective, ClassificationTask) else None,
         tokenizer=found.tokenizer,
@@ -103,6 +103,12 @@ def check(recipe: str | Path | Recipe | Mapping[str, object], overrides: Sequenc
         warnings=(),
     )
     return replace(report, warnings=tuple(find_warnings(recipe, report)))
+
+
+def _find_labels(found: _Found) -> tuple[str, ...] | None:
+    """The classes in their order; where examples are labelled by something else, such as types of entities, those."""
+    labels, counts = found.parts.labels, found.splits[0].label_counts
+    return labels if labels is None or not counts or set(counts) <= set(labels) else tuple(sorted(counts))
 
 
 def _check_output(recipe: Recipe) -> str:
@@ -150,7 +156,7 @@ def _read_examples(recipe: Recipe, data: ExampleSource) -> _Found:
     limit = recipe.objective.longest_row if isinstance(recipe.objective, Seq2Seq) else recipe.objective.max_length
     longest = {name: _UNCUT for name in ("max_length", "max_target_length") if hasattr(recipe.objective, name)}
     whole = recipe.model_copy(update={"objective": recipe.objective.model_copy(update=longest)})
-    uncut = build_objective(whole, tokenizer, labels).encode(rows, "data.train")
+    uncut = build_task(whole, tokenizer, rows)[0].encode(rows, "data.train")
     samples = uncut
     if uncut.lengths.max() > recipe.objective.max_length:
         samples = task.encode(rows, "data.train")

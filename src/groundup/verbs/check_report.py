@@ -9,6 +9,7 @@ from groundup.training.log import format_seconds
 from groundup.verbs.check_data import Lengths, Split, name_files
 from groundup.verbs.check_step import DesignReport, StepReport
 from groundup.verbs.layout import (
+    DATA_KINDS,
     bar,
     clip,
     columns,
@@ -95,7 +96,7 @@ class CheckReport:
         return "\n\n".join("\n".join(part) for part in (list(part) for part in parts) if part)
 
     def _show_data(self) -> Iterator[str]:
-        yield f"{self.recipe}: {self.objective} on a {self.data_kind}"
+        yield f"{self.recipe}: {self.objective} on {DATA_KINDS[self.data_kind]}"
         yield from entry("output", f"{self.output} ({self.output_state})")
         for split in self.splits:
             unit = "rows" if split.label_counts is not None else "documents"

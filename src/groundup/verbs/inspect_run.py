@@ -12,7 +12,7 @@ from groundup.figures import format_figure
 from groundup.metrics.metric import Metric
 from groundup.recipe import Recipe
 from groundup.training.log import format_seconds, read_lines
-from groundup.verbs.layout import columns, entry, fold, format_bytes, format_count, plural
+from groundup.verbs.layout import DATA_KINDS, columns, entry, fold, format_bytes, format_count, plural
 from groundup.verbs.run_folder import read_recipe
 
 _WIDTH: Final = 70
@@ -180,7 +180,8 @@ def _summarise(recipe: dict[str, Any]) -> str:
     epochs = "1 epoch" if train["epochs"] == 1 else f"{train['epochs'] or 0:g} epochs"
     length = epochs if train["steps"] is None else plural(train["steps"], "step")
     start = recipe["model"].get("path", "fresh weights")
+    data = DATA_KINDS[recipe["data"]["kind"]]
     return (
-        f"{recipe['objective']['kind']} on a {recipe['data']['kind']} from {start}, {length} of {train['batch_size']} "
+        f"{recipe['objective']['kind']} on {data} from {start}, {length} of {train['batch_size']} "
         f"sequences, {optimizer['kind']} {optimizer['learning_rate']:g}, seed {recipe['seed']}"
     )

@@ -18,6 +18,15 @@ from groundup.language.scripts import CJK_CLASS
 
 WIDTH: Final = 80
 """Columns of a report."""
+DATA_KINDS: Final = {
+    "corpus": "a corpus",
+    "table": "a table",
+    "set": "a data set",
+    "tagged": "tagged texts",
+    "questions": "questions",
+    "choices": "questions with choices",
+}
+"""What each `data.kind` is called in a sentence."""
 
 _STEPS: Final = (1, 2, 5)
 _CLOSING = "，。、；：？！）》」』”’…"

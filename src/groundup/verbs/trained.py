@@ -18,12 +18,13 @@ from groundup.objectives.protocol import Keeping
 from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
 from groundup.readers.source import ExampleSource
-from groundup.recipe import Recipe
+from groundup.recipe import AnyObjectiveConfig, Recipe
 from groundup.tasks.classification import Classification
 from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
+from groundup.tasks.tagging import Tagging
 from groundup.text.tokenizer import Tokenizer
 from groundup.verbs.assemble import AnyObjective
 from groundup.verbs.run_folder import RECIPE_FILE
@@ -113,11 +114,7 @@ def check_utf8(text: str, where: str) -> None:
         raise DataError(where, "is no UTF-8 text", got=text, cure="convert it to UTF-8") from None
 
 
-def _guess_objective(
-    loaded: pretrained.Pretrained,
-) -> (
-    Masked | Causal | Permuted | Seq2Seq | Classification | MultiLabel | Regression | MultipleChoice | QuestionAnswering
-):
+def _guess_objective(loaded: pretrained.Pretrained) -> AnyObjectiveConfig:
     """What a Hugging Face folder can do, by its heads."""
     kinds = [head.kind for head in loaded.config.heads]
     length = loaded.config.max_length
@@ -130,6 +127,8 @@ def _guess_objective(
                 raise CheckpointError("model", "predicts several numbers, which is not supported", got=num_labels)
             return Regression(max_length=length)
         return Classification(max_length=length)
+    if "token" in kinds:
+        return Tagging(max_length=length)
     if "span" in kinds:
         return QuestionAnswering.fitting(length)
     if "multiple_choice" in kinds:

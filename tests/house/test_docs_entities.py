@@ -1,0 +1,27 @@
+"""The page on entities runs as written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pages import LANGUAGES, ROOT, Run, find_commands, write_files
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_runs_as_written(language: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / language / "entities.md"
+    monkeypatch.chdir(tmp_path)
+    write_files(page, tmp_path)
+    verbs, found = [], []
+    for arguments in find_commands(page):
+        ended = run(*arguments)
+        assert ended.code == 0, (arguments, ended)
+        verbs.append(arguments[0])
+        if arguments[0] == "predict":
+            row, text = json.loads(ended.out), arguments[-1]
+            assert row["text"] == text
+            assert all(text[each["start"] : each["end"]] == each["text"] for each in row["entities"])
+            found += row["entities"]
+    assert verbs == ["check", "train", "evaluate", "predict", "predict"] and found
