@@ -54,18 +54,25 @@ def one_vs_rest_tallies(
 
 
 def _auc_figure(is_positive: np.ndarray, scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    order = np.argsort(scores, kind="stable")
-    _, starts = np.unique(scores[order], return_index=True)
-    positive = is_positive[order]
+    """All rows are summed by where they lie among the scores of the class: for one class of many that is a few sums."""
+    own = np.flatnonzero(is_positive)
+    levels, level = np.unique(scores[own], return_inverse=True)
+    # Even numbers between two levels, odd ones at a level.
+    place = 2 * np.searchsorted(levels, scores) + np.isin(scores, levels)
+    order = np.argsort(place, kind="stable")
+    places, starts = np.unique(place[order], return_index=True)
+    at = np.searchsorted(places, 2 * level + 1)
 
     def figure(weights: Weights) -> Values:
-        ordered = weights[:, order]
-        wanted = np.add.reduceat(ordered * positive, starts, axis=1)
-        other = np.add.reduceat(ordered * ~positive, starts, axis=1)
-        above = np.cumsum(other, axis=1) - other / 2.0
-        pairs = wanted.sum(axis=1) * other.sum(axis=1)
+        sums = np.add.reduceat(np.take(weights, order, axis=1), starts, axis=1)
+        below = np.cumsum(sums, axis=1) - sums / 2.0
+        wanted = np.take(weights, own, axis=1)
+        count = wanted.sum(axis=1)
+        # Of the pairs within the class one half lies below, whatever its scores.
+        above = (wanted * np.take(below, at, axis=1)).sum(axis=1) - count**2 / 2.0
+        pairs = count * (sums.sum(axis=1) - count)
         # Without a row of either kind there is nothing to rank.
-        return np.divide((wanted * above).sum(axis=1), pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+        return np.divide(above, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
     return figure
 

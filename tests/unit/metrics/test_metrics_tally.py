@@ -33,6 +33,21 @@ def test_auc_equals_that_of_sklearn(rows: list[tuple[bool, int]]) -> None:
     assert value_of(auc_tally(labels, scores)) == pytest.approx(sklearn.roc_auc_score(labels, scores), abs=1e-12)
 
 
+@pytest.mark.parametrize("num_positive", [1, 20, 39])
+def test_auc_is_the_share_of_pairs_to_its_last_digit_whatever_rows_weigh(num_positive: int) -> None:
+    generator = np.random.default_rng(0)
+    scores, is_positive = generator.integers(0, 9, 40), generator.permutation(40) < num_positive
+    weights = next(draw_weights(40, 50, 0))
+    wins = (scores[:, None] > scores) + (scores[:, None] == scores) / 2.0
+    own, other = weights * is_positive, weights * ~is_positive
+    won, pairs = np.einsum("ri,ij,rj->r", own, wins, other), own.sum(axis=1) * other.sum(axis=1)
+    expected = np.divide(won, pairs, out=np.full(50, np.nan), where=pairs > 0)
+    figures = auc_tally(is_positive, scores).figure(weights)
+    np.testing.assert_array_equal(figures, expected)
+    assert np.isnan(figures).any() == (num_positive in (1, 39))
+    assert (auc_tally(is_positive, -scores).figure(weights) != figures).all()
+
+
 def test_auc_of_several_classes_is_one_against_the_rest() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 60)
