@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from groundup.verbs.inspect import inspect
     from groundup.verbs.predict import predict
     from groundup.verbs.predict_file import predict_file
+    from groundup.verbs.predict_set import predict_set
     from groundup.verbs.report import report
     from groundup.verbs.series import train_seeds
     from groundup.verbs.train import train
@@ -42,6 +43,7 @@ _HOMES = {
     "list_data": "verbs.data_sets",
     "predict": "verbs.predict",
     "predict_file": "verbs.predict_file",
+    "predict_set": "verbs.predict_set",
     "prepare": "verbs.data",
     "quickstart": "tour.quickstart",
     "report": "verbs.report",
@@ -66,6 +68,7 @@ __all__ = [
     "list_data",
     "predict",
     "predict_file",
+    "predict_set",
     "prepare",
     "quickstart",
     "report",

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from groundup.cli.data import data_app
 from groundup.cli.options import AsJson, ModelArgument, Overrides, RecipeArgument, TargetArgument, print_report
+from groundup.cli.predict import predict
 from groundup.errors import GroundupError
 
 
@@ -170,46 +171,10 @@ def compare(
     print_report(run(first, second, overrides or (), gold=gold), as_json)
 
 
-@app.command(
+app.command(
     short_help="Predict on texts or files, as JSON lines or csv.",
     epilog="Example: groundup predict runs/sst2 reviews.csv --keep id --output answers.csv",
-)
-def predict(
-    model: ModelArgument,
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="A text, a .txt/.csv/.tsv/.jsonl/.parquet file, or - for lines of standard input.", metavar="TEXT"
-        ),
-    ],
-    pair: Annotated[str | None, typer.Option(help="The second text, for tasks on pairs.")] = None,
-    format: Annotated[
-        str | None, typer.Option(help="How answers are written: jsonl, if --output does not tell.", metavar="jsonl|csv")
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Write to this file, which appears when it is whole.", metavar="FILE")
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="A column to put beside the answer; may be given again.", metavar="COLUMN[=NAME]"),
-    ] = None,
-    batch_rows: Annotated[int, typer.Option(min=1, help="Rows computed at once.")] = 256,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
-) -> None:
-    """Predict: a row for each text: labels of a classifier, completions of a decoder, `[MASK]` filled in."""
-    from groundup.verbs.predict_file import predict_file, stream_text
-
-    if format not in (None, "jsonl", "csv"):
-        raise typer.BadParameter("must be jsonl or csv", param_hint="--format")
-    columns = {name: as_name or name for name, _, as_name in (each.partition("=") for each in keep or ())}
-    if output is not None:
-        if pair is not None:
-            raise typer.BadParameter("goes with a single text, not with a file", param_hint="--pair")
-        report = predict_file(model, source, output, format=format, keep=columns, batch_rows=batch_rows, quiet=quiet)
-        typer.echo(str(report))
-        return
-    for text in stream_text(model, source, format=format or "jsonl", pair=pair, keep=columns, batch_rows=batch_rows):
-        typer.echo(text, nl=False)
+)(predict)
 
 
 @app.command(

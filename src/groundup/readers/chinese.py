@@ -9,6 +9,7 @@ from groundup.readers.data_set import DataSet, Release
 from groundup.readers.formats import ColumnsFormat, Format, MarkedTextFormat, ParallelTagsFormat, TableFormat
 from groundup.readers.questions import DialogueChoiceFormat, SquadFormat
 from groundup.readers.records import Layout
+from groundup.readers.submission import Submission
 from groundup.readers.table import Columns
 
 _CLUE = "https://github.com/CLUEbenchmark/CLUE"
@@ -104,6 +105,7 @@ CHINESE: Final = (
         _CLUE,
         _CLUE_CITATION,
         _NEWS,
+        submissions=(Submission("tnews11_predict.json", "test", 10_000, "clue"),),
     ),
     DataSet(
         "iflytek",
@@ -115,7 +117,8 @@ CHINESE: Final = (
         "unclear",
         _CLUE,
         _CLUE_CITATION,
-        note="Labels are numbers from 0 to 118; `label_des` of each row says what they mean.",
+        {str(number): "as `label_des` of its rows says" for number in range(119)},
+        submissions=(Submission("iflytek_predict.json", "test", 2600, "clue"),),
     ),
     DataSet(
         "afqmc",
@@ -128,6 +131,7 @@ CHINESE: Final = (
         _CLUE,
         _CLUE_CITATION,
         {"0": "different", "1": "the same"},
+        submissions=(Submission("afqmc_predict.json", "test", 3861, "clue"),),
     ),
     DataSet(
         "ocnli",
@@ -147,6 +151,7 @@ CHINESE: Final = (
         "https://github.com/CLUEbenchmark/OCNLI",
         "Hu et al. 2020, OCNLI: Original Chinese Natural Language Inference, arXiv:2010.05444",
         _NLI,
+        submissions=(Submission("ocnli_50k_predict.json", "test", 3000, "clue"),),
         note="Pairs on which annotators did not agree have the label -; they are left out, as their publishers say.",
     ),
     DataSet(

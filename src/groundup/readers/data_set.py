@@ -12,6 +12,7 @@ from groundup.config import expand_path
 from groundup.errors import DataError
 from groundup.readers.examples import AnyExample
 from groundup.readers.formats import Format, Kind
+from groundup.readers.submission import Submission
 
 Task = Literal[
     "classification",
@@ -56,8 +57,8 @@ class DataSet:
     """As written, each with its meaning; None where there are none, or too many to tell."""
     scheme: str | None = None
     """Of tags: iob1, iob2, bioes or bmes."""
-    submission: str | None = None
-    """The file name of predictions that are handed in for the test split."""
+    submissions: tuple[Submission, ...] = ()
+    """The files of answers to test splits that its benchmark takes."""
     note: str = ""
     aliases: tuple[str, ...] = field(default=())
 

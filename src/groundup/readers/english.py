@@ -16,6 +16,7 @@ from groundup.readers.formats import (
 )
 from groundup.readers.questions import SquadFormat
 from groundup.readers.records import Layout
+from groundup.readers.submission import Submission
 from groundup.readers.table import Columns
 
 _GLUE = "https://gluebenchmark.com/tasks"
@@ -74,7 +75,7 @@ _GLUE_SETS = (
         _GLUE,
         f"Warstadt et al. 2019, Neural Network Acceptability Judgments, arXiv:1805.12471; files: {_GLUE_CITATION}",
         {"0": "unacceptable", "1": "acceptable"},
-        submission="CoLA.tsv",
+        submissions=(Submission("CoLA.tsv", "test", 1063),),
     ),
     DataSet(
         "sst2",
@@ -87,7 +88,7 @@ _GLUE_SETS = (
         _GLUE,
         f"Socher et al. 2013, Recursive Deep Models for Semantic Compositionality; files: {_GLUE_CITATION}",
         _SENTIMENT,
-        submission="SST-2.tsv",
+        submissions=(Submission("SST-2.tsv", "test", 1821),),
         aliases=("sst-2",),
     ),
     DataSet(
@@ -101,7 +102,7 @@ _GLUE_SETS = (
         _GLUE,
         f"Dolan and Brockett 2005, Constructing a Corpus of Sentential Paraphrases; files: {_GLUE_CITATION}",
         {"0": "different", "1": "the same"},
-        submission="MRPC.tsv",
+        submissions=(Submission("MRPC.tsv", "test", 1725),),
     ),
     DataSet(
         "qqp",
@@ -114,7 +115,7 @@ _GLUE_SETS = (
         _GLUE,
         f"Iyer et al. 2017, First Quora Dataset Release: Question Pairs; files: {_GLUE_CITATION}",
         {"0": "different", "1": "the same"},
-        submission="QQP.tsv",
+        submissions=(Submission("QQP.tsv", "test", 390_965),),
         note="A few lines of the released train.tsv are broken off; they are left out, as by GLUE's own reader.",
     ),
     DataSet(
@@ -127,7 +128,7 @@ _GLUE_SETS = (
         "CC BY-SA 4.0",
         _GLUE,
         f"Cer et al. 2017, SemEval-2017 Task 1, arXiv:1708.00055; files: {_GLUE_CITATION}",
-        submission="STS-B.tsv",
+        submissions=(Submission("STS-B.tsv", "test", 1379, bounds=(0.0, 5.0)),),
         aliases=("sts-b",),
     ),
     DataSet(
@@ -141,7 +142,10 @@ _GLUE_SETS = (
         _GLUE,
         f"Williams et al. 2018, A Broad-Coverage Challenge Corpus, arXiv:1704.05426; files: {_GLUE_CITATION}",
         _NLI,
-        submission="MNLI-m.tsv, MNLI-mm.tsv",
+        submissions=(
+            Submission("MNLI-m.tsv", "test_matched", 9796),
+            Submission("MNLI-mm.tsv", "test_mismatched", 9847),
+        ),
     ),
     DataSet(
         "qnli",
@@ -154,7 +158,7 @@ _GLUE_SETS = (
         _GLUE,
         f"Rajpurkar et al. 2016, SQuAD, arXiv:1606.05250; files: {_GLUE_CITATION}",
         _ENTAILMENT,
-        submission="QNLI.tsv",
+        submissions=(Submission("QNLI.tsv", "test", 5463),),
     ),
     DataSet(
         "rte",
@@ -168,7 +172,7 @@ _GLUE_SETS = (
         f"Dagan et al. 2006, Bentivogli et al. 2009, the PASCAL Recognising Textual Entailment Challenges; "
         f"files: {_GLUE_CITATION}",
         _ENTAILMENT,
-        submission="RTE.tsv",
+        submissions=(Submission("RTE.tsv", "test", 3000),),
     ),
     DataSet(
         "wnli",
@@ -181,8 +185,26 @@ _GLUE_SETS = (
         _GLUE,
         f"Levesque et al. 2012, The Winograd Schema Challenge; files: {_GLUE_CITATION}",
         {"0": "does not follow", "1": "follows"},
-        submission="WNLI.tsv",
+        submissions=(Submission("WNLI.tsv", "test", 146),),
         note="Its validation split turns labels of its training split round: few models beat the commonest label.",
+    ),
+    DataSet(
+        "ax",
+        "GLUE's diagnostic pairs: what a model of MNLI makes of hard cases",
+        "pair classification",
+        "en",
+        {
+            "test": (
+                Release(("glue/diagnostic/diagnostic.tsv",), _PAIRS),
+                Release(("glue/AX.tsv",), _PAIRS),
+            )
+        },
+        ("matthews",),
+        "unclear",
+        "https://gluebenchmark.com/diagnostics",
+        _GLUE_CITATION,
+        _NLI,
+        submissions=(Submission("AX.tsv", "test", 1104, learnt="mnli"),),
     ),
 )
 

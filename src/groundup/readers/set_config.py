@@ -60,7 +60,7 @@ class SetConfig(ExampleSource):
         found = self._find(split)
         most = self.max_rows if split == "train" else None
         for example in islice(found.read(), most):
-            given = _as_pair(example)
+            given = as_given(example)
             if needs_label and given.label_names is None:
                 cure = "name a split with labels: labels of test splits are often not released"
                 raise DataError(f"data.{split}", f"the split {found.name!r} has no labels", cure=cure)
@@ -97,7 +97,8 @@ class SetConfig(ExampleSource):
         return self
 
 
-def _as_pair(example: AnyExample) -> AnExample:
+def as_given(example: AnyExample) -> AnExample:
+    """A translation as a pair of texts; every other example is what it is."""
     if isinstance(example, TranslationExample):
         return Example(example.source, example.target, None, example.line)
     return example

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from groundup.training.log import Terminal
 from groundup.verbs.layout import plural
 from groundup.verbs.predict import BATCH_ROWS, Watch, answer_batches, check_given, load_predictor, name_kept
 from groundup.verbs.predict_source import Source, open_source
-from groundup.verbs.predict_write import Format, RowWriter, find_format, open_part
+from groundup.verbs.predict_write import Format, Part, RowWriter, Writer, find_format, open_part
 from groundup.verbs.trained import Trained, find_model_folder
 
 
@@ -75,30 +75,63 @@ def predict_file(
     """
     path, target = Path(source).expanduser(), Path(output).expanduser()
     form = find_format(target, format)
-    if not target.parent.is_dir():
-        raise ConfigError("output", "is in a folder that does not exist", got=str(target), cure="make the folder")
-    if target.is_dir() or (target.exists() and path.exists() and target.samefile(path)):
-        what = "is a folder" if target.is_dir() else "is the file that is read"
-        raise ConfigError("output", what, got=str(target), cure="name another file")
+    check_output(target, (path,))
     trained, kept = load_predictor(model), name_kept(keep)
     found = open_source(trained, str(path), None, kept)
     if found.path is None:
         raise ConfigError("output", "is for the rows of a file", got=str(source), cure="name a file to read")
-    total = look_through(trained, found)
+    origin = describe_origin(trained, (path,), batch_rows) | {"format": form, "keep": dict(kept)}
+    return write_answers(
+        trained,
+        Job(str(source), found, look_through(trained, found), target, origin),
+        lambda part: RowWriter(form, trained_labels(trained), part.columns),
+        batch_rows=batch_rows,
+        quiet=quiet,
+    )
+
+
+def check_output(target: Path, sources: Sequence[Path]) -> None:
+    """ConfigError where a file cannot be written there, or is one of those that are read."""
+    if not target.parent.is_dir():
+        raise ConfigError("output", "is in a folder that does not exist", got=str(target), cure="make the folder")
+    is_read = target.exists() and any(source.exists() and target.samefile(source) for source in sources)
+    if target.is_dir() or is_read:
+        what = "is a folder" if target.is_dir() else "is the file that is read"
+        raise ConfigError("output", what, got=str(target), cure="name another file")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Rows to answer, and the file to write."""
+
+    name: str
+    """Of the rows, for the report."""
+    source: Source
+    total: int
+    """Rows."""
+    target: Path
+    origin: Mapping[str, Any]
+    """What rows that are written already must be of."""
+
+
+def write_answers(
+    trained: Trained, job: Job, open_writer: Callable[[Part], Writer], *, batch_rows: int, quiet: bool
+) -> PredictReport:
+    """Answer the rows that are not written yet; the file gets its name when all are."""
     watch, started = Watch(), time.monotonic()
-    terminal = Terminal(total, noun="row", quiet=quiet)
-    with open_part(target, _describe_origin(trained, path, form, kept, batch_rows)) as part:
+    terminal = Terminal(job.total, noun="row", quiet=quiet)
+    with open_part(job.target, job.origin) as part:
         resumed = part.num_rows
         if resumed:
-            terminal.say(f"continuing after row {resumed} of {total}")
-        writer = RowWriter(form, trained_labels(trained), part.columns)
-        rows = islice(found.iterate(), resumed, None)
+            terminal.say(f"continuing after row {resumed} of {job.total}")
+        writer = open_writer(part)
+        rows = islice(job.source.iterate(), resumed, None)
         for answers in answer_batches(trained, rows, batch_rows, watch):
             part.write(writer.write(answers), len(answers), writer.columns)
             rate = watch.num_rows / (time.monotonic() - started)
-            terminal.progress(part.num_rows, f"{format_count(rate)} rows/s", (total - part.num_rows) / rate)
+            terminal.progress(part.num_rows, f"{format_count(rate)} rows/s", (job.total - part.num_rows) / rate)
         terminal.clear()
-    return PredictReport(str(source), str(output), total, resumed, watch.num_cut, time.monotonic() - started)
+    return PredictReport(job.name, str(job.target), job.total, resumed, watch.num_cut, time.monotonic() - started)
 
 
 def stream_text(
@@ -134,17 +167,9 @@ def trained_labels(trained: Trained) -> tuple[str, ...]:
     return getattr(trained.objective, "labels", ())
 
 
-def _describe_origin(
-    trained: Trained, path: Path, format: Format, keep: Mapping[str, str], batch_rows: int
-) -> dict[str, Any]:
+def describe_origin(trained: Trained, paths: Sequence[Path], batch_rows: int) -> dict[str, Any]:
     """What rows that are written already must be of: a file's name, size and time stand for its content."""
     folder = Path(find_model_folder(trained.folder))
     weights = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    files = [[str(each.resolve()), each.stat().st_size, each.stat().st_mtime_ns] for each in (path, *weights)]
-    return {
-        "model": str(trained.folder),
-        "files": files,
-        "format": format,
-        "keep": dict(keep),
-        "batch_rows": batch_rows,
-    }
+    files = [[str(each.resolve()), each.stat().st_size, each.stat().st_mtime_ns] for each in (*paths, *weights)]
+    return {"model": str(trained.folder), "files": files, "batch_rows": batch_rows}

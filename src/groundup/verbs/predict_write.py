@@ -10,13 +10,25 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Protocol, get_args, runtime_checkable
 
 from groundup.errors import ConfigError, DataError
 from groundup.verbs.run_folder import write_json
 
 Format = Literal["jsonl", "csv"]
 FORMATS: Final = get_args(Format)
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """What turns answers into text."""
+
+    columns: list[str] | None
+    """Those of csv; None where there are none, or no row yet."""
+
+    def write(self, rows: Sequence[Mapping[str, object]]) -> str:
+        """The text of some rows, which follow those before them."""
+        ...
 
 
 class RowWriter:

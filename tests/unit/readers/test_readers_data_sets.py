@@ -11,7 +11,7 @@ from groundup.readers.data_set import find_split, find_splits
 from groundup.readers.examples import Answer, Mark, QuestionExample, TaggedExample, TranslationExample
 from groundup.readers.formats import ColumnsFormat, MarkedTextFormat, ParallelTagsFormat, ParallelTextFormat, TreeFormat
 from groundup.readers.questions import DialogueChoiceFormat, SquadFormat, find_answer_fault
-from groundup.readers.registry import DATA_SETS, get_data_set, read_data_set, write_submission
+from groundup.readers.registry import DATA_SETS, get_data_set, read_data_set
 from groundup.readers.table import Example
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "data"
@@ -267,15 +267,25 @@ def test_a_folder_given_may_be_that_of_the_data_set_itself(tmp_path: Path, monke
     assert get_data_set("SST-2").name == "sst2"
 
 
-def test_submissions_are_as_glue_takes_them(tmp_path: Path) -> None:
-    file = write_submission("rte", ["entailment", "not_entailment"], tmp_path / "out")
-    assert file.read_text() == "index\tprediction\n0\tentailment\n1\tnot_entailment\n"
-    assert write_submission("stsb", [3.14159, 5], tmp_path).read_text() == "index\tprediction\n0\t3.142\n1\t5.000\n"
-    assert write_submission("mnli", ["neutral"], tmp_path, mismatched=True).name == "MNLI-mm.tsv"
-    assert {write_submission(name, [], tmp_path).name for name in ("cola", "sst2", "mrpc", "qqp", "qnli", "wnli")} == {
-        f"{name}.tsv" for name in ("CoLA", "SST-2", "MRPC", "QQP", "QNLI", "WNLI")
+def test_submissions_are_as_their_benchmarks_take_them() -> None:
+    (rte,), (stsb,), (tnews,) = (DATA_SETS[name].submissions for name in ("rte", "stsb", "tnews"))
+    assert rte.write(["entailment", "not_entailment"]) == "index\tprediction\n0\tentailment\n1\tnot_entailment\n"
+    assert rte.write(["entailment"], 7) == "7\tentailment\n"
+    assert stsb.write([3.14159, 5.2, -1.0]) == "index\tprediction\n0\t3.142\n1\t5.000\n2\t0.000\n"
+    assert tnews.write(["108", "103"], 4) == '{"id": 4, "label": "108"}\n{"id": 5, "label": "103"}\n'
+
+
+def test_every_benchmark_file_answers_a_split_that_is_there() -> None:
+    files = {each.file: name for name, data_set in DATA_SETS.items() for each in data_set.submissions}
+    glue = ("CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI-m", "MNLI-mm", "QNLI", "RTE", "WNLI", "AX")
+    assert {file for file in files if file.endswith(".tsv")} == {f"{name}.tsv" for name in glue}
+    assert {file for file in files if file.endswith(".json")} == {
+        f"{name}_predict.json" for name in ("tnews11", "iflytek", "afqmc", "ocnli_50k")
     }
-    with pytest.raises(DataError, match="rte:0: is no label of it, got '1'"):
-        write_submission("rte", ["1"], tmp_path)
-    with pytest.raises(DataError, match="takes no submission; these do: cola"):
-        write_submission("sst5", ["1"], tmp_path)
+    for file, name in files.items():
+        data_set = DATA_SETS[name]
+        (submission,) = (each for each in data_set.submissions if each.file == file)
+        assert submission.split in data_set.splits
+        assert (submission.bounds is None) == (data_set.task != "regression")
+        assert submission.bounds is not None or data_set.labels
+        assert submission.learnt is None or data_set.labels == DATA_SETS[submission.learnt].labels
