@@ -1,14 +1,15 @@
 """The three loops of finetune_vs_hf.py: groundup's, a plain script, and the Hugging Face Trainer.
 
 Each starts from the same model folder, its fresh head included, reads the same token ids and is timed over the steps of
-training alone. A contender answers with its examples a second and, when asked, what it says of the development rows.
+training alone. A contender answers with its examples a second and, when asked, what it says of the development
+rows, which are read in the same batches and measured by the same function for all.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 from transformers import (
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     PrinterCallback,
     TrainerCallback,
     get_linear_schedule_with_warmup,
@@ -28,13 +31,15 @@ from transformers import (
 
 from groundup.checkpoint import pretrained
 from groundup.model.initialize import parameter_role
+from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.optim.adamw import AdamW
 from groundup.optim.schedule import Linear
 from groundup.tasks.classification import Classification, ClassificationTask
 from groundup.tasks.regression import Regression, RegressionTask
+from groundup.tasks.tagging import Tagging, TaggingTask
 from groundup.text.pack import Shuffled
-from groundup.text.sample import FlatSamples, Sample
+from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.training.config import TrainConfig
 from groundup.training.evaluate import measure_all
 from groundup.training.trainer import Trainer
@@ -43,56 +48,21 @@ CLIP_NORM, WEIGHT_DECAY, WARMUP = 1.0, 0.01, 0.1
 MICRO_BATCH_TOKENS = 1 << 30  # a step is never cut
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How a kind of task is told to transformers, and its logits to our metrics."""
+class Kind(NamedTuple):
+    """How a kind of task is told to transformers."""
 
-    config: type[Classification | Regression]
+    config: type[Classification | Regression | Tagging]
     model: type
     """transformers' class."""
-    label_of: Callable[[Sample], int | float]
+    label_of: Callable[[Sample], int | float | list[int]]
     """As transformers takes it."""
-    read: Callable[[Mapping[str, np.ndarray]], np.ndarray]
-    """The logits in what our task has measured."""
-    measure: Callable[[Float[np.ndarray, "rows logits"], FlatSamples], dict[str, np.ndarray]]
-    """What our task would have measured, from the logits of any model."""
-
-
-def _measure_classes(logits: Float[np.ndarray, "rows labels"], samples: FlatSamples) -> dict[str, np.ndarray]:
-    return {
-        "log_probabilities": torch.from_numpy(logits).log_softmax(dim=-1).numpy(),
-        "loss": np.zeros(len(samples), dtype=np.float32),
-        "label": samples.labels,
-        "sample": np.arange(len(samples)),
-    }
-
-
-def _measure_numbers(logits: Float[np.ndarray, "rows 1"], samples: FlatSamples) -> dict[str, np.ndarray]:
-    return {
-        "prediction": logits[:, 0].astype(np.float64),
-        "loss": np.zeros(len(samples), dtype=np.float32),
-        "number": samples.of_rows["number"],
-        "is_labelled": samples.of_rows["is_labelled"],
-        "sample": np.arange(len(samples)),
-    }
 
 
 KINDS = {
-    "classification": Kind(
-        Classification,
-        AutoModelForSequenceClassification,
-        lambda sample: sample.label,
-        lambda measured: measured["log_probabilities"],
-        _measure_classes,
-    ),
+    "classification": Kind(Classification, AutoModelForSequenceClassification, lambda sample: sample.label),
     # In the unit of the file, as the peers have it: `fit`, which would standardise the numbers, is not called.
-    "regression": Kind(
-        Regression,
-        AutoModelForSequenceClassification,
-        lambda sample: float(sample.targets["number"]),
-        lambda measured: measured["prediction"][:, None],
-        _measure_numbers,
-    ),
+    "regression": Kind(Regression, AutoModelForSequenceClassification, lambda sample: float(sample.targets["number"])),
+    "tagging": Kind(Tagging, AutoModelForTokenClassification, lambda sample: sample.targets["tag"].tolist()),
 }
 
 
@@ -103,7 +73,7 @@ class Job:
     start: Path
     """The model folder with a fresh head."""
     kind: Kind
-    task: ClassificationTask | RegressionTask
+    task: ClassificationTask | RegressionTask | TaggingTask
     train: FlatSamples
     development: FlatSamples
     epochs: int
@@ -119,8 +89,8 @@ class Outcome(NamedTuple):
 
     examples_per_second: float
     seconds: float
-    predict: Callable[[], Float[np.ndarray, "rows logits"]]
-    """The logits of the development rows in their order; of classes they are known up to a constant in each row."""
+    measure: Callable[[], dict[str, np.ndarray]]
+    """What the task finds in the development rows."""
 
 
 def run_ours(job: Job) -> Outcome:
@@ -152,7 +122,7 @@ def run_ours(job: Job) -> Outcome:
             quiet=True,
         )
         seconds = trainer.run().progress.seconds
-    return _outcome(job, seconds, lambda: predict_ours(model, job))
+    return _outcome(job, seconds, lambda: measure_model(model, job))
 
 
 def run_script(job: Job) -> Outcome:
@@ -180,7 +150,7 @@ def run_script(job: Job) -> Outcome:
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-    return _outcome(job, time.perf_counter() - started, lambda: predict_peer(model, job))
+    return _outcome(job, time.perf_counter() - started, lambda: measure_model(Peer(model), job))
 
 
 def run_grouped_trainer(job: Job) -> Outcome:
@@ -214,7 +184,7 @@ def run_grouped_trainer(job: Job) -> Outcome:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return _outcome(job, clock.ended - clock.started, lambda: predict_peer(model, job))
+    return _outcome(job, clock.ended - clock.started, lambda: measure_model(Peer(model), job))
 
 
 CONTENDERS = {"groundup": run_ours, "script": run_script, "length-grouped Trainer": run_grouped_trainer}
@@ -232,6 +202,30 @@ class Clock(TrainerCallback):
         self.ended = time.perf_counter()
 
 
+class Peer(Transformer):
+    """transformers' model, asked as our tasks ask ours: its head is in it already."""
+
+    def __init__(self, model: transformers.PreTrainedModel) -> None:
+        nn.Module.__init__(self)  # it has nothing of ours but the calls
+        self.model = model
+        self.heads = nn.ModuleDict({"classification": nn.Identity(), "token": nn.Identity()})
+
+    def forward(self, packed: Packed, *, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows labels"]:
+        """The logits of some tokens."""
+        logits = self._ask(packed)
+        return torch.cat([each[:length] for each, length in zip(logits, packed.lengths, strict=True)])[rows]
+
+    def summarize(self, packed: Packed, kind: str) -> Float[Tensor, "sequences labels"]:
+        """The logits of the sequences."""
+        return self._ask(packed)
+
+    def _ask(self, packed: Packed) -> Tensor:
+        types = packed.token_type_ids[: packed.num_tokens].split(list(packed.lengths))
+        ids, types = (pad_sequence(each, batch_first=True) for each in (packed.split(), types))
+        is_token = torch.arange(ids.shape[1]) < torch.tensor(packed.lengths)[:, None]
+        return self.model(input_ids=ids, token_type_ids=types, attention_mask=is_token.long()).logits
+
+
 def load_peer(job: Job) -> transformers.PreTrainedModel:
     """transformers' model of the folder that all start from."""
     return job.kind.model.from_pretrained(job.start, dtype=torch.float32)
@@ -246,33 +240,20 @@ def pad_features(features: Sequence[dict[str, object]], pad_id: int) -> dict[str
     """One batch, padded to its longest row."""
     longest = max(len(feature["input_ids"]) for feature in features)
     filling = {"input_ids": pad_id, "token_type_ids": 0, "attention_mask": 0}
+    if isinstance(features[0]["labels"], list):
+        filling["labels"] = UNLABELLED
     batch = {
         name: torch.tensor([[*feature[name], *[fill] * (longest - len(feature[name]))] for feature in features])
         for name, fill in filling.items()
     }
-    return batch | {"labels": torch.tensor([feature["labels"] for feature in features])}
+    if "labels" not in batch:
+        batch["labels"] = torch.tensor([feature["labels"] for feature in features])
+    return batch
 
 
-def predict_ours(model: Transformer, job: Job) -> Float[np.ndarray, "rows logits"]:
-    """The logits of the development rows."""
-    measured = measure_all(model, job.task, job.development, device=torch.device("cpu"))
-    return job.kind.read(measured)[np.argsort(measured["sample"])]
-
-
-def predict_peer(model: nn.Module, job: Job) -> Float[np.ndarray, "rows logits"]:
-    """The logits of the development rows, computed in batches of like lengths."""
-    order = np.argsort(job.development.lengths, kind="stable")
-    features = [_make_feature(job.development[int(number)], job.kind) for number in order]
-    logits = np.empty((len(order), job.task.head.num_labels), dtype=np.float32)
-    model.eval()
-    with torch.inference_mode():
-        for places, chosen in zip(_runs(order), _runs(features), strict=True):
-            logits[places] = model(**pad_features(chosen, job.pad_id)).logits.numpy()
-    return logits
-
-
-def _runs(items: Sequence, size: int = 64) -> Iterator[Sequence]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def measure_model(model: Transformer, job: Job) -> dict[str, np.ndarray]:
+    """What the task finds in the development rows."""
+    return measure_all(model, job.task, job.development, device=torch.device("cpu"))
 
 
 def _make_feature(sample: Sample, kind: Kind) -> dict[str, object]:
@@ -295,5 +276,5 @@ def _group(model: nn.Module) -> list[dict[str, object]]:
     ]
 
 
-def _outcome(job: Job, seconds: float, predict: Callable[[], np.ndarray]) -> Outcome:
-    return Outcome(len(job.train) * job.epochs / seconds, seconds, predict)
+def _outcome(job: Job, seconds: float, measure: Callable[[], dict[str, np.ndarray]]) -> Outcome:
+    return Outcome(len(job.train) * job.epochs / seconds, seconds, measure)
