@@ -109,7 +109,7 @@ def prepare_set(name: str, weights: Path, rows: int) -> Prepared:
     examples, development = [found[number] for number in drawn], data.read("validation")
     kind, tokenizer = SETS[name], Tokenizer.load(weights)
     config = kind.config(max_length=MAX_LENGTH)
-    task = config.build(tokenizer, config.choose_labels(examples, name))
+    task = config.build(tokenizer, config.choose_labels(found, name))
     if isinstance(task, TaggingTask):
         task = task.fit(examples, name)
     encoded = [task.encode(each, name) for each in (examples, development)]
