@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ MICRO_BATCH_TOKENS = 1 << 30  # a step is never cut
 class Kind(NamedTuple):
     """How a kind of task is told to transformers."""
 
-    config: type[Classification | Regression | Tagging]
+    config: Callable[..., Classification | Regression | Tagging]
     model: type
     """transformers' class."""
     label_of: Callable[[Sample], int | float | list[int]]
@@ -62,7 +63,11 @@ KINDS = {
     "classification": Kind(Classification, AutoModelForSequenceClassification, lambda sample: sample.label),
     # In the unit of the file, as the peers have it: `fit`, which would standardise the numbers, is not called.
     "regression": Kind(Regression, AutoModelForSequenceClassification, lambda sample: float(sample.targets["number"])),
-    "tagging": Kind(Tagging, AutoModelForTokenClassification, lambda sample: sample.targets["tag"].tolist()),
+    "tagging": Kind(
+        partial(Tagging, reading="conlleval"),
+        AutoModelForTokenClassification,
+        lambda sample: sample.targets["tag"].tolist(),
+    ),
 }
 
 
