@@ -59,7 +59,7 @@ class _OneDnnLinear(torch.autograd.Function):
         to_hidden, to_weight, to_bias = ctx.needs_input_grad
         return (
             _multiply(gradient, weight.mT) if to_hidden else None,
-            _multiply(gradient.mT, hidden.mT) if to_weight else None,
+            _weight_gradient(gradient, hidden) if to_weight else None,
             gradient.sum(0) if to_bias else None,
         )
 
@@ -67,6 +67,15 @@ class _OneDnnLinear(torch.autograd.Function):
 def _multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """left right^T + bias."""
     return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
+
+
+def _weight_gradient(
+    gradient: Float[Tensor, "rows outer"], hidden: Float[Tensor, "rows inner"]
+) -> Float[Tensor, "outer inner"]:
+    """gradient^T hidden. oneDNN copies a left side that lies crosswise, so that is the narrower one."""
+    if gradient.shape[1] <= hidden.shape[1]:
+        return _multiply(gradient.mT, hidden.mT)
+    return _multiply(hidden.mT, gradient.mT).mT
 
 
 def _is_onednns(hidden: Tensor, weight: Tensor) -> bool:

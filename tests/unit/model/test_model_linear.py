@@ -52,10 +52,11 @@ def widen(each: Tensor | None) -> Tensor | None:
 
 @needs_onednn
 @pytest.mark.parametrize("bias", [True, False])
-def test_the_product_and_its_gradients_are_right(onednn: list, bias: bool) -> None:
-    inputs = (draw(ROWS, INNER), draw(OUTER, INNER, seed=1), draw(OUTER, seed=2) if bias else None)
+@pytest.mark.parametrize(("inner", "outer"), [(INNER, OUTER), (OUTER, INNER)], ids=["narrows", "widens"])
+def test_the_product_and_its_gradients_are_right(onednn: list, bias: bool, inner: int, outer: int) -> None:
+    inputs = (draw(ROWS, inner), draw(outer, inner, seed=1), draw(outer, seed=2) if bias else None)
     ours = run(linear, *inputs)
-    assert onednn == [(ROWS, OUTER), (ROWS, INNER), (OUTER, INNER)]
+    assert onednn == [(ROWS, outer), (ROWS, inner), (OUTER, INNER)]
     exact = run(functional.linear, *map(widen, inputs))
     assert len(ours) == (4 if bias else 3)
     for one, other in zip(ours, exact, strict=True):
