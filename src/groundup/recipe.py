@@ -37,6 +37,7 @@ from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
+from groundup.tasks.span_classification import SpanClassification
 from groundup.tasks.tagging import Tagging
 from groundup.text.corpus import CorpusConfig
 from groundup.text.tokenizer import TokenizerConfig
@@ -87,7 +88,9 @@ ModelChoice = Annotated[FreshModel | PretrainedModel, Field(discriminator="kind"
 DataChoice = Annotated[
     CorpusConfig | TableConfig | TaggedConfig | QuestionsConfig | ChoicesConfig | SetConfig, Field(discriminator="kind")
 ]
-AnyTaskConfig = Classification | MultiLabel | Regression | MultipleChoice | Tagging | QuestionAnswering
+AnyTaskConfig = (
+    Classification | MultiLabel | Regression | MultipleChoice | Tagging | SpanClassification | QuestionAnswering
+)
 """Objectives whose number of labels the data may decide."""
 AnyObjectiveConfig = (
     Masked

@@ -38,6 +38,7 @@ from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
+from groundup.tasks.span_classification import SpanClassification
 from groundup.tasks.tagging import Tagging
 from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
@@ -165,6 +166,11 @@ MEMBERS = {
     "tagging chain": Member(
         Tagging(max_length=96, chain=True), lambda config, tokenizer: config.build(tokenizer, TAGS), False
     ),
+    "span_classification": Member(
+        SpanClassification(max_length=96, max_span=6, size=20),
+        lambda config, tokenizer: config.build(tokenizer, ("A", "B")),
+        False,
+    ),
     "question_answering": Member(
         QuestionAnswering(max_length=96, stride=16, max_answer_length=9, n_best=3),
         lambda config, tokenizer: config.build(tokenizer, ()),
@@ -172,7 +178,15 @@ MEMBERS = {
     ),
 }
 
-TASKS = {"classification", "multi_label", "multiple_choice", "question_answering", "regression", "tagging"}
+TASKS = {
+    "classification",
+    "multi_label",
+    "multiple_choice",
+    "question_answering",
+    "regression",
+    "span_classification",
+    "tagging",
+}
 
 
 QUESTIONS = [
@@ -217,7 +231,7 @@ def samples(member: Member, objective: Objective, tokenizer: Tokenizer) -> list[
     if isinstance(member.config, QuestionAnswering):
         encoded = objective.encode(QUESTIONS, "questions")
         return [encoded[number] for number in range(len(encoded))]
-    if isinstance(member.config, Tagging):
+    if isinstance(member.config, Tagging | SpanClassification):
         encoded = objective.encode(TAGGED, "tagged")
         return [encoded[number] for number in range(len(encoded))]
     if needs_sentences(member.config):
@@ -393,7 +407,9 @@ def test_scores_follow_from_measures(objective: Objective, model: Transformer, s
         parts = [objective.measure(model, objective.prepare([sample], seed=0, epoch=-1)) for sample in samples]
         loss = objective.loss(model, batch)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    examples = {"question_answering": QUESTIONS, "tagging": TAGGED}.get(objective.config.kind, ())
+    examples = {"question_answering": QUESTIONS, "tagging": TAGGED, "span_classification": TAGGED}.get(
+        objective.config.kind, ()
+    )
     metrics = objective.score(joined, examples)
     num_known = sum(example.label_names is not None for example in examples)
     name, _ = objective.best

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 from groundup.config import Config
 from groundup.model.head_config import (
     Activation,
+    BiaffineHead,
     CausalLMHead,
     ClassificationHead,
     GeneratorHead,
@@ -53,6 +54,7 @@ from groundup.model.stack_config import (
 
 __all__ = [
     "Activation",
+    "BiaffineHead",
     "CausalLMHead",
     "ClassificationHead",
     "Design",

@@ -178,6 +178,8 @@ def _head_size(config: ModelConfig, head: Head) -> int:
         return dense + _decoder_size(config, size, head.bias)
     if head.kind in ("causal_lm", "permuted_lm"):
         return _decoder_size(config, hidden, head.bias)
+    if head.kind == "biaffine":
+        return 2 * (hidden + 1) * head.size + count_logits(head) * (head.size**2 + 2 * head.size + 1)
     transform = getattr(head, "transform", None)
     own = 0 if transform is None else (hidden + transform.bias) * hidden + transform.norm * _norm_size(config, hidden)
     chain = count_logits(head) * (count_logits(head) + 2) if head.kind == "token" and head.chain else 0
@@ -270,6 +272,10 @@ def _head_flops(config: ModelConfig, head: Head, lengths: Sequence[int], target_
             products = hidden * size + size * config.vocab_size
         case "causal_lm" | "permuted_lm":
             products = hidden * config.vocab_size
+        case "biaffine":
+            # As if a span could be as long as its sequence: the task may know a bound.
+            of_starts = count_logits(head) * (head.size + 1 + max(lengths))
+            products = head.size * (2 * hidden + of_starts)
         case _:
             has_transform = getattr(head, "transform", None) is not None
             products = hidden * ((hidden if has_transform else 0) + count_logits(head))
@@ -309,6 +315,8 @@ def _values_per_token(
     for head in config.heads:
         if head.kind == "generator":
             values += _values_per_token(shrink(config, head), lengths, sources, target_fraction, is_fused)
+        if head.kind == "biaffine":
+            values += 2 * head.size + count_logits(head) * (head.size + 2 * max(lengths))
         if head.kind in ("masked_lm", "causal_lm", "permuted_lm"):
             rows = 4 if head.kind == "masked_lm" else 1
             values += target_fraction * (2 * config.vocab_size + rows * config.hidden_size)

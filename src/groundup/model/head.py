@@ -5,8 +5,17 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
-from groundup.model.config import CausalLMHead, Head, HeadTransform, MaskedLMHead, ModelConfig, PermutedLMHead
+from groundup.model.config import (
+    BiaffineHead,
+    CausalLMHead,
+    Head,
+    HeadTransform,
+    MaskedLMHead,
+    ModelConfig,
+    PermutedLMHead,
+)
 from groundup.model.dropout import Dropout
 from groundup.model.feed_forward import ACTIVATIONS
 from groundup.model.head_config import count_logits
@@ -103,7 +112,34 @@ class LinearHead(nn.Module):
         return self.linear(self.dropout(self.transform(hidden)))
 
 
-def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> LanguageModelHead | LinearHead:
+class Biaffine(nn.Module):
+    """s^T U e + W [s, e] + b for a class, where s is made of a span's first row and e of its last (Yu et al. 2020)."""
+
+    def __init__(self, config: ModelConfig, head: BiaffineHead) -> None:
+        super().__init__()
+        num_classes = count_logits(head)
+        self.dropout = Dropout(head.dropout)
+        self.start = Linear(config.hidden_size, head.size)
+        self.end = Linear(config.hidden_size, head.size)
+        self.bilinear = nn.Parameter(torch.empty(num_classes, head.size, head.size))
+        """U of each class, from the start (columns) to the end (rows)."""
+        self.linear = Linear(2 * head.size, num_classes)
+
+    def forward(self, hidden: Float[Tensor, "rows hidden"], longest: int) -> Float[Tensor, "rows classes longest"]:
+        """Of each row and class, the spans of 1 to `longest` rows that begin there; beyond the last row, of zeros."""
+        hidden = self.dropout(hidden)
+        starts, ends = self.start(hidden).relu(), self.end(hidden).relu()
+        num_classes, size, _ = self.bilinear.shape
+        of_starts, of_ends = self.linear.weight.split(size, dim=1)
+        # (s^T U + w) e: what every end meets is made once of its start.
+        met = linear(starts, self.bilinear.flatten(0, 1), of_ends.flatten())
+        # A view, in which each row's ends lie beside each other: nothing of [rows, longest, size] is stored.
+        ends = functional.pad(ends, (0, 0, 0, longest)).unfold(0, longest, 1)[:-1]
+        alone = linear(starts, of_starts, self.linear.bias)
+        return met.unflatten(1, (num_classes, size)) @ ends + alone[:, :, None]
+
+
+def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> LanguageModelHead | LinearHead | Biaffine:
     """The head that the config names; `embedding` is what a tied head shares its weight with."""
     match head.kind:
         case "masked_lm" | "causal_lm" | "permuted_lm":
@@ -118,5 +154,7 @@ def build_head(config: ModelConfig, head: Head, embedding: nn.Embedding) -> Lang
             return LinearHead(config, count_logits(head), head.dropout, head.transform, bias=head.bias)
         case "token":
             return LinearHead(config, count_logits(head), head.dropout, head.transform, has_chain=head.chain)
+        case "biaffine":
+            return Biaffine(config, head)
         case "multiple_choice" | "span":
             return LinearHead(config, count_logits(head), head.dropout, head.transform)

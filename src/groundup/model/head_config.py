@@ -126,6 +126,18 @@ class SpanHead(Config):
     """What the hidden states pass before the dropout; null for nothing."""
 
 
+class BiaffineHead(Config):
+    """A score of every span of tokens for each type, and for none (Yu et al. 2020; Dozat and Manning 2017)."""
+
+    kind: Literal["biaffine"] = "biaffine"
+    num_labels: PositiveInt
+    """The number of types; what is none of them is one class more, the first."""
+    size: PositiveInt = 150
+    """The width to which a token is mapped, once as the start and once as the end of a span."""
+    dropout: Probability = 0.1
+    """On the hidden states."""
+
+
 class ReplacedHead(Config):
     """One logit for every token: whether another one stood there before (Clark et al. 2020)."""
 
@@ -155,6 +167,7 @@ Head = Annotated[
     | MultipleChoiceHead
     | TokenHead
     | SpanHead
+    | BiaffineHead
     | ReplacedHead
     | GeneratorHead,
     Field(discriminator="kind"),
@@ -162,12 +175,14 @@ Head = Annotated[
 
 
 def count_logits(head: Head) -> int:
-    """The logits of a head on each vector or token; of a language model's, as many as the vocabulary, it says 0."""
+    """The logits of a head on each vector, token or span; of those over the vocabulary it says 0."""
     match head.kind:
         case "masked_lm" | "causal_lm" | "permuted_lm" | "generator":
             return 0
         case "classification" | "token":
             return head.num_labels
+        case "biaffine":
+            return head.num_labels + 1
         case "next_sentence" | "sentence_order" | "span":
             return 2
         case "multiple_choice" | "replaced":

@@ -52,6 +52,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "objective.causal": ("Causal language model", "因果语言模型"),
     "objective.seq2seq": ("Sequence to sequence", "序列到序列"),
     "objective.tagging": ("Tagging", "序列标注"),
+    "objective.span_classification": ("Classification of spans", "片段分类"),
     "objective.question_answering": ("Question answering", "抽取式问答"),
     "data_kind.corpus": ("text corpus", "文本语料"),
     "data_kind.choices": ("table of questions with choices", "选择题表格"),

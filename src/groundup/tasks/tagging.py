@@ -32,10 +32,11 @@ from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import SpanExample, TaggedExample
 from groundup.readers.table import sort_labels
 from groundup.tasks.chain import ChainScores, Layout, best_paths, chain_losses, class_probabilities, legal_chain
-from groundup.tasks.tag_samples import AnyTagged, Writing, encode_tagged, find_writing, lay_units, read_tags
+from groundup.tasks.entities import AnyTagged, Writing, find_writing, lay_units, place_spans, quote_entities
+from groundup.tasks.tag_samples import encode_tagged, read_tags
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
-from groundup.text.units import Unit, UnitText
+from groundup.text.units import Unit
 
 
 class Tagging(Config):
@@ -222,7 +223,7 @@ class TaggingTask:
                 sure[measured["unit"][row]] = measured["sure"][row]
             spans = read_spans(tags, self.writing.scheme)
             scores = tuple(float(sure[span.start : span.end].min()) for span in spans)
-            stretches = _place_spans(spans, units)
+            stretches = place_spans(spans, units)
             found.append(Entities(units.text, tuple(tags), stretches, scores, float(sure.min(initial=1.0))))
         return found
 
@@ -232,12 +233,7 @@ class TaggingTask:
 
     def answer(self, example: AnyTagged, prediction: Entities) -> dict[str, object]:
         """The text, and every entity with its characters, its type and its score."""
-        text = prediction.text
-        entities = [
-            {"start": start, "end": end, "type": name, "text": text[start:end], "score": score}
-            for (start, end, name), score in zip(prediction.found, prediction.scores, strict=True)
-        ]
-        return {"text": text, "entities": entities}
+        return quote_entities(prediction.text, prediction.found, prediction.scores)
 
     def mark(self, example: AnyTagged, prediction: Entities) -> Marked | None:
         """The entities that stand in a text and those that were found; None where nothing is known."""
@@ -245,7 +241,7 @@ class TaggingTask:
         if tags is None:
             return None
         units = lay_units(example, self.writing.unit)
-        expected = _place_spans(read_spans(tags, self.writing.scheme), units)
+        expected = place_spans(read_spans(tags, self.writing.scheme), units)
         is_right = expected == prediction.found
         return Marked(example.line, None, units.text, expected, prediction.found, is_right, prediction.confidence)
 
@@ -328,8 +324,3 @@ def _guess_scheme(labels: Sequence[str]) -> Scheme:
     """What tags of a folder that says no more look like."""
     prefixes = {label[:1] for label in labels}
     return "bmes" if "M" in prefixes else "bioes" if prefixes & {"E", "S"} else "iob2"
-
-
-def _place_spans(spans: Sequence[Span], units: UnitText) -> tuple[Stretch, ...]:
-    """Entities of units by their characters."""
-    return tuple(Stretch(int(units.starts[start]), int(units.ends[end - 1]), kind) for start, end, kind in spans)

@@ -38,6 +38,7 @@ from groundup.tasks.multi_label import MultiLabelTask
 from groundup.tasks.multiple_choice import MultipleChoiceTask
 from groundup.tasks.question_answering import AnsweringTask
 from groundup.tasks.regression import RegressionTask
+from groundup.tasks.span_classification import SpanTask
 from groundup.tasks.tagging import TaggingTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.documents import iterate_texts
@@ -71,6 +72,7 @@ AnyObjective = (
     | MultiLabelTask
     | MultipleChoiceTask
     | TaggingTask
+    | SpanTask
     | RegressionTask
 )
 

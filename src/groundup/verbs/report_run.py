@@ -18,6 +18,7 @@ from groundup.reporting.content import Baseline, Curves, Figure, Run, RunDesign,
 from groundup.tasks.multi_label import MultiLabelTask
 from groundup.tasks.multiple_choice import MultipleChoiceTask
 from groundup.tasks.regression import RegressionTask
+from groundup.tasks.span_classification import SpanTask
 from groundup.tasks.tagging import TaggingTask
 from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts
@@ -119,7 +120,7 @@ def find_metrics(curves: Curves, step: int | None) -> list[Figure]:
 
 def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> Baseline | None:
     """What always answering the most frequent label reaches on validation, or what an even guess or the mean loses."""
-    if isinstance(parts.objective, MultiLabelTask | RegressionTask | MultipleChoiceTask | TaggingTask):
+    if isinstance(parts.objective, MultiLabelTask | RegressionTask | MultipleChoiceTask | TaggingTask | SpanTask):
         return {"metric": "loss", "value": parts.objective.guess_loss(0), "label": None}
     if not parts.labels:
         if config is None or isinstance(parts.objective, Indivisible):  # a guess among the texts of a step

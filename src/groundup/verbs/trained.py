@@ -24,6 +24,7 @@ from groundup.tasks.multi_label import MultiLabel
 from groundup.tasks.multiple_choice import MultipleChoice
 from groundup.tasks.question_answering import QuestionAnswering
 from groundup.tasks.regression import Regression
+from groundup.tasks.span_classification import SpanClassification
 from groundup.tasks.tagging import Tagging
 from groundup.text.tokenizer import Tokenizer
 from groundup.verbs.assemble import AnyObjective
@@ -129,6 +130,8 @@ def _guess_objective(loaded: pretrained.Pretrained) -> AnyObjectiveConfig:
         return Classification(max_length=length)
     if "token" in kinds:
         return Tagging(max_length=length)
+    if "biaffine" in kinds:
+        return SpanClassification(max_length=length)
     if "span" in kinds:
         return QuestionAnswering.fitting(length)
     if "multiple_choice" in kinds:

@@ -16,7 +16,7 @@ from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.readers.examples import Mark, SpanExample, TaggedExample
-from groundup.tasks.tag_samples import Writing
+from groundup.tasks.entities import Writing
 from groundup.tasks.tagging import Tagging, TaggingTask
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
 
