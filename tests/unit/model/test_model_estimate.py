@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from groundup.model import linear
 from groundup.model.cache import Cache
 from groundup.model.config import (
+    BiaffineHead,
     CausalLMHead,
     ClassificationHead,
     Dropout,
@@ -47,6 +48,7 @@ HEADS = [
         ClassificationHead(num_labels=7, pooling="mean", transform=HeadTransform()),
         TokenHead(num_labels=9, transform=HeadTransform(bias=False), chain=True),
         SpanHead(transform=HeadTransform()),
+        BiaffineHead(num_labels=4, size=10),
     ),
 ]
 PLACES = [("embedding", "residual"), ("input", "final"), ("input", "output", "residual")]
@@ -150,6 +152,18 @@ def test_flops_of_heads_are_those_that_torch_counts(
     monkeypatch.setattr(linear, "product_library", lambda: "torch")
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         model.heads["classification"](model.summarize(packed))
+    found = estimate(model.config, batch_tokens=64, lengths=packed.lengths)
+    assert found.forward_flops_per_token * 64 == pytest.approx(counter.get_total_flops(), rel=1e-6)
+
+
+def test_flops_of_spans_are_those_that_torch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = BiaffineHead(num_labels=5, size=12)
+    model = Transformer(ModelConfig(vocab_size=50, hidden_size=64, num_layers=2, heads=(head,))).eval()
+    initialize(model, 0)
+    packed = Packed.from_sequences([np.arange(n) for n in (30, 30, 4)])
+    monkeypatch.setattr(linear, "product_library", lambda: "torch")
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        model.heads["biaffine"](model(packed), 30)
     found = estimate(model.config, batch_tokens=64, lengths=packed.lengths)
     assert found.forward_flops_per_token * 64 == pytest.approx(counter.get_total_flops(), rel=1e-6)
 
