@@ -127,6 +127,13 @@ def check_stream(objective: AnyObjectiveConfig, has_query_stream: bool) -> None:
         raise ConfigError("model.query_stream", "the objective 'permuted' predicts from it", got=False, cure=cure)
 
 
+def check_prefix(objective: AnyObjectiveConfig, position: str) -> None:
+    """ConfigError where tokens of a prefix, which sees what comes after, could not tell how far off that stands."""
+    if isinstance(objective, Causal) and objective.prefix and position in ("relative_bias", "none"):
+        what = "tells the tokens of a prefix nothing of the order of those behind them, which they see"
+        raise ConfigError("model.position", what, got=position, cure="choose rotary, or set objective.prefix to false")
+
+
 def check_direction(objective: AnyObjectiveConfig, is_causal: bool, has_encoder: bool) -> None:
     """ConfigError where the stack does not see what the objective needs, or sees what it must not."""
     reads_source = objective.kind in ("seq2seq", "span", "denoising")
@@ -234,6 +241,7 @@ class Recipe(Config):
         if self.model.kind == "transformer":
             check_direction(self.objective, self.model.causal, self.model.encoder is not None)
             check_stream(self.objective, self.model.query_stream)
+            check_prefix(self.objective, self.model.position.kind)
             check_pairs(self.objective, self.model.num_token_types)
             check_length(self.objective, self.model.max_length)
             if isinstance(self.objective, Replaced):

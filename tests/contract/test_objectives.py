@@ -78,6 +78,9 @@ MEMBERS = {
         False,
     ),
     "causal": Member(Causal(max_length=64, separator=" -> "), lambda config, tokenizer: config.build(tokenizer), False),
+    "causal prefix": Member(
+        Causal(max_length=64, prefix=True), lambda config, tokenizer: config.build(tokenizer), True
+    ),
     "masked": Member(
         Masked(rate=0.3, mask=0.7, random=0.2, keep=0.1), lambda config, tokenizer: config.build(tokenizer), True
     ),

@@ -31,6 +31,7 @@ Make = Callable[..., dict]
 WORDS = ["cat", "dog", "bird", "fish", "river", "mountain"]
 
 OBJECTIVES: dict[str, dict] = {
+    "prefix": {"kind": "causal", "prefix": True},
     "contrastive": {"kind": "contrastive", "temperature": 0.1},
     "denoising": {"kind": "denoising"},
     "span": {"kind": "span", "rate": 0.3, "num_sentinels": 10},
@@ -63,6 +64,8 @@ def make(make_recipe: Make, small_data: Path) -> Callable[..., dict]:
         recipe["objective"] = {"max_length": 32} | OBJECTIVES[name]
         if name in WRITING:
             recipe["model"] |= {"causal": True, "encoder": {}, "num_token_types": 0}
+        if name == "prefix":
+            recipe["model"] |= {"causal": True, "num_token_types": 0}
         if name in RUNS:
             files = {"train": [str(small_data / "pairs.txt")], "validation": [str(small_data / "valid_pairs.txt")]}
             recipe["data"] |= files | {"sentences": True, "min_length": 2}
@@ -121,7 +124,7 @@ def test_an_objective_is_checked_shown_inspected_trained_and_evaluated(name: str
     assert not any("Fresh weights" in warning for warning in found.warnings)
     assert bool(describe_recipe(as_recipe(recipe), name).config.heads) == (name != "contrastive")
     text = str(show(recipe, count=6))
-    mark = "‖" if name in PAIRED else "⇒" if name in WRITING else "→"
+    mark = "‖" if name in PAIRED else "⇒" if name in {*WRITING, "prefix"} else "→"
     assert {"contrastive": "[again]"}.get(name, mark) in text
     write_page(show(recipe, count=6), "run", Path(recipe["output"]) / "batch.html")
     page = (Path(recipe["output"]) / "batch.html").read_text(encoding="utf-8")

@@ -73,6 +73,9 @@ class GroundupPreTrainedModel(PreTrainedModel):
         if fresh.kind == "causal_lm" and not design.causal:
             raise ConfigError("design.causal", "only a decoder predicts what comes next", got=False)
         head = next((head for head in design.heads if head.kind == fresh.kind), fresh)
+        if head.kind == "causal_lm" and head.prefix:
+            what = "reads prompts in both directions, and nothing here says where a prompt ends"
+            raise ConfigError("design.heads", what, got="prefix", cure="use groundup generate, or groundup.generate")
         if hasattr(head, "num_labels"):
             head = head.model_copy(update={"num_labels": config.num_labels})
         return (head,)

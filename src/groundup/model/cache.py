@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from groundup.errors import ConfigError
+from groundup.errors import ConfigError, DataError
 from groundup.model.config import ModelConfig
 from groundup.model.packed import Packed
 from groundup.model.scores import Bias, dense_mask
@@ -89,7 +89,10 @@ class LayerCache:
         scale: float | None = None,
         bias: Bias | None = None,
     ) -> Float[Tensor, "tokens heads head_dim"]:
-        """Store the new keys and values, and let each new token see its sequence up to itself, or a window of it."""
+        """Store the new keys and values, and let each new token see its sequence up to itself, or a window of it.
+
+        Where the run has an order, a token sees up to the place that its order names: the end of its prefix.
+        """
         places = _places(packed)
         self.keys[places.sequences, packed.position_ids] = k
         self.values[places.sequences, packed.position_ids] = v
@@ -98,8 +101,11 @@ class LayerCache:
         query[places.sequences, places.offsets] = q
         last = packed.position_ids.new_zeros(query.shape[:2])  # a padded query sees the first key: no row is empty
         last[places.sequences, places.offsets] = packed.position_ids
-        keys = torch.arange(longest, device=q.device)[None]
-        mask = dense_mask(last, keys, causal=True, window=window, bias=bias)
+        keys, order = torch.arange(longest, device=q.device)[None], None
+        if packed.order is not None:
+            order = torch.zeros_like(last)
+            order[places.sequences, places.offsets] = packed.order
+        mask = dense_mask(last, keys, causal=True, window=window, order=order, key_order=keys, bias=bias)
         out = scaled_dot_product_attention(
             query.transpose(1, 2),
             self._searched(longest).transpose(1, 2),
@@ -149,13 +155,24 @@ class Cache:
         """Whether the sources are known."""
         return self.layers[0].memory is not None
 
-    def pack(self, input_ids: Sequence[Int[Tensor, " _length"]]) -> Packed:
-        """New tokens of every sequence as a packed run at the positions where the sequences stand; on the CPU."""
+    def pack(self, input_ids: Sequence[Int[Tensor, " _length"]], prefixes: Sequence[int] | None = None) -> Packed:
+        """New tokens of every sequence as a packed run at the positions where the sequences stand; on the CPU.
+
+        Args:
+            input_ids: of each sequence.
+            prefixes: how many tokens of each, its first ones, see each other; None for none. Those of one sequence
+                come in one run, else a DataError: what is stored already has not seen what comes now.
+        """
         lengths = tuple(len(ids) for ids in input_ids)
         starts = self.lengths.tolist()
+        for start, length, prefix in zip(starts, lengths, prefixes or (), strict=False):
+            if start < prefix and (start or length < prefix):
+                what, cure = "a prefix is not whole in one run", f"hand in its {prefix} tokens at once"
+                raise DataError("prefixes", what, got=f"tokens {start} to {start + length}", cure=cure)
         positions = [torch.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)]
         ids = torch.cat([torch.as_tensor(each, dtype=torch.int64) for each in input_ids])
-        return Packed(ids, torch.zeros_like(ids), torch.cat(positions), lengths)
+        packed = Packed(ids, torch.zeros_like(ids), torch.cat(positions), lengths)
+        return packed if prefixes is None else packed.with_prefixes(prefixes)
 
     def advance(self, packed: Packed) -> None:
         """Count the tokens of a run that went through the model."""

@@ -230,6 +230,11 @@ class Design(Config):
         """Whether a token is pooled: because a head needs it, or because the design says so."""
         return self.pooler or any(getattr(head, "pooling", None) == "pooler" for head in self.heads)
 
+    @property
+    def has_prefix(self) -> bool:
+        """Whether a decoder reads what it goes on from in both directions."""
+        return any(head.kind == "causal_lm" and head.prefix for head in self.heads)
+
     @model_validator(mode="after")
     def _check_design(self) -> Self:
         if self.head_dim is None and self.hidden_size % self.num_heads:

@@ -224,7 +224,9 @@ def _stack_flops(config: ModelConfig, lengths: Sequence[int], queries: float, as
     width, kv_width = _attention_widths(config)
     num_up = 2 if config.feed_forward.kind == "gated" else 1
     layers, after = config.num_layers, (config.num_layers - 1) * (1 + queries) + asked
-    keys = sum(_mean_seen(lengths, config.window_of(layer), config.causal) for layer in range(layers))
+    # How long prefixes are is not known here: all of a sequence is counted, which the kernel computes under its mask.
+    is_causal = config.causal and not config.has_prefix
+    keys = sum(_mean_seen(lengths, config.window_of(layer), is_causal) for layer in range(layers))
     scores = 4.0 * (1 + queries) * keys * width
     if config.position.kind == "relative":
         # Every row meets the waves of about twice as many distances as it has keys, and each wave is projected.

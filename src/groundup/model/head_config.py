@@ -47,6 +47,9 @@ class CausalLMHead(Config):
     """Whether the decoder adds a bias per vocabulary entry."""
     scale_hidden: bool = False
     """Divide hidden states by sqrt(hidden_size) first, as T5 does because its embedding has entries of size 1."""
+    prefix: bool = False
+    """Whether what it goes on from, a prompt, is seen by itself in both directions (a prefix language model, Liu et al.
+    2018): the head was trained on a stack that read it so."""
 
 
 class PermutedLMHead(Config):

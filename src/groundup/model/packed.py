@@ -95,6 +95,12 @@ class Packed:
         """The ids of each sequence alone."""
         return self.input_ids[: self.num_tokens].split(list(self.lengths))
 
+    def with_prefixes(self, prefixes: Sequence[int]) -> Packed:
+        """The same tokens in order, of which the first so many of each sequence see each other."""
+        limits = torch.zeros_like(self.position_ids)
+        limits[: self.num_tokens] = torch.tensor(prefixes).repeat_interleave(torch.tensor(self.lengths))
+        return replace(self, order=torch.where(self.position_ids < limits, limits - 1, self.position_ids))
+
     def to(self, device: torch.device | str) -> Packed:
         """The same batch on another device."""
         return replace(

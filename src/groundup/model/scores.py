@@ -31,6 +31,7 @@ def dense_mask(
     causal: bool,
     window: int | None = None,
     order: Int[Tensor, "_sequences queries"] | None = None,
+    key_order: Int[Tensor, "_sequences keys"] | None = None,
     bias: Bias | None = None,
 ) -> Mask:
     """All conditions and the bias in one tensor. Every token sees itself.
@@ -40,13 +41,13 @@ def dense_mask(
         key_positions: the places of the keys.
         causal: whether a key behind the query is hidden; where there is an `order`, that alone decides.
         window: the furthest distance that is seen; None for any.
-        order: of each token of the sequences: those above a query's own are hidden. Queries and keys are then the
-            same tokens.
+        order: of each query: keys whose own is above it are hidden.
+        key_order: of each key; None where queries and keys are the same tokens.
         bias: what is added to the scores.
     """
     distances = key_positions[:, None, :] - query_positions[:, :, None]
     if order is not None:
-        may_attend = order[:, None, :] <= order[:, :, None]
+        may_attend = (order if key_order is None else key_order)[:, None, :] <= order[:, :, None]
     else:
         may_attend = distances <= 0 if causal else torch.ones_like(distances, dtype=torch.bool)
     if window is not None:

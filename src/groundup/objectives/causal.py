@@ -2,13 +2,17 @@
 
 Of a corpus, every token of a document is predicted once, its end included. Of a table, a row is a document; or, where
 it has a second text, a prompt and its completion, of which the completion alone is learnt.
+
+With a prefix, what is given is read in both directions, and what follows it from left to right (Liu et al. 2018; Dong
+et al. 2019; Raffel et al. 2020, section 3.2.1). A prompt is such a prefix. Of a document it is a beginning of drawn
+length, all lengths equally likely, and what follows alone is learnt: its own tokens have seen each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import torch
@@ -25,10 +29,14 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.loss import cross_entropy_sum
 from groundup.objectives.next_token import measure_next_tokens, score_next_tokens, show_pair
 from groundup.objectives.protocol import Batch, Loss
+from groundup.randomness import draw_uniform, make_key
 from groundup.readers.table import Example
 from groundup.text.sample import EncodingReport, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.windows import Frame
+
+_IS_PROMPT: Final = "is_prompt"
+"""Whether what is given of a row is a prompt: nothing is then drawn."""
 
 
 class Causal(Config):
@@ -36,12 +44,19 @@ class Causal(Config):
 
     data_kinds: ClassVar[tuple[str, ...]] = ("corpus", "text")
     needs_label: ClassVar[bool] = False
-    heads: ClassVar[tuple[Head, ...]] = (CausalLMHead(),)
     kind: Literal["causal"] = "causal"
     max_length: PositiveInt = 128
     """The most tokens that the model reads of one sequence. A longer prompt loses its beginning."""
     separator: str = "\n"
     """What stands between a prompt and its completion. It travels with the model."""
+    prefix: bool = False
+    """Read prompts, or of texts without one a beginning of drawn length, in both directions, and learn what follows (a
+    prefix language model). It travels with the model, which then reads so what it goes on from."""
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What the next token is read off."""
+        return (CausalLMHead(prefix=self.prefix),)
 
     def frame(self, tokenizer: Tokenizer) -> Frame:
         """Windows of a corpus are parts of its documents."""
@@ -58,12 +73,16 @@ class Causal(Config):
 
 @dataclass(frozen=True, eq=False)
 class CausalObjective:
-    """The loss and the figures of `Causal`. Nothing is corrupted, so `prepare` draws nothing."""
+    """The loss and the figures of `Causal`. Nothing is corrupted, and nothing drawn but the prefixes of documents."""
 
     config: Causal
     tokenizer: Tokenizer
-    head: CausalLMHead = field(default_factory=CausalLMHead)
     best: tuple[str, bool] = ("loss", False)
+
+    @property
+    def head(self) -> Head:
+        """It says to whoever reads with the model later how prompts are seen."""
+        return self.config.heads[0]
 
     def encode(self, examples: Sequence[Example], where: str) -> FlatSamples:
         """Rows as samples, in their order. Too long a prompt loses its beginning, too long a completion its end."""
@@ -87,7 +106,11 @@ class CausalObjective:
         sizes = np.array([len(row) for row in rows], dtype=np.int32)
         report = EncodingReport(len(rows), 0, sum(each > 0 for each in lost), sum(lost))
         flat = np.concatenate(rows).astype(np.int32, copy=False)
-        return FlatSamples(flat, sizes, report, contexts=np.array(contexts, dtype=np.int32), num_unread=1)
+        of_rows = {}
+        if self.config.prefix:
+            of_rows[_IS_PROMPT] = np.array([example.pair is not None for example in examples])
+        contexts = np.array(contexts, dtype=np.int32)
+        return FlatSamples(flat, sizes, report, contexts=contexts, num_unread=1, of_rows=of_rows)
 
     def encode_prompt(self, prompt: str) -> Int32[np.ndarray, " length"]:
         """What stands before a completion: the ids that a trained model continues."""
@@ -101,14 +124,18 @@ class CausalObjective:
     def prepare(self, samples: Sequence[Sample], seed: int, epoch: int) -> Batch:
         """Pack all tokens but the last of each sample. Targets: `labels`, and `rows` where not every token has one."""
         packed = Packed.from_sequences([sample.input_ids[:-1] for sample in samples])
-        starts = np.cumsum([0, *packed.lengths])
+        contexts = self._find_contexts(samples, seed, epoch)
+        if self.config.prefix:
+            packed = packed.with_prefixes(contexts)
+        starts = np.cumsum([0, *packed.lengths])[:-1]
         rows = np.concatenate(
             [
-                np.arange(start + sample.num_context - 1, start + len(sample.input_ids) - 1)
-                for start, sample in zip(starts, samples, strict=False)
+                np.arange(start + context - 1, start + length)
+                for start, context, length in zip(starts, contexts, packed.lengths, strict=True)
             ]
         )
-        labels = np.concatenate([sample.input_ids[sample.num_context :] for sample in samples]).astype(np.int64)
+        asked = [sample.input_ids[context:] for sample, context in zip(samples, contexts, strict=True)]
+        labels = np.concatenate(asked).astype(np.int64)
         targets = {"labels": torch.from_numpy(labels)}
         if len(rows) < packed.num_tokens:
             targets["rows"] = torch.from_numpy(rows.astype(np.int64))
@@ -127,11 +154,22 @@ class CausalObjective:
 
         Samples are resampled whole. Only figures by word, character or byte compare across tokenizers.
         """
-        return score_next_tokens(measured, self.tokenizer)
+        given = " after a prefix that sees itself" if self.config.prefix else ""
+        return score_next_tokens(measured, self.tokenizer, given)
 
     def show(self, batch: Batch) -> list[str]:
         """Each sequence in tokens, `⇒` between what is given and what is to be predicted."""
         return [show_pair(given, asked, self.tokenizer) for given, asked in self._split(batch)]
+
+    def _find_contexts(self, samples: Sequence[Sample], seed: int, epoch: int) -> list[int]:
+        """Tokens of each sample that are given. Of what is drawn at least one token is left to predict."""
+        contexts = np.array([sample.num_context for sample in samples])
+        if self.config.prefix:
+            share = draw_uniform(make_key(seed, epoch, "prefix"), np.array([sample.index for sample in samples]))
+            is_drawn = np.array([not sample.targets.get(_IS_PROMPT, False) for sample in samples])
+            rest = np.array([len(sample.input_ids) for sample in samples]) - contexts
+            contexts += (is_drawn * share * rest).astype(np.int64)
+        return contexts.tolist()
 
     def _texts(self, example: Example) -> tuple[str, ...]:
         if example.pair is None:

@@ -37,10 +37,11 @@ def measure_next_tokens(
     }
 
 
-def score_next_tokens(measured: Mapping[str, np.ndarray], tokenizer: Tokenizer) -> dict[str, Metric]:
+def score_next_tokens(measured: Mapping[str, np.ndarray], tokenizer: Tokenizer, given: str = "") -> dict[str, Metric]:
     """`loss` (nats a token), `perplexity` by token, word and character, `bits_per_byte`, `accuracy`.
 
-    Samples are resampled whole. Only figures by word, character or byte compare across tokenizers.
+    Samples are resampled whole. Only figures by word, character or byte compare across tokenizers. `given` says what
+    the tokens come after, where that is no plain text.
     """
     samples, of_token = np.unique(measured["sample"], return_inverse=True)
     losses = np.bincount(of_token, weights=measured["nll"].astype(np.float64))
@@ -67,8 +68,9 @@ def score_next_tokens(measured: Mapping[str, np.ndarray], tokenizer: Tokenizer) 
     for (name, how, convert), size in zip(units, sizes, strict=True):
         if size.sum():
             found[name] = (convert(bootstrap_ratio(losses, size)), size, how)
+    what = f"next token{given}"
     return {
-        name: Metric(name, each.value, int(size.sum()), f"next token, {how}|n={int(size.sum())}|{tail}", *each[1:])
+        name: Metric(name, each.value, int(size.sum()), f"{what}, {how}|n={int(size.sum())}|{tail}", *each[1:])
         for name, (each, size, how) in found.items()
     }
 

@@ -299,7 +299,8 @@ def describe_attention(config: Mapping[str, Any]) -> list[Line]:
         lines.append(Line("diagram.qk_norm", {}))
     if config["position"]["kind"] in ("rotary", "relative_bias", "relative", "none"):
         lines.append(Line(f"diagram.positions.{config['position']['kind']}", {}))
-    lines.append(Line("diagram.causal" if config["causal"] else "diagram.all", {}))
+    reach = "diagram.causal" if config["causal"] else "diagram.all"
+    lines.append(Line("diagram.prefix" if any(head.get("prefix") for head in config["heads"]) else reach, {}))
     if (window := config["window"]) is not None:
         size = {"size": str(window["size"])}
         layers = window["layers"]

@@ -17,7 +17,8 @@ def draw_slots(config: Mapping[str, Any]) -> Html:
 
 
 def _list_slots(config: Mapping[str, Any]) -> Iterator[tuple[str, Html]]:
-    yield "design.stack", say("design.decoder" if config["causal"] else "design.encoder")
+    reach = "design.decoder" if config["causal"] else "design.encoder"
+    yield "design.stack", say("design.prefix" if any(head.get("prefix") for head in config["heads"]) else reach)
     if (encoder := config["encoder"]) is not None:
         differing = [join(data(name, "code"), " ", data(str(value))) for name, value in encoder.items() if value]
         same = say("design.encoder_alike")

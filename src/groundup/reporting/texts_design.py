@@ -14,6 +14,10 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "design.stack": ("stack", "主干"),
     "design.encoder": ("encoder: a token sees all others", "编码器：每个词元可见所有其他词元"),
     "design.decoder": ("decoder: a token sees what came before", "解码器：每个词元只见其前文"),
+    "design.prefix": (
+        "decoder: a prompt sees all of itself, a token behind it what came before",
+        "解码器：提示内各词元互相可见，其后的词元只见其前文",
+    ),
     "design.encoder_beside": ("encoder beside it", "并列的编码器"),
     "design.encoder_alike": ("like the decoder", "与解码器相同"),
     "design.encoder_but": ("like the decoder, but for ", "与解码器相同，除 "),
@@ -142,6 +146,7 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "diagram.kv_heads": ("{count} for keys and values", "键值头 {count} 个"),
     "diagram.qk_norm": ("norms on queries and keys", "查询与键上有归一化"),
     "diagram.causal": ("sees what came before", "只见前文"),
+    "diagram.prefix": ("prompt sees itself, then causal", "提示内互见，其后只见前文"),
     "diagram.all": ("sees both sides", "可见前后文"),
     "diagram.window": ("at most {size} tokens away", "至多相距 {size} 个词元"),
     "diagram.window_in": ("{size} away in {count} of {layers} layers", "{count}/{layers} 层至多相距 {size}"),

@@ -32,7 +32,7 @@ from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.objectives.span import SpanCorruption
 from groundup.readers.set_config import SetConfig
 from groundup.readers.source import AnExample, ExampleSource
-from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_stream
+from groundup.recipe import Recipe, check_direction, check_length, check_pairs, check_prefix, check_stream
 from groundup.tasks.classification import ClassificationTask
 from groundup.tasks.multi_label import MultiLabelTask
 from groundup.tasks.multiple_choice import MultipleChoiceTask
@@ -158,6 +158,7 @@ def build_model(recipe: Recipe, parts: Parts) -> tuple[Transformer, tuple[str, .
     check_length(recipe.objective, config.max_length)
     check_direction(recipe.objective, config.causal, config.encoder is not None)
     check_stream(recipe.objective, config.query_stream)
+    check_prefix(recipe.objective, config.position.kind)
     if _tells_pairs_by_type(parts.tokenizer):
         check_pairs(recipe.objective, config.num_token_types)
         if isinstance(recipe.data, ExampleSource) and recipe.data.has_pair and config.num_token_types == 1:

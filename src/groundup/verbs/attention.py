@@ -162,7 +162,8 @@ def _encode(
         if pair is not None and not trained.has_completions:
             raise ConfigError("pair", "goes with models of pairs; this decoder reads one text", got=pair)
         ids = encode_prompt(trained, text)
-        return Packed.from_sequences([np.concatenate([ids, *tokenizer.encode_plain([pair or ""])])]), None
+        packed = Packed.from_sequences([np.concatenate([ids, *tokenizer.encode_plain([pair or ""])])])
+        return packed.with_prefixes([len(ids)]) if config.has_prefix else packed, None
     encoded = tokenizer.encode(text, pair)
     return Packed.from_sequences([encoded.input_ids], [encoded.token_type_ids]), None
 

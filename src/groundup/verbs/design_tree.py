@@ -100,7 +100,8 @@ def show_shapes(shapes: Mapping[str, Sequence[int]]) -> str:
 
 def describe_values(config: ModelConfig) -> Mapping[str, str]:
     """The slots of a design that a table of shapes does not show, those alone that it has."""
-    direction = "decoder (causal)" if config.causal else "encoder"
+    reach = "causal behind a prompt that sees itself" if config.has_prefix else "causal"
+    direction = f"decoder ({reach})" if config.causal else "encoder"
     shared = "" if config.sharing is None else f" in {plural(config.num_blocks, 'block')}"
     width = "" if config.embedding_size is None else f" of {config.embedding_size}"
     norm = f"{config.norm.kind} at {', '.join(config.norm_places)}"

@@ -141,7 +141,7 @@ def _guess_objective(loaded: pretrained.Pretrained) -> AnyObjectiveConfig:
     if "causal_lm" in kinds and loaded.config.encoder is not None:
         return Seq2Seq(max_length=length)
     if "causal_lm" in kinds:
-        return Causal(max_length=length, separator="")
+        return Causal(max_length=length, separator="", prefix=loaded.config.has_prefix)
     if "permuted_lm" in kinds:
         return Permuted(max_length=length)
     raise CheckpointError(

@@ -131,3 +131,42 @@ def test_a_batch_is_shown_with_what_is_given() -> None:
     (line,) = objective.show(objective.prepare([rows[0]], 0, 0))
     given, asked = line.split(" ⇒ ")
     assert given.startswith("[CLS]") and given.endswith("↵") and asked.endswith("[SEP]")
+
+
+def test_a_prompt_is_a_prefix_that_sees_itself(tokenizer: Tokenizer) -> None:
+    rows = [Example("the cat", "我看见", None, 1), Example("", "猫", None, 2), Example("我看见一只狗", "dog", None, 3)]
+    plain, objective = (Causal(separator="", prefix=prefix).build(tokenizer) for prefix in (False, True))
+    samples = [each for encoded in [objective.encode(rows, "t")] for each in (encoded[0], encoded[1], encoded[2])]
+    batches = [objective.prepare(samples, seed, epoch) for seed, epoch in ((0, 0), (1, 2))]
+    causal = plain.prepare(samples, 0, 0)
+    for batch in batches:
+        assert batch.targets["labels"].tolist() == causal.targets["labels"].tolist(), "nothing of a completion is given"
+        orders = batch.packed.order.split(list(batch.packed.lengths))
+        for order, sample in zip(orders, samples, strict=True):
+            given = sample.num_context
+            assert order.tolist() == [given - 1] * given + list(range(given, len(order)))
+    assert samples[1].num_context == 1 and samples[0].num_context > 2
+    model = build_model(tokenizer)
+    found, expected = (each.loss(model, batch) for each, batch in ((objective, batches[0]), (plain, causal)))
+    assert found.count == expected.count and abs(found.sum.item() - expected.sum.item()) > 1e-9
+    assert (
+        "next token after a prefix that sees itself, "
+        in objective.score(measure(objective, samples), ())["loss"].signature
+    )
+
+
+def test_of_a_document_a_prefix_of_any_length_is_drawn(tokenizer: Tokenizer) -> None:
+    """As often of one token as of all but one, anew in every epoch; a row without a second text is a document."""
+    objective = Causal(prefix=True).build(tokenizer)
+    row = objective.encode([Example("我看见一只猫和一只狗", None, None, 1)], "t")[0]
+    ids = row.input_ids[:9]
+    for targets in (row.targets, {}):
+        samples = [Sample(number, ids, targets=targets) for number in range(1600)]
+        first, second = (objective.prepare(samples, 3, epoch) for epoch in (0, 1))
+        given = [(order == order[0]).sum().item() for order in first.packed.order.split(8)]
+        assert np.bincount(given, minlength=9)[1:] == pytest.approx(200, abs=60) and min(given) == 1
+        assert first.targets["rows"].tolist() == [
+            8 * n + place for n, size in enumerate(given) for place in range(size - 1, 8)
+        ]
+        assert first.targets["labels"].tolist() == [each for size in given for each in ids[size:].tolist()]
+        assert first.packed.order.tolist() != second.packed.order.tolist()
