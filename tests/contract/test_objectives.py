@@ -14,6 +14,7 @@ import torch
 from groundup.config import parse, to_json
 from groundup.language.segment import Jieba
 from groundup.model.config import Dropout, Encoder, LearnedPositions, ModelConfig, RelativePositions
+from groundup.model.head import LanguageModelHead
 from groundup.model.initialize import initialize
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import Causal, CausalObjective
@@ -23,7 +24,16 @@ from groundup.objectives.hybrid import Hybrid
 from groundup.objectives.masked import Masked
 from groundup.objectives.mix import Mix, MixPart
 from groundup.objectives.permuted import Permuted, PermutedObjective
-from groundup.objectives.protocol import Batch, Indivisible, Loss, Objective, Task, balance, find_heads
+from groundup.objectives.protocol import (
+    Batch,
+    Indivisible,
+    Loss,
+    Objective,
+    Task,
+    balance,
+    count_logit_rows,
+    find_heads,
+)
 from groundup.objectives.rate import FallingRate
 from groundup.objectives.replaced import Replaced
 from groundup.objectives.restoring import RestoringObjective
@@ -381,6 +391,20 @@ def test_micro_batches_change_nothing(
     found = [objective.loss(model, objective.prepare(part, seed=0, epoch=0)) for part in uneven]
     averaged = gradient(model, [loss.sum / loss.count / len(found) for loss in found])
     assert (averaged - expected).norm() > 1e-2 * expected.norm()
+
+
+def test_rows_of_logits_are_counted(objective: Objective, model: Transformer, samples: list[Sample]) -> None:
+    batch, seen = objective.prepare(samples, seed=0, epoch=0), list[int]()
+    for module in model.modules():
+        if isinstance(module, LanguageModelHead):
+            module.register_forward_hook(lambda _, given, logits: seen.append(len(logits)))
+    objective.loss(model, batch)
+    if seen:
+        assert sum(seen) == count_logit_rows(objective, batch)
+    else:
+        assert not any(
+            head.kind in ("masked_lm", "causal_lm", "permuted_lm", "generator") for head in find_heads(objective)
+        )
 
 
 def test_the_order_of_samples_changes_nothing(objective: Objective, model: Transformer, samples: list[Sample]) -> None:

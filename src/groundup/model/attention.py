@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from groundup.errors import ConfigError
 from groundup.model.attention_dropout import DroppedAttention
 from groundup.model.cache import LayerCache, MemoryCache
 from groundup.model.config import ModelConfig
@@ -171,6 +172,9 @@ def attend_varlen(
     source: Packed | None = None,
 ) -> Heads:
     """Flash attention over sequence boundaries (Dao 2023): CUDA, fp16 or bf16, without dropout, bias or order."""
+    if bias is not None or (packed.order is not None and source is None):
+        what = f"has no {'order of tokens' if bias is None else 'bias'}"
+        raise ConfigError("attention backend", what, got="varlen", cure="leave the choice to the model")
     # Only where it is used: the import registers CUDA operators and costs every start otherwise.
     from torch.nn.attention.varlen import varlen_attn
 

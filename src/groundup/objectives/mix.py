@@ -162,6 +162,11 @@ class MixObjective:
         pairs = zip(self.config.parts, self.objectives, strict=True)
         return sum(part.weight * objective.guess_loss(vocab_size) for part, objective in pairs)
 
+    def count_choices(self, batch: Batch) -> int:
+        """The masked tokens; whether sentences are neighbours is read off one vector."""
+        pairs = zip(self.objectives, batch.parts, strict=True)
+        return sum(part.count for objective, part in pairs if isinstance(objective, MaskedObjective))
+
     def find_masked(self, batch: Batch) -> tuple[MaskedObjective, Batch] | None:
         """The part that hides tokens, and its share of a batch."""
         pairs = zip(self.objectives, self._split(batch), strict=True)

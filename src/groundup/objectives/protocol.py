@@ -166,6 +166,20 @@ class Guessing(Protocol):
 
 
 @runtime_checkable
+class Divided(Protocol):
+    """An objective of which some targets alone are tokens to choose out of the vocabulary."""
+
+    def count_choices(self, batch: Batch) -> int:
+        """How many of a batch's targets are."""
+        ...
+
+
+def count_logit_rows(objective: Objective, batch: Batch) -> int:
+    """For how many tokens a loss needs logits over the vocabulary, where it needs any: all targets, or some."""
+    return objective.count_choices(batch) if isinstance(objective, Divided) else batch.count
+
+
+@runtime_checkable
 class Sharing(Protocol):
     """An objective that can share one pass of the model with others, as BERT's two do."""
 

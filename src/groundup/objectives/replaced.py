@@ -142,6 +142,10 @@ class ReplacedObjective:
         """Of one of all tokens, and of replaced or not."""
         return float(np.log(vocab_size) + self.config.weight * np.log(2.0))
 
+    def count_choices(self, batch: Batch) -> int:
+        """What the generator is to fill."""
+        return len(batch.targets["rows"])
+
     def find_masked(self, batch: Batch) -> tuple[MaskedObjective, Batch]:
         """What the generator is to fill."""
         return self.masking, replace(batch, count=len(batch.targets["rows"]), parts=())

@@ -287,11 +287,11 @@ def _try_step(
     if recipe.model.kind == "transformer":
         config = recipe.model.resolve(parts.tokenizer.vocab_size, parts.tokenizer.pad_id, *find_heads(parts.objective))
         check_weights(config)
-        design = describe_design(config, recipe, batches, device)
+        design = describe_design(config, recipe, parts.objective, batches, device)
         if design.available_memory is not None and design.total_memory > design.available_memory:
             return design, None, ()
     model, notes = build_model(recipe, parts)
-    design = describe_design(model.config, recipe, batches, device)
+    design = describe_design(model.config, recipe, parts.objective, batches, device)
     return design, take_step(recipe, parts, model, batches, design, device), notes
 
 

@@ -15,7 +15,7 @@ from groundup.model.config import ModelConfig
 from groundup.model.estimate import estimate
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer, check_packed
-from groundup.objectives.protocol import Batch, Guessing, Indivisible
+from groundup.objectives.protocol import Batch, Guessing, Indivisible, Objective, count_logit_rows
 from groundup.recipe import Recipe
 from groundup.tasks.multi_label import MultiLabelTask
 from groundup.training.step import StepOutcome, compute_gradient
@@ -80,16 +80,16 @@ class StepReport:
 
 
 def describe_design(
-    config: ModelConfig, recipe: Recipe, batches: Sequence[Batch], device: torch.device
+    config: ModelConfig, recipe: Recipe, objective: Objective, batches: Sequence[Batch], device: torch.device
 ) -> DesignReport:
-    """Parameters, memory and FLOPs of the model on the recipe's micro-batches."""
+    """Parameters, memory and FLOPs of the model on the recipe's micro-batches, which the objective has prepared."""
     lengths = [length for batch in batches for length in batch.packed.lengths]
     costs = estimate(
         config,
         batch_tokens=max(batch.packed.num_tokens for batch in batches),
         lengths=lengths,
         source_lengths=[length for batch in batches if batch.source for length in batch.source.lengths] or None,
-        target_fraction=sum(batch.count for batch in batches) / sum(lengths),
+        target_fraction=sum(count_logit_rows(objective, batch) for batch in batches) / sum(lengths),
         activation_bytes=2 if recipe.train.precision == "bf16" else 4,
         is_fused=device.type == "cuda" or not (config.dropout.attention or config.position.kind == "relative_bias"),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from groundup.errors import ConfigError
 from groundup.model import attention, attention_dropout
 from groundup.model.attention import BACKENDS, Attention, AttentionBackend, attention_backend
 from groundup.model.attention_dropout import DroppedAttention
@@ -226,6 +227,15 @@ def test_the_fastest_correct_backend_is_chosen() -> None:
     assert attention_backend(cuda, torch.bfloat16, 0.1) == "padded"
     assert attention_backend(cuda, torch.float32, 0.0) == "padded"
     assert attention_backend(cuda, torch.bfloat16, 0.0, is_dense=True) == "padded"
+
+
+def test_what_a_forced_backend_cannot_do_is_no_silent_difference() -> None:
+    packed = pack()
+    heads = draw_heads(packed.num_tokens)
+    with pytest.raises(ConfigError, match="attention backend: has no order of tokens, got 'varlen'"):
+        BACKENDS["varlen"](*heads, packed.with_prefixes([2] * len(LENGTHS)), causal=True)
+    with pytest.raises(ConfigError, match="has no bias"):
+        BACKENDS["varlen"](*heads, packed, causal=True, bias=lambda queries, keys: torch.zeros(1, 4, 1, 1))
 
 
 @pytest.mark.gpu

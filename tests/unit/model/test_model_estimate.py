@@ -190,11 +190,13 @@ def test_flops_of_an_encoder_decoder_are_those_that_torch_counts(monkeypatch: py
 
 
 def test_causal_attention_is_counted_to_the_diagonal() -> None:
-    def flops(length: int, causal: bool) -> float:
-        config = ModelConfig(vocab_size=9, hidden_size=8, num_layers=1, num_heads=2, causal=causal)
+    def flops(length: int, causal: bool, prefix: bool = False) -> float:
+        heads = (CausalLMHead(prefix=prefix),)
+        config = ModelConfig(vocab_size=9, hidden_size=8, num_layers=1, num_heads=2, causal=causal, heads=heads)
         return estimate(config, batch_tokens=1, lengths=[length]).forward_flops_per_token
 
     assert flops(10, False) - flops(10, True) == 4 * 8 * (10 - 5.5)
+    assert flops(10, True, prefix=True) == flops(10, False), "a prefix may be of any length"
 
 
 @pytest.mark.parametrize("causal", [False, True])

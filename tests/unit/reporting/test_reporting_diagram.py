@@ -46,6 +46,7 @@ MARKS = {
     "+ scores of the distance": {"position": RelativePositions()},
     "and a stream of queries": {"position": RelativePositions(), "query_stream": True},
     "sees what came before": {"causal": True},
+    "prompt sees itself, then causal": {"causal": True, "heads": (CausalLMHead(prefix=True),)},
     "at most 5 tokens away": {"window": Window(size=5)},
     "5 away in 2 of 3 layers": {"window": Window(size=5, layers=(0, 2))},
     "2 for keys and values": {"num_kv_heads": 2},

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from groundup.errors import TrainingError
+from groundup.model.estimate import estimate
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.protocol import Loss
 from groundup.readers.table import TableConfig
@@ -21,6 +22,7 @@ from groundup.verbs import check_data
 from groundup.verbs.assemble import as_recipe, assemble, build_model
 from groundup.verbs.check import check
 from groundup.verbs.check_data import SampledWindows, read_corpus, read_split
+from groundup.verbs.check_step import describe_design
 from groundup.verbs.layout import display_width
 
 Make = Callable[..., dict]
@@ -55,6 +57,25 @@ def test_the_report_is_json_and_fits_eighty_columns(make_recipe: Make, kind: str
     assert json.loads(json.dumps(report.to_json(), ensure_ascii=False))["plan"]["steps"] == 12
     # Only a path, which has no place to break at, may be longer.
     assert all(display_width(line) <= 80 or "/" in line for line in str(report).splitlines())
+
+
+def test_the_vocabulary_is_counted_for_the_tokens_that_choose_from_it(make_recipe: Make, small_data: Path) -> None:
+    """Every token is a target of `replaced`; masked ones alone, of the generator, have logits over the vocabulary."""
+    recipe = as_recipe(
+        make_recipe("masked") | {"objective": {"kind": "replaced", "generator_size": 0.5, "max_length": 32}}
+    )
+    parts = assemble(recipe, small_data / "run", quiet=True)
+    config = build_model(recipe, parts)[0].config
+    batch = parts.objective.prepare([parts.train[number] for number in range(16)], 0, 0)
+    found = describe_design(config, recipe, parts.objective, [batch], torch.device("cpu"))
+    lengths, masked = batch.packed.lengths, len(batch.targets["rows"])
+
+    def expect(rows: int) -> float:
+        share = rows / sum(lengths)
+        return estimate(config, batch_tokens=99, lengths=lengths, target_fraction=share).training_flops_per_token
+
+    assert found.training_flops_per_token == pytest.approx(expect(masked), rel=1e-9)
+    assert expect(batch.count) > 1.1 * expect(masked)
 
 
 def test_the_generators_of_the_caller_are_left_alone(make_recipe: Make) -> None:
