@@ -68,6 +68,9 @@ def make_content(**changes: Any) -> Report:
             "best_is_larger": True,
         },
         "classes": make_classes(),
+        "labels": make_labels(),
+        "numbers": make_numbers(),
+        "choices": make_choices(),
         "masked": make_masked(),
         "found": make_found(),
         "writing": make_writing(),
@@ -135,6 +138,66 @@ def make_classes(labels: tuple[str, ...] = ("cat", "none")) -> dict[str, Any]:
         },
         "wrong": [_example(labels[0], labels[1], 0.9)],
         "right": [_example(labels[0], labels[0], 0.4)],
+    }
+
+
+def make_labels() -> dict[str, Any]:
+    """Two labels: a row with one too many, a row without any."""
+    share = {"accuracy": 0.62, "low": 0.45, "high": 0.77, "loss": None}
+    row = {"line": 8, "text": "猫 and dog", "pair": "一只", "true": ["猫"]}
+    return {
+        "rows": 38,
+        "of": 40,
+        "right_rows": 23,
+        "wrong_rows": 15,
+        "figures": [
+            {
+                "label": label,
+                "count": 19,
+                "threshold": threshold,
+                **{name: figure(name, value) for name, value in (("precision", 0.66), ("recall", 0.81), ("f1", 0.7))},
+            }
+            for label, threshold in (("dog", 0.275), ("猫", 0.5))
+        ],
+        "buckets": [{"by": "length", "name": name, "count": 19} | share for name in ("1-8", "9-")],
+        "wrong": [row | {"given": ["dog", "猫"], "probabilities": {"dog": 0.31, "猫": 0.92}}],
+        "right": [row | {"true": [], "given": [], "probabilities": {"dog": 0.21, "猫": 0.11}}],
+    }
+
+
+def make_numbers() -> dict[str, Any]:
+    """Five rows with numbers, of which one is far from right."""
+    parts = [("band", "1 – 2"), ("band", "4.5"), ("length", "1-8"), ("language", "zh")]
+    return {
+        "rows": 5,
+        "of": 5,
+        "points": [[1.0, 1.2], [2.0, 2.4], [4.5, 1.5], [4.5, 4.1], [3.0, 3.0]],
+        "parts": [
+            {"by": by, "name": name, "count": 2, "error": 0.84, "low": 0.21, "high": 1.43, "bias": -0.33}
+            for by, name in parts
+        ]
+        + [{"by": "language", "name": "en", "count": 1, "error": 3.0, "low": None, "high": None, "bias": 3.0}],
+        "worst": [{"line": 3, "text": "好看 film", "pair": None, "true": 4.5, "predicted": 1.5}],
+    }
+
+
+def make_choices() -> dict[str, Any]:
+    """A question that was answered wrongly, and one rightly."""
+    choices = [
+        {"text": "在山上", "probability": 0.72, "is_true": False, "is_answer": True},
+        {"text": "here", "probability": 0.28, "is_true": True, "is_answer": False},
+    ]
+    right = [each | {"is_true": each["is_answer"]} for each in choices]
+    return {
+        "rows": 20,
+        "of": 20,
+        "right_rows": 12,
+        "wrong_rows": 8,
+        "buckets": [
+            {"by": "length", "name": "9-16", "count": 20, "accuracy": 0.6, "low": 0.4, "high": 0.8, "loss": None}
+        ],
+        "wrong": [{"line": 12, "context": "他在山上", "question": "他在 where?", "choices": choices}],
+        "right": [{"line": 14, "context": "", "question": "他在哪里？", "choices": right}],
     }
 
 
@@ -223,6 +286,10 @@ def make_found() -> dict[str, Any]:
         "right_rows": 20,
         "wrong_rows": 10,
         "parts": [figure(name, 0.7) for name in ("f1[PER]", "f1[LOC]", "recall[PER]", "f1[words 2-3]")],
+        "buckets": [
+            {"by": "length", "name": "1-20", "count": 18, "accuracy": 0.72, "low": 0.5, "high": 0.9, "loss": None},
+            {"by": "length", "name": "21-", "count": 12, "accuracy": 0.58, "low": 0.3, "high": 0.8, "loss": None},
+        ],
         "faults": {"boundary": 3, "missed": 0, "type": 4},
         "shown": [
             tagged | {"line": 4, "expected": stretches, "found": stretches[:1], "is_right": False},

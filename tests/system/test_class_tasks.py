@@ -79,6 +79,11 @@ def run_peer(folder: Path, text: str) -> torch.Tensor:
         return model(**tokenizer(text, return_tensors="pt")).logits[0].double()
 
 
+def read_facts(trained: TrainReport) -> dict:
+    assert trained.model is not None
+    return json.loads((trained.model / "groundup.json").read_text(encoding="utf-8"))["facts"]
+
+
 def read_scores(kind: str, logits: torch.Tensor) -> list[float]:
     match kind:
         case "classification":
@@ -139,6 +144,40 @@ def test_what_was_chosen_on_validation_is_what_evaluate_and_predict_use(trained:
 
 def values(metrics: dict[str, Metric]) -> dict[str, float]:
     return {name: metric.value for name, metric in metrics.items()}
+
+
+def test_the_report_shows_rows_as_predict_answers_them(trained: TrainReport) -> None:
+    content, kind = json.loads((trained.folder / "report.json").read_text(encoding="utf-8")), kind_of(trained)
+    assert [name for name in ("classes", "labels", "numbers") if content[name] is not None] == [
+        {"classification": "classes", "multi_label": "labels", "regression": "numbers"}[kind]
+    ]
+    rows = [json.loads(line) for line in (trained.folder.parent / "dev.jsonl").read_text(encoding="utf-8").splitlines()]
+    answers = predict(trained.folder, [row["text"] for row in rows])
+    if kind == "regression":
+        numbers = content["numbers"]
+        errors = [each["number"] - row["price"] for each, row in zip(answers, rows, strict=True)]
+        assert [each["true"] for each in numbers["worst"]] == [
+            rows[n]["price"] for n in np.argsort(-np.abs(errors), kind="stable")[:12]
+        ]
+        for by in ("band", "length", "language"):
+            parts = [each for each in numbers["parts"] if each["by"] == by]
+            assert sum(each["count"] for each in parts) == len(rows)
+            assert all(each["count"] == 1 or each["low"] < each["error"] < each["high"] for each in parts)
+            assert sum(each["count"] * each["error"] for each in parts) == pytest.approx(np.abs(errors).sum())
+            assert sum(each["count"] * each["bias"] for each in parts) == pytest.approx(sum(errors))
+    if kind == "multi_label":
+        labels, scored = content["labels"], evaluate(trained.folder)
+        wrong = [each for each, row in zip(answers, rows, strict=True) if set(each["labels"]) != set(row["animals"])]
+        assert labels["wrong_rows"] == len(wrong) == len(rows) - labels["right_rows"]
+        assert {f"f1[{each['label']}]": each["f1"] for each in labels["figures"]} == {
+            name: metric.to_json() for name, metric in scored.classes.items() if name.startswith("f1[")
+        }
+        assert [each["threshold"] for each in labels["figures"]] == list(read_facts(trained)["thresholds"].values())
+        for which in ("wrong", "right"):
+            for each in labels[which]:
+                assert each["true"] == rows[each["line"] - 1]["animals"]
+                assert each["given"] == answers[each["line"] - 1]["labels"]
+                assert (set(each["given"]) == set(each["true"])) == (which == "right")
 
 
 def test_two_models_are_compared_by_the_figures_of_evaluate(trained: TrainReport) -> None:

@@ -82,7 +82,14 @@ def test_every_verb_takes_choices(trained: TrainReport) -> None:
     assert {name: each.value for name, each in again.metrics.items()} == pytest.approx(
         {name: each.value for name, each in trained.metrics.items()}, rel=1e-5
     )
-    assert (trained.folder / "report.html").is_file()
+    shown = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))["choices"]
+    assert shown["right_rows"] == round(20 * again.metrics["accuracy"].value) == 20 - shown["wrong_rows"]
+    assert sum(each["count"] for each in shown["buckets"] if each["by"] == "length") == 20
+    for which in ("wrong", "right"):
+        of_true = [choice["probability"] for each in shown[which] for choice in each["choices"] if choice["is_true"]]
+        assert of_true == sorted(of_true) and len(of_true) == len(shown[which])
+        agree = [choice["is_true"] == choice["is_answer"] for each in shown[which] for choice in each["choices"]]
+        assert all(agree) == (which == "right")
     recipe = recipe_for(trained.folder.parent) | {"output": str(trained.folder.parent / "other")}
     found = check(recipe)
     assert found.step is not None and np.log(2) < found.step.expected_loss < np.log(4)

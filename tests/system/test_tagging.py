@@ -79,6 +79,9 @@ def test_a_file_goes_through_every_verb(tmp_path: Path, chain: bool) -> None:
     assert same.metrics["f1"].p_value == 1.0 and same.both_right is not None
     content = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))["found"]
     assert content["rows"] == 32 and content["right_rows"] == same.both_right
+    by_length = [each for each in content["buckets"] if each["by"] == "length"]
+    assert sum(each["count"] for each in by_length) == 32
+    assert round(sum(each["count"] * each["accuracy"] for each in by_length)) == content["right_rows"]
     assert load_trained(trained.folder).objective.writing.unit == "word"
 
 

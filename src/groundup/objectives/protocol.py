@@ -23,6 +23,7 @@ from groundup.model.config import Head
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.text.sample import Sample, Samples
+from groundup.text.tokenizer import Tokenizer
 
 ExampleT = TypeVar("ExampleT")
 PredictionT = TypeVar("PredictionT")
@@ -265,6 +266,8 @@ class Task(Objective, Protocol[ExampleT, PredictionT]):
 @runtime_checkable
 class Marking(Task[ExampleT, PredictionT], Protocol):
     """A task whose predictions are stretches of a text."""
+
+    tokenizer: Tokenizer
 
     def mark(self, example: ExampleT, prediction: PredictionT) -> Marked | None:
         """What is expected and what was found, by characters of the text; None where nothing is known of it."""

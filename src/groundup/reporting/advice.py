@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from groundup.figures import format_share
-from groundup.reporting.content import Advice, DataSplit, Figure, Report
+from groundup.reporting.content import Advice, DataSplit, Report
+from groundup.reporting.content_rows import Figure
 
 MOST: Final = 6
 """Pieces of advice; the first rules are the most telling."""

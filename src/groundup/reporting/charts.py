@@ -122,6 +122,32 @@ def draw_lines(
     )
 
 
+def draw_points(name: str, title: Html, points: Sequence[Sequence[Number]], *, note: Html) -> Html:
+    """Points on two axes of the same range, with the line on which both of their numbers are equal."""
+    values = [value for point in points for value in point]
+    both = choose_range(min(values), max(values), is_tight=False)
+    grid = [_line(0, both.place(tick), 1, both.place(tick), "grid") for tick in both.ticks]
+    places = [_point(both.place(x), both.place(y)) for x, y in points]
+    # A line of no length with round ends stays a round dot however the drawing is stretched.
+    dots = tag("path", class_="dots cloud", d=" ".join(f"M{x:g},{y:g}h0" for x, y in places))
+    picture = tag(
+        "svg",
+        tag("g", *grid, _line(0, 0, 1, 1, "line ideal"), dots),
+        viewBox=f"0 0 {_SIDE} {_SIDE}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_labelledby=f"{name}-title",
+    )
+    labels = [
+        tag("span", short_number(tick), class_=axis, style=f"{side}:{_percent(both.place(tick))}")
+        for axis, side in (("y", "bottom"), ("x", "left"))
+        for tick in both.ticks
+    ]
+    area = tag("div", picture, tag("div", *labels, aria_hidden="true", translate="no"), class_="area")
+    caption = tag("figcaption", title, id=f"{name}-title")
+    return tag("figure", caption, tag("div", area, class_="plot"), tag("p", note, class_="note"), class_="points")
+
+
 def draw_interval(value: Number, low: Number | None, high: Number | None, mark: Number | None = None) -> Html:
     """A share between 0 and 1 as a dot, its interval as a bar, a tick to compare with. The figures stand beside it."""
     parts = []

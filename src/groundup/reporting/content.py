@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
+from groundup.reporting.content_rows import Bucket, Choices, Classes, Figure, Labels, Numbers
+
 FORMAT = 1
 """Raised where a key changes its meaning."""
 
 State = Literal["finished", "stopped_early", "unfinished", "not_started"]
 Split = Literal["train", "validation"]
-
-
-class Figure(TypedDict):
-    """A metric, as `metrics.jsonl` has it."""
-
-    name: str
-    value: float
-    count: int
-    signature: str
-    low: float | None
-    high: float | None
 
 
 class Run(TypedDict):
@@ -73,81 +64,6 @@ class Curves(TypedDict):
     best_metric: str
     """The one that chooses the model."""
     best_is_larger: bool
-
-
-class Bucket(TypedDict):
-    """A part of the rows."""
-
-    by: Literal["all", "length", "language", "fate", "script"]
-    name: str
-    """`en`, `hidden`, or a range such as `9-16` (`65-` is open)."""
-    count: int
-    accuracy: float
-    low: float | None
-    high: float | None
-    loss: float | None
-
-
-class ClassFigures(TypedDict):
-    """One class."""
-
-    label: str
-    count: int
-    precision: Figure
-    recall: Figure
-    f1: Figure
-
-
-class Bin(TypedDict):
-    """Rows whose surest label has a probability between `low` and `high`."""
-
-    low: float
-    high: float
-    count: int
-    confidence: float | None
-    accuracy: float | None
-
-
-class Calibration(TypedDict):
-    """Whether probabilities mean what they say."""
-
-    error: float
-    """Expected calibration error."""
-    bins: list[Bin]
-
-
-class Example(TypedDict):
-    """A row of the validation data and what the model says of it."""
-
-    line: int
-    """Of the file."""
-    text: str
-    pair: str | None
-    label: str
-    prediction: str
-    probabilities: dict[str, float]
-    """Of the label, of the prediction and of the likeliest others."""
-
-
-class Classes(TypedDict):
-    """How a classifier does on validation rows."""
-
-    rows: int
-    """Rows that were measured."""
-    of: int
-    """Rows that there are."""
-    right_rows: int
-    wrong_rows: int
-    labels: list[str]
-    confusion: list[list[int]]
-    """Rows are the true labels, columns the predicted ones."""
-    classes: list[ClassFigures]
-    buckets: list[Bucket]
-    calibration: Calibration
-    wrong: list[Example]
-    """The surest mistakes first."""
-    right: list[Example]
-    """The closest calls first."""
 
 
 class Answer(TypedDict):
@@ -249,6 +165,8 @@ class Found(TypedDict):
     wrong_rows: int
     parts: list[Figure]
     """Of each type, or each kind of question."""
+    buckets: list[Bucket]
+    """Texts in which all is right."""
     faults: dict[str, int]
     """How often what was found is wrong, and how; empty where texts have one answer each."""
     shown: list[MarkedText]
@@ -400,6 +318,9 @@ class Report(TypedDict):
     baseline: Baseline | None
     curves: Curves
     classes: Classes | None
+    labels: Labels | None
+    numbers: Numbers | None
+    choices: Choices | None
     masked: Masked | None
     writing: Writing | None
     found: Found | None

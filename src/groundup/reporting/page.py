@@ -11,10 +11,13 @@ from typing import Final
 from groundup.reporting.content import Report
 from groundup.reporting.language import say
 from groundup.reporting.markup import Html, data, join, tag
+from groundup.reporting.sections_choices import draw_choices
 from groundup.reporting.sections_classes import draw_classes, draw_examples
 from groundup.reporting.sections_design import draw_advice, draw_data, draw_design_section, draw_machine, draw_recipe
 from groundup.reporting.sections_found import draw_found
+from groundup.reporting.sections_labels import draw_labels
 from groundup.reporting.sections_masked import draw_masked
+from groundup.reporting.sections_numbers import draw_numbers
 from groundup.reporting.sections_results import draw_batch, draw_curves, draw_header, draw_results
 from groundup.reporting.sections_written import draw_written
 
@@ -23,6 +26,9 @@ _PARTS: Final = (
     ("curves", draw_curves),
     ("classes", draw_classes),
     ("examples", draw_examples),
+    ("labels", draw_labels),
+    ("numbers", draw_numbers),
+    ("choices", draw_choices),
     ("masked", draw_masked),
     ("written", draw_written),
     ("found", draw_found),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from groundup.figures import Number
-from groundup.reporting.content import Figure
+from groundup.reporting.content_rows import Figure
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Child, Html, data, join, tag
 
@@ -114,8 +114,10 @@ def show_interval(low: Number, high: Number) -> Html:
 
 
 def precise(value: Number) -> str:
-    """`0.987`, `12.35`, `398.1`, `1,234`: as many digits as a metric is read with."""
+    """`0.987`, `12.35`, `398.1`, `1,234`, `1.234e+09`: as many digits as a metric is read with."""
     size = abs(value)
+    if size >= 1e7:
+        return f"{value:.4g}"
     return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:,.{1 if size < 1000 else 0}f}"
 
 

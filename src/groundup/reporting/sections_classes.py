@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from groundup.figures import format_share
 from groundup.reporting.charts import Series, draw_interval, draw_lines
-from groundup.reporting.content import Bucket, Classes, Example, Report
+from groundup.reporting.content import Report
+from groundup.reporting.content_rows import Bucket, Classes, Example
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, data, join, tag
 from groundup.reporting.parts import Cell, note, number, prose, section, show_figure, show_interval, table
@@ -19,17 +20,21 @@ def draw_classes(report: Report) -> Html | None:
     classes = report["classes"]
     if classes is None:
         return None
-    rows, of = data(f"{classes['rows']:,}"), data(f"{classes['of']:,}")
-    is_whole = classes["rows"] == classes["of"]
-    measured = say("classes.measured", rows=rows) if is_whole else say("classes.sampled", rows=rows, of=of)
     return section(
         "classes",
         "classes.title",
-        note(measured),
+        note(say_measured(classes["rows"], classes["of"])),
         tag("div", _draw_confusion(classes), _draw_calibration(classes), class_="pair"),
         _draw_figures(classes),
         draw_buckets(classes["buckets"], say("classes.buckets"), say("classes.count")),
     )
+
+
+def say_measured(rows: int, of: int) -> Html:
+    """On how many of the validation rows figures were measured."""
+    if rows == of:
+        return say("classes.measured", rows=data(f"{rows:,}"))
+    return say("classes.sampled", rows=data(f"{rows:,}"), of=data(f"{of:,}"))
 
 
 def _draw_figures(classes: Classes) -> Html:
@@ -86,8 +91,8 @@ def _draw_pairs(classes: Classes) -> Html:
     return table(say("classes.pairs"), head, rows, "numbers")
 
 
-def draw_buckets(buckets: list[Bucket], caption: Html, counted: Html) -> Html:
-    """Accuracy of every part of the rows."""
+def draw_buckets(buckets: list[Bucket], caption: Html, counted: Html, measure: Html | None = None) -> Html:
+    """Accuracy of every part of the rows, or a share by another name."""
     has_loss = any(bucket["loss"] is not None for bucket in buckets)
     rows: list[list[Html | Cell]] = []
     groups = [bucket["by"] for bucket in buckets]
@@ -100,20 +105,19 @@ def draw_buckets(buckets: list[Bucket], caption: Html, counted: Html) -> Html:
         if is_first:
             cells.append(Cell(say(f"by.{by}"), "by", is_head=True, rows=groups.count(by)))
         accuracy = Cell(join(data(f"{bucket['accuracy']:.3f}"), " ", interval), "number")
-        cells += [Cell(_name_bucket(bucket), is_head=True), number(f"{bucket['count']:,}"), accuracy]
+        cells += [Cell(name_part(by, bucket["name"]), is_head=True), number(f"{bucket['count']:,}"), accuracy]
         if has_loss:
             cells.append(number("" if bucket["loss"] is None else f"{bucket['loss']:.3f}"))
         bar = draw_interval(bucket["accuracy"], bucket["low"], bucket["high"])
         rows.append([*cells, tag("td", bar, class_="bar")])
     losses = [say("metric.loss")] if has_loss else []
-    head = [say("classes.by"), say("classes.part"), counted, say("metric.accuracy"), *losses, ""]
+    head = [say("classes.by"), say("classes.part"), counted, measure or say("metric.accuracy"), *losses, ""]
     return table(caption, head, rows, "numbers buckets")
 
 
-def _name_bucket(bucket: Bucket) -> Html:
-    if bucket["by"] != "length":
-        return say_name(bucket["by"], bucket["name"])
-    return name_range(*bucket["name"].split("-"))
+def name_part(by: str, name: str) -> Html:
+    """A part of the rows by what it is a part by."""
+    return name_range(*name.split("-")) if by == "length" else say_name(by, name)
 
 
 def name_range(low: str, high: str) -> Html:
@@ -168,16 +172,22 @@ def _draw_list(which: str, examples: list[Example], count: int) -> Html:
     return join(tag("h3", title), tag("ul", *(_draw_example(each, which) for each in examples), class_="examples"))
 
 
+def draw_share(label: str, share: float, *, is_answer: bool, is_true: bool, threshold: float | None = None) -> Html:
+    """A label with its probability as a bar, on which a line tells from where on it is given."""
+    line = None if threshold is None else tag("b", style=f"left:{100 * threshold:.1f}%")
+    bar = tag("span", tag("i", style=f"width:{100 * share:.1f}%"), line, class_="meter", aria_hidden="true")
+    style = " ".join(name for name, is_so in (("is-answer", is_answer), ("is-true", is_true)) if is_so)
+    name = prose(label, class_="label")
+    return tag("li", name, bar, data(format_share(share), class_="share"), class_=style or None)
+
+
 def _draw_example(example: Example, which: str) -> Html:
     sign = "✓" if which == "right" else "✗"
     texts = [prose(text, "p", class_="text") for text in (example["text"], example["pair"]) if text is not None]
-    shares = []
-    for label, share in example["probabilities"].items():
-        role = "is-answer" if label == example["prediction"] else ""
-        role += " is-true" if label == example["label"] else ""
-        bar = tag("span", tag("i", style=f"width:{100 * share:.1f}%"), class_="meter", aria_hidden="true")
-        name = prose(label, class_="label")
-        shares.append(tag("li", name, bar, data(format_share(share), class_="share"), class_=role.strip() or None))
+    shares = [
+        draw_share(label, share, is_answer=label == example["prediction"], is_true=label == example["label"])
+        for label, share in example["probabilities"].items()
+    ]
     head = tag(
         "p",
         tag("span", sign, class_=f"sign {which}", aria_hidden="true"),

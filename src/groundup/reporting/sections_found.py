@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from groundup.reporting.content import Figure, Found, MarkedText, Report, Stretch
+from groundup.reporting.content import Found, MarkedText, Report, Stretch
+from groundup.reporting.content_rows import Figure
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, data, join, tag
 from groundup.reporting.parts import Cell, find_language, note, number, prose, section, show_figure, table
+from groundup.reporting.sections_classes import draw_buckets
 
 
 def draw_found(report: Report) -> Html | None:
@@ -21,6 +23,7 @@ def draw_found(report: Report) -> Html | None:
         "found.title",
         note(say(f"found.measured.{found['split']}", rows=rows, of=of)),
         _draw_parts(found["parts"]) if found["parts"] else None,
+        draw_buckets(found["buckets"], say("found.buckets"), say("found.texts")),
         _draw_faults(found["faults"]) if found["faults"] else None,
         _draw_list(found, False),
         _draw_list(found, True),

@@ -6,7 +6,8 @@ from typing import Any
 
 from groundup.figures import Number, format_count, format_seconds, format_share
 from groundup.reporting.charts import Mark, Series, draw_interval, draw_lines
-from groundup.reporting.content import Baseline, Curves, Figure, Report
+from groundup.reporting.content import Baseline, Curves, Report
+from groundup.reporting.content_rows import Figure
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, data, join, tag
 from groundup.reporting.parts import fold, name_metric, note, number, precise, prose, section, show_interval, table

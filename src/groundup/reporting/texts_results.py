@@ -20,6 +20,9 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "nav.curves": ("Curves", "曲线"),
     "nav.classes": ("Classes", "类别"),
     "nav.examples": ("Examples", "样例"),
+    "nav.labels": ("Labels", "标签"),
+    "nav.numbers": ("Numbers", "数值"),
+    "nav.choices": ("Choices", "选择"),
     "nav.masked": ("Masks", "掩码"),
     "nav.written": ("Writing", "生成"),
     "nav.found": ("Found", "查找"),
@@ -166,6 +169,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "classes.confidence": ("probability of the answer", "回答的概率"),
     "classes.share_right": ("share that is right", "答对的比例"),
     "classes.ideal": ("ideal", "理想"),
+    "by.band": ("true number", "真实值"),
     "by.all": ("all", "全部"),
     "all.all": ("prompts", "提示"),
     "by.length": ("tokens", "词元数"),
@@ -194,6 +198,44 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "examples.no_right": ("No measured row was answered rightly.", "所测数据没有一条答对。"),
     "examples.line": ("line {line}", "第 {line} 行"),
     "examples.true": ("true: {label}", "真实：{label}"),
+    # Several labels a row.
+    "labels.title": ("Label by label", "按标签"),
+    "labels.label": ("label", "标签"),
+    "labels.threshold": ("threshold", "阈值"),
+    "labels.figures": (
+        "Precision, recall and F1 of each label at its threshold, with 95% intervals",
+        "各标签在其阈值下的精确率、召回率与 F1（95% 置信区间）",
+    ),
+    "labels.buckets": ("Rows with all labels right, by length and language", "标签全部正确的比例，按长度与语言"),
+    "labels.wrong": (
+        "Wrong, the largest losses first ({shown} of {count})",
+        "有错，损失大的在前（{count} 条中的 {shown} 条）",
+    ),
+    "labels.right": (
+        "All right, the closest calls first ({shown} of {count})",
+        "全对，最没把握的在前（{count} 条中的 {shown} 条）",
+    ),
+    "labels.note": (
+        "The line on a bar is the label's threshold; bold labels are those that the row has.",
+        "条上的竖线是该标签的阈值，粗体是该条真正有的标签。",
+    ),
+    "labels.none": ("no label", "无标签"),
+    # Numbers.
+    "numbers.title": ("Predicted and true numbers", "预测值与真实值"),
+    "numbers.points": ("Predicted (upwards) against true (across)", "预测值（纵轴）与真实值（横轴）"),
+    "numbers.points_note": (
+        "{shown} of {rows} rows; on the dashed line a prediction is right.",
+        "{rows} 条中的 {shown} 条；落在虚线上表示预测准确。",
+    ),
+    "numbers.parts": (
+        "Mean absolute error by true number, length and language, with 95% intervals",
+        "按真实值、长度与语言的平均绝对误差（95% 置信区间）",
+    ),
+    "numbers.bias": ("predicted − true", "预测 − 真实"),
+    "numbers.worst": ("The largest errors ({shown} of {count} rows)", "误差最大的样例（{count} 条中的 {shown} 条）"),
+    "numbers.predicted": ("predicted: {number}", "预测：{number}"),
+    # Choices.
+    "choices.title": ("Questions answered right and wrong", "答对与答错的题"),
     # Masks.
     "masked.title": ("What the model reads into the masks", "模型如何填补掩码"),
     "masked.measured.validation": (
@@ -257,6 +299,8 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
         "没有验证数据：在 {of} 条训练文本中的 {rows} 条上测得，因此这些数字偏高。",
     ),
     "found.parts": ("By part", "分项结果"),
+    "found.buckets": ("Texts in which all is right, by length and language", "全部正确的文本比例，按长度与语言"),
+    "found.texts": ("texts", "条数"),
     "found.part": ("part", "分项"),
     "found.faults": ("What is wrong, and how", "错在哪里"),
     "found.fault": ("fault", "错误"),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from groundup.checkpoint import pretrained
 from groundup.checkpoint.store import Store
 from groundup.errors import CheckpointError
@@ -21,15 +23,21 @@ from groundup.reporting.advice import find_advice
 from groundup.reporting.content import FORMAT, Report
 from groundup.reporting.page import render
 from groundup.tasks.classification import ClassificationTask
+from groundup.tasks.multi_label import MultiLabelTask
+from groundup.tasks.multiple_choice import MultipleChoiceTask
+from groundup.tasks.regression import RegressionTask
 from groundup.text.tokenizer import PretrainedTokenizer
 from groundup.training.log import read_lines
 from groundup.training.machine import choose_device
 from groundup.training.state import load_weights
-from groundup.verbs.assemble import Parts, assemble, build_model, get_tokenizer, open_parts
+from groundup.verbs.assemble import AnyObjective, Parts, assemble, build_model, get_tokenizer, open_parts
+from groundup.verbs.report_choices import measure_choices
 from groundup.verbs.report_classes import measure_classes
 from groundup.verbs.report_data import describe_data
 from groundup.verbs.report_found import measure_found
+from groundup.verbs.report_labels import measure_labels
 from groundup.verbs.report_masked import measure_masked
+from groundup.verbs.report_numbers import measure_numbers
 from groundup.verbs.report_run import (
     describe_run,
     describe_trained,
@@ -40,7 +48,7 @@ from groundup.verbs.report_run import (
     show_batch,
     write_yaml,
 )
-from groundup.verbs.report_sample import choose
+from groundup.verbs.report_sample import Chosen, choose
 from groundup.verbs.report_written import measure_writing
 from groundup.verbs.run_folder import SERIES_FILE, read_recipe, write_json, write_text
 from groundup.verbs.series_folder import is_series
@@ -148,6 +156,9 @@ def gather(
         "baseline": None if parts is None else find_baseline(recipe, parts, config),
         "curves": curves,
         "classes": None,
+        "labels": None,
+        "numbers": None,
+        "choices": None,
         "masked": None,
         "writing": None,
         "found": None,
@@ -172,8 +183,8 @@ def _measure(content: Report, recipe: Recipe, parts: Parts, model: Transformer) 
     device, chosen = choose_device(recipe.train), choose(samples, content["design"]["forward_flops_per_token"])
     model.to(device).eval()
     objective = parts.objective
-    if isinstance(objective, ClassificationTask) and parts.validation is not None:
-        content["classes"] = measure_classes(recipe, objective, model, chosen, device)
+    if parts.validation is not None:
+        _measure_rows(content, recipe, objective, model, chosen, device)
     split = "train" if parts.validation is None else "validation"
     if isinstance(objective, Marking):
         content["found"] = measure_found(recipe, objective, model, chosen, split, device)
@@ -181,6 +192,25 @@ def _measure(content: Report, recipe: Recipe, parts: Parts, model: Transformer) 
         content["masked"] = measure_masked(recipe, objective, model, chosen, split, device)
     if isinstance(objective, CausalObjective | Seq2SeqObjective):
         content["writing"] = measure_writing(recipe, parts, model, chosen, split)
+
+
+def _measure_rows(
+    content: Report,
+    recipe: Recipe,
+    objective: AnyObjective,
+    model: Transformer,
+    chosen: Chosen,
+    device: torch.device,
+) -> None:
+    """What tasks say of rows and questions, of which there must be some that nothing was learnt from."""
+    if isinstance(objective, ClassificationTask):
+        content["classes"] = measure_classes(recipe, objective, model, chosen, device)
+    if isinstance(objective, MultiLabelTask):
+        content["labels"] = measure_labels(recipe, objective, model, chosen, device)
+    if isinstance(objective, RegressionTask):
+        content["numbers"] = measure_numbers(recipe, objective, model, chosen, device)
+    if isinstance(objective, MultipleChoiceTask):
+        content["choices"] = measure_choices(recipe, objective, model, chosen, device)
 
 
 def _load_finished(recipe: Recipe, folder: Path) -> tuple[Parts, Weights]:

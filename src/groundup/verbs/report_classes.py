@@ -8,18 +8,16 @@ from typing import Final
 import numpy as np
 import torch
 
-from groundup.language.scripts import guess_language
 from groundup.metrics.calibration import calibration_bins, calibration_error
 from groundup.metrics.details import Details
-from groundup.metrics.interval import bootstrap_share
 from groundup.model.transformer import Transformer
 from groundup.readers.table import Example as Row
 from groundup.recipe import Recipe
-from groundup.reporting.content import Bucket, Classes, ClassFigures, Example
+from groundup.reporting.content_rows import Classes, ClassFigures, Example
 from groundup.tasks.classification import ClassificationTask, Prediction
 from groundup.text.sample import UNLABELLED
 from groundup.training.evaluate import measure_all
-from groundup.verbs.layout import nice_bins
+from groundup.verbs.report_parts import make_buckets
 from groundup.verbs.report_run import clip_text
 from groundup.verbs.report_sample import Chosen
 
@@ -27,7 +25,6 @@ _SHOWN: Final = {"wrong": 12, "right": 6}
 """Rows of each kind."""
 _SHOWN_LABELS: Final = 5
 _SHOWN_CHARS: Final = 600
-_MOST_BINS: Final = 5
 
 
 def measure_classes(
@@ -63,10 +60,9 @@ def measure_classes(
         "labels": list(task.labels),
         "confusion": details.confusion.tolist(),  # type: ignore[union-attr]
         "classes": _read_classes(details),
-        "buckets": [
-            *_by_language([texts[place] for place in places], is_right[places]),
-            *_by_length(chosen.lengths[places], is_right[places]),
-        ],
+        "buckets": make_buckets(
+            [" ".join(texts[place].texts) for place in places], chosen.lengths[places], is_right[places]
+        ),
         "calibration": {"error": calibration_error(bins), "bins": [each._asdict() for each in bins]},  # type: ignore[typeddict-item]
         "wrong": _choose(task, texts, labels, predictions, places[~is_right[places]], "wrong"),
         "right": _choose(task, texts, labels, predictions, places[is_right[places]], "right"),
@@ -86,37 +82,6 @@ def _read_classes(details: Details) -> list[ClassFigures]:
         }  # type: ignore[typeddict-item]
         for label, count in zip(details.labels, counts, strict=True)
     ]
-
-
-def _by_language(rows: Sequence[Row], is_right: np.ndarray) -> list[Bucket]:
-    """Nothing where all rows are in one language: that is the headline figure."""
-    languages = np.array([guess_language(f"{row.text} {row.pair or ''}") for row in rows])
-    found = [name for name in ("en", "zh", "mixed", "other") if (languages == name).any()]
-    return [make_bucket("language", name, is_right[languages == name]) for name in found if len(found) > 1]
-
-
-def _by_length(lengths: np.ndarray, is_right: np.ndarray) -> list[Bucket]:
-    buckets = []
-    for low, high, count in nice_bins(lengths, _MOST_BINS):
-        if count:
-            inside = (lengths >= low) & (lengths <= (high if high is not None else lengths.max()))
-            buckets.append(make_bucket("length", f"{low}-{'' if high is None else high}", is_right[inside]))
-    return buckets
-
-
-def make_bucket(by: str, name: str, is_right: np.ndarray, losses: np.ndarray | None = None) -> Bucket:
-    """The accuracy of a part of the rows or tokens, with its interval over them."""
-    found = bootstrap_share(is_right)
-    loss = None if losses is None else float(losses.mean(dtype=np.float64))
-    return {
-        "by": by,  # type: ignore[typeddict-item]
-        "name": name,
-        "count": len(is_right),
-        "accuracy": found.value,
-        "low": found.low,
-        "high": found.high,
-        "loss": loss,
-    }
 
 
 def _choose(

@@ -13,6 +13,7 @@ from groundup.objectives.protocol import Marking
 from groundup.recipe import Recipe
 from groundup.reporting.content import Found, MarkedText, Split
 from groundup.training.evaluate import measure_all
+from groundup.verbs.report_parts import count_tokens, make_buckets
 from groundup.verbs.report_sample import Chosen, spread
 
 _SHOWN: Final = {False: 12, True: 6}
@@ -55,6 +56,9 @@ def measure_found(
         "right_rows": int(is_right.sum()),
         "wrong_rows": int((~is_right).sum()),
         "parts": [metric.to_json() for metric in details.classes.values()],  # type: ignore[misc]
+        "buckets": make_buckets(
+            [each.text for each in known], count_tokens(task.tokenizer, [each.text for each in known]), is_right
+        ),
         "faults": dict(count_faults(known)) if names - {""} else {},
         "shown": [_show(each) for wanted in (False, True) for each in _choose(known, wanted)],
     }

@@ -13,12 +13,13 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.protocol import Batch
 from groundup.recipe import Recipe
-from groundup.reporting.content import Answer, Bucket, Masked, MaskedSequence, Split, Token
+from groundup.reporting.content import Answer, Masked, MaskedSequence, Split, Token
+from groundup.reporting.content_rows import Bucket
 from groundup.text.pack import cut_by_tokens
 from groundup.text.readable import join_chinese
 from groundup.training.evaluate import EVALUATION_EPOCH, EVALUATION_SEED
 from groundup.training.step import autocast
-from groundup.verbs.report_classes import make_bucket
+from groundup.verbs.report_parts import make_bucket
 from groundup.verbs.report_sample import Chosen, spread
 
 _SHOWN: Final = 6

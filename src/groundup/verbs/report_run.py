@@ -14,7 +14,8 @@ import yaml
 from groundup.model.config import ModelConfig
 from groundup.objectives.protocol import Guessing, Indivisible
 from groundup.recipe import Recipe
-from groundup.reporting.content import Baseline, Curves, Figure, Run, RunDesign, ShownBatch, State
+from groundup.reporting.content import Baseline, Curves, Run, RunDesign, ShownBatch, State
+from groundup.reporting.content_rows import Figure
 from groundup.tasks.multi_label import MultiLabelTask
 from groundup.tasks.multiple_choice import MultipleChoiceTask
 from groundup.tasks.regression import RegressionTask

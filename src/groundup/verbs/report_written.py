@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from groundup.decoding.config import Decoding
-from groundup.language.scripts import guess_language
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
 from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.readers.source import ExampleSource
-from groundup.readers.table import Example as Row
 from groundup.recipe import Recipe
-from groundup.reporting.content import Bucket, Split, Writing, WrittenText
+from groundup.reporting.content import Split, Writing, WrittenText
 from groundup.verbs.assemble import Parts
 from groundup.verbs.generate import build_writer, generate
-from groundup.verbs.report_classes import make_bucket
+from groundup.verbs.report_parts import count_tokens, make_bucket, make_buckets
 from groundup.verbs.report_run import clip_text
 from groundup.verbs.report_sample import Chosen, spread
 from groundup.verbs.trained import Trained
@@ -50,6 +47,8 @@ def _complete(recipe: Recipe, data: ExampleSource, trained: Trained, count: int,
     most = objective.resolved_max_target_length if isinstance(objective, Seq2Seq) else objective.max_length
     answers = generate(trained, [row.text for row in rows], Decoding(max_tokens=most))
     is_exact = np.array([each.text == row.pair for each, row in zip(answers, rows, strict=True)])
+    texts = [" ".join(row.texts) for row in rows]
+    lengths = count_tokens(trained.tokenizer, [row.text for row in rows])
     shown: list[WrittenText] = []
     for wanted in (False, True):
         places = np.flatnonzero(is_exact == wanted)
@@ -62,15 +61,9 @@ def _complete(recipe: Recipe, data: ExampleSource, trained: Trained, count: int,
         "of": count,
         "exact_rows": int(is_exact.sum()),
         "wrong_rows": int((~is_exact).sum()),
-        "buckets": [make_bucket("all", "all", is_exact), *_by_language(rows, is_exact)],
+        "buckets": [make_bucket("all", "all", is_exact), *make_buckets(texts, lengths, is_exact)],
         "shown": shown,
     }
-
-
-def _by_language(rows: Sequence[Row], is_exact: np.ndarray) -> list[Bucket]:
-    languages = np.array([guess_language(f"{row.text} {row.pair}") for row in rows])
-    found = [name for name in ("en", "zh", "mixed", "other") if (languages == name).any()]
-    return [make_bucket("language", name, is_exact[languages == name]) for name in found if len(found) > 1]
 
 
 def _write_on(trained: Trained, chosen: Chosen, split: Split) -> Writing | None:

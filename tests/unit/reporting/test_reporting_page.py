@@ -27,6 +27,9 @@ PARTS = [
     "curves",
     "classes",
     "examples",
+    "labels",
+    "numbers",
+    "choices",
     "masked",
     "written",
     "found",
@@ -202,7 +205,8 @@ def test_a_run_that_has_not_begun_has_a_page() -> None:
         "total_steps": None,
     }
     curves = make_content()["curves"] | {"train": empty, "validation_steps": [], "validation": {}}
-    nothing = dict.fromkeys(("baseline", "classes", "masked", "writing", "found", "batch", "design", "domain"))
+    nothing = dict.fromkeys(("baseline", "classes", "labels", "numbers", "choices", "masked", "writing", "found"))
+    nothing |= dict.fromkeys(("batch", "design", "domain"))
     root = read_page(render(make_content(run=run, curves=curves, metrics=[], data=[], **nothing)))
     assert [part.attributes["id"] for part in root.find("section")] == [
         "results",
@@ -244,6 +248,42 @@ def test_what_is_found_in_texts() -> None:
     text = part.text("en")
     assert "right type, another boundary" in text and "missed" not in text and "words in the answer: 2–3" in text
     assert "类型对，边界错" in part.text("zh") and "Wrong (2 of 10)" in text
+
+
+def test_labels_stand_with_their_thresholds_and_rows_with_those_given_and_true() -> None:
+    (part,) = read_page(render(make_content())).find("section", id="labels")
+    assert "Measured on 38 of 40 validation rows" in part.text("en")
+    dog, cat = (row.text("en") for row in part.find("table")[0].find("tbody")[0].find("tr"))
+    assert "0.275" in dog and "0.500" in cat and "[0.760, 0.860]" in dog
+    wrong, right = part.find("li", class_="example")
+    assert [each.text("en") for each in wrong.find("b") if each.text()] == ["dog · 猫", *["猫"] * 2]
+    assert [each.attributes["class"] for each in wrong.find("li", class_="is-answer")] == [
+        "is-answer",
+        "is-answer is-true",
+    ]
+    assert [each.attributes["style"] for each in wrong.find("b") if not each.text()] == ["left:27.5%", "left:50.0%"]
+    assert "无标签" in right.text("zh") and not right.find("li", class_="is-answer")
+
+
+def test_predicted_numbers_stand_beside_the_true_ones() -> None:
+    (part,) = read_page(render(make_content())).find("section", id="numbers")
+    (dots,) = part.find("path", class_="cloud")
+    places = [
+        tuple(map(float, each.strip().removesuffix("h0").split(","))) for each in dots.attributes["d"].split("M")[1:]
+    ]
+    assert len(places) == 5 and [x + y > 1000 for x, y in places] == [False, False, True, True, False]
+    assert places[4] == (500.0, 500.0), "on the line from corner to corner; below it, a prediction is too small"
+    rows = [row.text("en") for row in part.find("tbody")[0].find("tr")]
+    assert "true number1 – 22" in rows[0] and "0.840 [0.210, 1.430]−0.330" in rows[0]
+    assert "predicted: 1.500true: 4.500line 3" in part.find("li", class_="example")[0].text("en")
+
+
+def test_questions_stand_with_all_their_choices() -> None:
+    (part,) = read_page(render(make_content())).find("section", id="choices")
+    wrong, right = part.find("li", class_="example")
+    assert [each.attributes.get("class") for each in wrong.find("ul")[0].find("li")] == ["is-answer", "is-true"]
+    assert [each.attributes.get("class") for each in right.find("ul")[0].find("li")] == ["is-answer is-true", None]
+    assert len(wrong.find("p", class_="text")) == 2 and len(right.find("p", class_="text")) == 1
 
 
 def test_many_classes_are_shown_as_pairs() -> None:
