@@ -26,7 +26,6 @@ from groundup.verbs.check import check
 from groundup.verbs.design import inspect_design
 from groundup.verbs.evaluate import evaluate
 from groundup.verbs.generate import generate
-from groundup.verbs.train import train
 from groundup.verbs.trained import Trained, load_trained
 
 PROMPTS = ["the cat sees two dogs", "我看见两只狗"]
@@ -135,7 +134,7 @@ def test_the_folder_says_it_to_all_who_open_it(run: Path, tmp_path: Path) -> Non
     plain = pretrained.load(run / "model", heads=[CausalLMHead()]).model
     pretrained.save(tmp_path / "plain", plain, tokenizer_files={}, manifest={}, card="")
     of_gpt2 = json.loads((tmp_path / "plain" / "config.json").read_text())
-    assert of_gpt2["model_type"] == "gpt2"
+    assert of_gpt2["model_type"] == "gpt2", "what is trained on without a prefix is a GPT-2 again"
     files = {"tokenizer_files": {}, "manifest": {}, "card": "", "extra_config": of_gpt2}
     pretrained.save(tmp_path / "prefix", trained.model, **files)
     assert json.loads((tmp_path / "prefix" / "config.json").read_text())["model_type"] == "groundup"
@@ -150,15 +149,6 @@ def test_transformers_classes_refuse_it(run: Path) -> None:
         transformers.AutoModelForCausalLM.from_pretrained(run / "model")
     opened = transformers.AutoModelForSequenceClassification.from_pretrained(run / "model", num_labels=2)
     assert not opened.design.has_prefix
-
-
-def test_another_objective_trains_on_without_it(run: Path, tmp_path: Path) -> None:
-    recipe = yaml.safe_load((run.parent / "prefix.yaml").read_text(encoding="utf-8"))
-    recipe |= {"output": str(tmp_path / "run"), "tokenizer": None, "model": {"kind": "pretrained", "path": str(run)}}
-    recipe["objective"] |= {"prefix": False}
-    recipe["train"] |= {"steps": 1}
-    report = train(recipe, quiet=True)
-    assert not pretrained.read_design(report.model).has_prefix
 
 
 @pytest.mark.parametrize("position", ["relative_bias", "none"])
