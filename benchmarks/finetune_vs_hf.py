@@ -60,23 +60,23 @@ LARGEST_DIFFERENCE = 1e-3
 PEERS = [name for name in CONTENDERS if name != "groundup"]
 
 
-class Suite(NamedTuple):
-    """What is trained on a language's sets."""
+class Asked(NamedTuple):
+    """What is learnt from a set, and how fast."""
 
+    kind: Kind
     learning_rate: float
-    dropout: Dropout | None
-    """While fine-tuning; None for that of the model's folder."""
 
 
-SUITES = {"en": Suite(3e-4, None), "zh": Suite(1e-3, Dropout())}
 SETS = {
-    "sst2": KINDS["classification"],
-    "cola": KINDS["classification"],
-    "mrpc": KINDS["classification"],
-    "stsb": KINDS["regression"],
-    "conll2003": KINDS["tagging"],
-    "chnsenticorp": KINDS["classification"],
+    "sst2": Asked(KINDS["classification"], 1e-4),
+    "cola": Asked(KINDS["classification"], 1e-4),
+    "mrpc": Asked(KINDS["classification"], 1e-4),
+    "stsb": Asked(KINDS["regression"], 1e-4),
+    "conll2003": Asked(KINDS["tagging"], 3e-4),
+    "chnsenticorp": Asked(KINDS["classification"], 1e-3),
 }
+DROPOUT: dict[str, Dropout | None] = {"en": None, "zh": Dropout()}
+"""While fine-tuning, by language; None for that of the model's folder."""
 METRICS = {name: DATA_SETS[name].metrics[0] for name in SETS} | {"conll2003": "f1"}
 """As the task calls the official one."""
 
@@ -87,8 +87,8 @@ class Prepared(NamedTuple):
     name: str
     weights: Path
     """The model folder, without the head of this task."""
-    suite: Suite
     kind: Kind
+    learning_rate: float
     task: ClassificationTask | RegressionTask | TaggingTask
     tokenizer: Tokenizer
     train: FlatSamples
@@ -104,12 +104,11 @@ class Prepared(NamedTuple):
 
 def prepare_set(name: str, weights: Path, rows: int) -> Prepared:
     """Read a data set, draw rows of it, encode them, and see that transformers' tokenizer finds the same ids."""
-    suite = SUITES[DATA_SETS[name].language]
     data = SetConfig(name=name, validation="validation")
     found = data.read("train")
     drawn = np.sort(np.random.default_rng(0).permutation(len(found))[:rows])
     examples, development = [found[number] for number in drawn], data.read("validation")
-    kind, tokenizer = SETS[name], Tokenizer.load(weights)
+    (kind, learning_rate), tokenizer = SETS[name], Tokenizer.load(weights)
     config = kind.config(max_length=MAX_LENGTH)
     task = config.build(tokenizer, config.choose_labels(found, name))
     if isinstance(task, TaggingTask):
@@ -118,7 +117,7 @@ def prepare_set(name: str, weights: Path, rows: int) -> Prepared:
     peer = transformers.AutoTokenizer.from_pretrained(weights)
     for samples in encoded:
         check_ids(samples, peer, name)
-    return Prepared(name, weights, suite, kind, task, tokenizer, *encoded, len(found))
+    return Prepared(name, weights, kind, learning_rate, task, tokenizer, *encoded, len(found))
 
 
 def check_ids(
@@ -143,7 +142,9 @@ def check_ids(
 
 def write_start(prepared: Prepared, seed: int, folder: Path) -> Path:
     """The folder that every contender starts from: the weights, with a head of this seed."""
-    loaded = pretrained.load(prepared.weights, heads=[prepared.task.head], dropout=prepared.suite.dropout, seed=seed)
+    loaded = pretrained.load(
+        prepared.weights, heads=[prepared.task.head], dropout=DROPOUT[DATA_SETS[prepared.name].language], seed=seed
+    )
     pretrained.save(
         folder,
         loaded.model,
@@ -166,7 +167,7 @@ def make_job(prepared: Prepared, epochs: int, seed: int, folder: Path) -> Job:
         development=prepared.development,
         epochs=epochs,
         batch_size=BATCH_SIZE,
-        learning_rate=prepared.suite.learning_rate,
+        learning_rate=prepared.learning_rate,
         seed=seed,
         pad_id=prepared.tokenizer.pad_id,
     )
@@ -291,7 +292,7 @@ def describe_set(prepared: Prepared, epochs: int) -> dict[str, object]:
         "mean_tokens": round(float(lengths.mean()), 1),
         "fill_when_padded": round(padded_fill(lengths), 3),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "learning_rate": prepared.suite.learning_rate,
+        "learning_rate": prepared.learning_rate,
     }
 
 
