@@ -11,9 +11,10 @@ import hashlib
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from math import log
 from typing import Annotated, Any, Literal, NamedTuple, final
 
@@ -43,20 +44,14 @@ _CURE = "write one word a line, which a count may follow"
 _JIEBA_WORD = re.compile(r"[\u4e00-\u9fd5a-zA-Z0-9+#&._%-]+")
 
 
-class Jieba(Config):
-    """jieba's words: the likeliest path through its dictionary, and a hidden Markov model for names it lacks."""
+class _JiebaConfig(Config):
+    """What both programs of jieba's words are told."""
 
-    kind: Literal["jieba"] = "jieba"
     dictionaries: tuple[str, ...] = ()
     """Files with words of your own, one a line, which a count may follow; `${NAME}` is taken from the environment."""
 
-    def build(self, where: str = "segmenter") -> Segmenter:
-        """Load it, which takes about a second.
-
-        Raises:
-            MissingExtraError: jieba is not installed.
-            DataError: a dictionary is missing, empty or not of this form.
-        """
+    def _read_dictionaries(self, where: str) -> tuple[dict[str, int | None], list[str]]:
+        """Their words and the names of their contents."""
         words: dict[str, int | None] = {}
         digests = []
         for number, path in enumerate(self.dictionaries):
@@ -67,11 +62,39 @@ class Jieba(Config):
                 raise DataError(f"{where}.dictionaries.{number}", "jieba can find no such word", got=lost, cure=cure)
             words |= found
             digests.append(digest)
-        loaded = _load_jieba(where)
+        return words, digests
+
+
+class Jieba(_JiebaConfig):
+    """jieba's words: the likeliest path through its dictionary, and a hidden Markov model for names it lacks."""
+
+    kind: Literal["jieba"] = "jieba"
+
+    def build(self, where: str = "segmenter") -> Segmenter:
+        """Load it, which takes about a second.
+
+        Raises:
+            MissingExtraError: jieba is not installed.
+            DataError: a dictionary is missing, empty or not of this form.
+        """
+        words, digests = self._read_dictionaries(where)
+        loaded = _load(where, "jieba", _read_jieba)
         cut = _add_words(loaded.tokenizer, words).lcut if words else loaded.tokenizer.lcut
-        foreign = frozenset(word for word in words if _CHINESE.search(word) is None)
-        name = " + ".join([f"jieba {loaded.version}", *digests])
-        return Segmenter(name, lambda text, units: _join_as_cut(text, units, cut, foreign))
+        return _segment_as_cut(f"jieba {loaded.version}", words, digests, cut)
+
+
+class Rjieba(_JiebaConfig):
+    """The same dictionary and model in Rust (jieba-rs), many times as fast; rare ties it cuts otherwise than jieba."""
+
+    kind: Literal["rjieba"] = "rjieba"
+
+    def build(self, where: str = "segmenter") -> Segmenter:
+        """Load it. Raises MissingExtraError where rjieba is not installed, and DataError as for jieba."""
+        words, digests = self._read_dictionaries(where)
+        loaded = _load(where, "rjieba", _read_rjieba)
+        for word, count in words.items():
+            loaded.tokenizer.add_word(word, count or loaded.tokenizer.suggest_freq(word), None)
+        return _segment_as_cut(f"rjieba {loaded.version}", words, digests, loaded.tokenizer.cut)
 
 
 class Dictionary(Config):
@@ -102,7 +125,7 @@ class NoSegmenter(Config):
         return Segmenter("none", lambda text, units: units)
 
 
-SegmenterConfig = Annotated[Jieba | Dictionary | NoSegmenter, Field(discriminator="kind")]
+SegmenterConfig = Annotated[Jieba | Rjieba | Dictionary | NoSegmenter, Field(discriminator="kind")]
 
 
 @final
@@ -146,6 +169,14 @@ def find_units(text: str) -> list[Span]:
 
 def _is_letter(text: str, place: int) -> bool:
     return _A_LETTER.match(text, place) is not None
+
+
+def _segment_as_cut(
+    name: str, words: Mapping[str, int | None], digests: Sequence[str], cut: Callable[[str], list[str]]
+) -> Segmenter:
+    """The segmenter of a program that knows some words more."""
+    foreign = frozenset(word for word in words if _CHINESE.search(word) is None)
+    return Segmenter(" + ".join([name, *digests]), lambda text, units: _join_as_cut(text, units, cut, foreign))
 
 
 def _join_as_cut(text: str, units: list[Span], cut: Callable[[str], list[str]], foreign: frozenset[str]) -> list[Span]:
@@ -248,15 +279,22 @@ def _read_words(path: str, where: str) -> tuple[dict[str, int | None], str]:
 
 class _Loaded(NamedTuple):
     tokenizer: Any
-    """A `jieba.Tokenizer`, which shares no dictionary with jieba's own functions."""
+    """A `jieba.Tokenizer` or `rjieba.Jieba`, which shares no dictionary with the functions of its module."""
     version: str
 
 
-def _load_jieba(where: str) -> _Loaded:
+def _load(where: str, package: str, read: Callable[[], _Loaded]) -> _Loaded:
     try:
-        return _read_jieba()
+        return read()
     except ImportError:
-        raise MissingExtraError(where, "jieba", "chinese") from None
+        raise MissingExtraError(where, package, "chinese") from None
+
+
+def _read_rjieba() -> _Loaded:
+    """rjieba with its own dictionary, for one segmenter alone."""
+    import rjieba
+
+    return _Loaded(rjieba.Jieba(), version("rjieba"))
 
 
 @lru_cache(maxsize=1)

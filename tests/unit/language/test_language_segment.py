@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from groundup import tour
 from groundup.errors import ConfigError, DataError, MissingExtraError
 from groundup.language import segment
-from groundup.language.segment import Dictionary, Jieba, NoSegmenter, Segmenter, SegmenterConfig, find_units
+from groundup.language.segment import Dictionary, Jieba, NoSegmenter, Rjieba, Segmenter, SegmenterConfig, find_units
 
 WORDS = ["研究生", "研究", "生命", "起源", "苹果", "手机", "维生素C", "列夫·托尔斯泰", "北京", "大学", "北京大学"]
 WORDS += ["大学生", "生活", "C++", "5G", "蘋果", "手機", "電腦", "臺灣", "臺灣大學", "大學", "學生"]
@@ -153,17 +155,28 @@ def test_marks_of_bytes_and_of_windows_are_no_part_of_a_word(tmp_path: Path) -> 
     ],
 )
 def test_jieba_finds_words_and_leaves_other_scripts_to_the_rules(text: str, words: str) -> None:
-    assert cut(Jieba().build(), text) == (words.split("|") if words else [])
+    for config in (Jieba, Rjieba):
+        assert cut(config().build(), text) == (words.split("|") if words else [])
 
 
-def test_jieba_takes_more_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", [Jieba, Rjieba])
+def test_jieba_takes_more_words(tmp_path: Path, config: type[Jieba | Rjieba]) -> None:
     text = "他研究阿法狗算法和C++"
-    plain, more = Jieba().build(), Jieba(dictionaries=(write(tmp_path, ["阿法狗算法", "C++ 100 nz"]),)).build()
+    plain, more = config().build(), config(dictionaries=(write(tmp_path, ["阿法狗算法", "C++ 100 nz"]),)).build()
     assert "阿法狗算法" not in cut(plain, text)
     assert cut(more, text) == ["他", "研究", "阿法狗算法", "和", "C++"]
     assert cut(more, "only C++") == ["only", "C++"]
-    assert cut(Jieba().build(), text) == cut(plain, text), "what one learnt must not reach another"
+    assert cut(config().build(), text) == cut(plain, text), "what one learnt must not reach another"
     assert more.name.startswith(f"{plain.name} + ")
+
+
+def test_both_programs_of_jieba_cut_real_sentences_alike() -> None:
+    files = (Path(tour.__file__).parent / "sentiment").glob("*.csv")
+    lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+    texts = [line for line in lines if re.search("[\u4e00-\u9fff]", line)]
+    one, other, none = (config().build() for config in (Jieba, Rjieba, NoSegmenter))
+    assert len(texts) > 100 and [one.segment(text) for text in texts] == [other.segment(text) for text in texts]
+    assert sum(one.segment(text) != none.segment(text) for text in texts) > 100
 
 
 def test_words_that_jieba_can_never_find_are_refused(tmp_path: Path) -> None:
@@ -178,6 +191,9 @@ def test_a_missing_jieba_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "jieba", None)
     with pytest.raises(MissingExtraError, match=r"^objective.segmenter: needs the package 'jieba'; .*groundup\[chin"):
         Jieba().build("objective.segmenter")
+    monkeypatch.setitem(sys.modules, "rjieba", None)
+    with pytest.raises(MissingExtraError, match=r"^objective.segmenter: needs the package 'rjieba'; .*groundup\[chin"):
+        Rjieba().build("objective.segmenter")
     NoSegmenter().build("objective.segmenter")
 
 
@@ -206,7 +222,7 @@ PARTS = st.sampled_from([*WORDS, *ODD, "研究生命", "abc", "don't", "，", "%
 @given(st.lists(st.one_of(PARTS, st.text(max_size=4)), max_size=10).map("".join))
 @example("A\u0301\u200d中 \u0301")
 def test_words_hold_every_character_that_is_no_space_exactly_once(text: str) -> None:
-    for segmenter in (Jieba().build(), SHARED, NoSegmenter().build()):
+    for segmenter in (Jieba().build(), RUST, SHARED, NoSegmenter().build()):
         spans = segmenter.segment(text)
         places = [place for start, end in spans for place in range(start, end)]
         assert places == [place for place, char in enumerate(text) if not char.isspace()]
@@ -214,12 +230,13 @@ def test_words_hold_every_character_that_is_no_space_exactly_once(text: str) -> 
         assert all(start < end and end in ends for start, end in spans)
 
 
+RUST = Rjieba().build()
 SHARED = Segmenter("words", segment._Paths(dict.fromkeys(WORDS)).join)
 
 
 def test_settings_are_a_union_by_kind() -> None:
     union = TypeAdapter(SegmenterConfig)
-    kinds = {"jieba": Jieba(), "none": NoSegmenter(), "dictionary": Dictionary(path="a")}
+    kinds = {"jieba": Jieba(), "rjieba": Rjieba(), "none": NoSegmenter(), "dictionary": Dictionary(path="a")}
     for kind, config in kinds.items():
         assert union.validate_json(config.model_dump_json()) == config
         assert config.kind == kind
