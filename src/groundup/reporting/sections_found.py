@@ -24,7 +24,7 @@ def draw_found(report: Report) -> Html | None:
         note(say(f"found.measured.{found['split']}", rows=rows, of=of)),
         _draw_parts(found["parts"]) if found["parts"] else None,
         draw_buckets(found["buckets"], say("found.buckets"), say("found.texts")),
-        _draw_faults(found["faults"]) if found["faults"] else None,
+        _draw_faults(found["faults"]) if any(found["faults"].values()) else None,
         _draw_list(found, False),
         _draw_list(found, True),
     )

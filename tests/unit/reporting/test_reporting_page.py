@@ -248,6 +248,9 @@ def test_what_is_found_in_texts() -> None:
     text = part.text("en")
     assert "right type, another boundary" in text and "missed" not in text and "words in the answer: 2–3" in text
     assert "类型对，边界错" in part.text("zh") and "Wrong (2 of 10)" in text
+    faultless = make_content()["found"] | {"faults": {"missed": 0}}  # type: ignore[operator]
+    assert "What is wrong, and how" in text
+    assert "What is wrong, and how" not in read_page(render(make_content(found=faultless))).text("en")
 
 
 def test_labels_stand_with_their_thresholds_and_rows_with_those_given_and_true() -> None:
