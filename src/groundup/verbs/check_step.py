@@ -18,6 +18,7 @@ from groundup.model.transformer import Transformer, check_packed
 from groundup.objectives.protocol import Batch, Guessing, Indivisible, Objective, count_logit_rows
 from groundup.recipe import Recipe
 from groundup.tasks.multi_label import MultiLabelTask
+from groundup.tasks.span_classification import SpanTask
 from groundup.training.step import StepOutcome, compute_gradient
 from groundup.verbs.assemble import Parts
 from groundup.verbs.memory import available_memory
@@ -182,6 +183,8 @@ def _count_choices(parts: Parts, expected_loss: float) -> int:
     """Of labels that exclude each other, all of them; of those that do not, yes and no."""
     if isinstance(parts.objective, MultiLabelTask):
         return 2
+    if isinstance(parts.objective, SpanTask):  # a span may be none of the types
+        return len(parts.objective.labels) + 1
     return len(parts.labels) if parts.labels else round(math.exp(expected_loss))
 
 
