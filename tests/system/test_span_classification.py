@@ -51,8 +51,8 @@ def make_recipe(folder: Path, **objective: Any) -> dict[str, Any]:
         "data": {"kind": "tagged", "train": str(folder / "train.jsonl"), "validation": str(folder / "dev.jsonl")},
         "model": {"kind": "transformer", "hidden_size": 32, "num_layers": 1, "num_heads": 2, "initializer_range": 0.1},
         "objective": {"kind": "span_classification", "max_length": 24, "size": 24, **objective},
-        "optimizer": {"kind": "adamw", "learning_rate": 5e-3},
-        "train": {"steps": 120, "batch_size": 16, "device": "cpu", "threads": 1},
+        "optimizer": {"kind": "adamw", "learning_rate": 1e-2},
+        "train": {"steps": 80, "batch_size": 16, "device": "cpu", "threads": 1},
     }
 
 
