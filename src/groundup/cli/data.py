@@ -92,11 +92,17 @@ def data_check(
     text: Annotated[str, typer.Option(help="The column of the text, by name or number.")] = "text",
     pair: Annotated[str | None, typer.Option(help="The column of the second text.")] = None,
     label: Annotated[str, typer.Option(help="The column of the label.")] = "label",
+    separator: Annotated[
+        str | None, typer.Option(help="What stands between several labels of a row; json for a list.")
+    ] = None,
     header: Annotated[bool, typer.Option(help="Whether the first line names the columns.")] = True,
     samples: Annotated[int, typer.Option(min=0, help="Examples to show of each split.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Sizes, labels, lengths, repetitions, leaks between splits, broken tags, answers that are not in their place."""
+    """Sizes, labels, lengths, repetitions, leaks between splits, broken tags, answers that are not in their place.
+
+    Own files are rows of a text and a label, or, told by their columns, tagged text, questions on passages, or choices.
+    """
     from groundup.verbs.data_sets import check_data as run
 
     report = run(
@@ -105,6 +111,7 @@ def data_check(
         text=_column(text),
         pair=None if pair is None else _column(pair),
         label=_column(label),
+        separator=separator,
         header=header,
         num_samples=samples,
     )

@@ -70,6 +70,7 @@ class TaggedConfig(FileSource):
         tokens: list[str] = []
         tags: list[str] = []
         before: object = None
+        begun: set[object] = set()
         start = 0
         for row in iterate_rows(path, Layout(encoding=self.encoding), where):
             here = place(path, where, row.line)
@@ -81,6 +82,10 @@ class TaggedConfig(FileSource):
             if not tag:
                 raise DataError(here, "has no tag", cure="write O for a token in no entity")
             # In some files the name stands beside the first token alone.
+            if sentence not in ("", before) and sentence in begun:
+                cure = "its rows stand together; give every sentence a name of its own"
+                raise DataError(here, "goes on with a sentence that has ended", got=sentence, cure=cure)
+            begun.add(sentence)
             if tokens and sentence not in ("", before):
                 yield TaggedExample(tuple(tokens), tuple(tags), start)
                 tokens, tags = [], []
@@ -150,5 +155,6 @@ def _read_mark(value: object, text: str, here: str) -> Mark:
         cure = "count characters (code points) from 0, not bytes or UTF-16 units"
         raise DataError(here, f"has at {start} to {end} another text than {surface!r}", got=text[start:end], cure=cure)
     if text[start:end] != text[start:end].strip():
-        raise DataError(here, "has a span with blanks at its ends", got=text[start:end], cure="leave them out")
+        cure = "leave them out; count characters (code points), not bytes or UTF-16 units"
+        raise DataError(here, "has a span with blanks at its ends", got=text[start:end], cure=cure)
     return Mark(start, end, kind)

@@ -67,13 +67,10 @@ def read_entities(example: AnyTagged, units: UnitText, writing: Writing, where: 
         return None
     spans = []
     for start, end, kind in example.marks:
-        first = int(np.searchsorted(units.starts, start))
-        last = int(np.searchsorted(units.ends, end))
-        if not (first <= last < len(units) and units.starts[first] == start and units.ends[last] == end):
-            cure = "set objective.unit=character" if writing.unit == "word" else "correct it"
-            what = f"has an entity whose ends are not those of {writing.unit}s"
-            raise DataError(f"{where}:{example.line}", what, got=(start, end, example.text[start:end]), cure=cure)
-        spans.append(Span(first, last + 1, kind))
+        found = _find_units(units, start, end)
+        if found is None:
+            raise _describe_cut(example.text, units, (start, end), writing.unit, f"{where}:{example.line}")
+        spans.append(Span(*found, kind))
     return sorted(spans)
 
 
@@ -124,12 +121,10 @@ class Room:
         parts = [np.array(self.before), ids[window.start : window.end], np.array(self.after)]
         return np.concatenate(parts).astype(np.int32, copy=False)
 
-    def spread(
-        self, values: Shaped[np.ndarray, tokens * more], window: Window, beside: int
-    ) -> Shaped[np.ndarray, length * more]:
-        """What a window's tokens have, and `beside` for the special ones."""
+    def spread(self, values: Shaped[np.ndarray, tokens * more], beside: int) -> Shaped[np.ndarray, length * more]:
+        """What the tokens of a window have, and `beside` for the special ones."""
         around = ((len(self.before), len(self.after)), *((0, 0),) * (values.ndim - 1))
-        return np.pad(values[window.start : window.end], around, constant_values=beside)
+        return np.pad(values, around, constant_values=beside)
 
 
 class Window(NamedTuple):
@@ -149,6 +144,26 @@ def _find_unit(examples: Sequence[AnyTagged]) -> Unit:
         return "character" if is_single and any(map(is_cjk, tokens)) else "word"
     text = "".join(example.text for example in examples if isinstance(example, SpanExample))
     return "character" if 2 * sum(map(is_cjk, text)) > sum(not char.isspace() for char in text) else "word"
+
+
+def _find_units(units: UnitText, start: int, end: int) -> tuple[int, int] | None:
+    """The first unit of a span of characters and the one behind its last; None where the span cuts one."""
+    first, last = int(np.searchsorted(units.starts, start)), int(np.searchsorted(units.ends, end))
+    is_whole = first <= last < len(units) and units.starts[first] == start and units.ends[last] == end
+    return (first, last + 1) if is_whole else None
+
+
+def _describe_cut(text: str, units: UnitText, span: tuple[int, int], unit: Unit, here: str) -> DataError:
+    """What is to be said of a span that cuts units; one that counts something else than characters fits them then."""
+    got = (*span, text[slice(*span)])
+    for encoding, width, counted in (("utf-16-le", 2, "UTF-16 units"), ("utf-8", 1, "bytes of UTF-8")):
+        data = text.encode(encoding, "surrogatepass")
+        start, end = (len(data[: place * width].decode(encoding, "ignore")) for place in span)
+        if (start, end) != span and _find_units(units, start, end) is not None:
+            cure = f"it stands at {start} to {end}; count characters (code points)"
+            return DataError(here, f"has an entity that counts {counted} instead of characters", got=got, cure=cure)
+    cure = "set objective.unit=character" if unit == "word" else "correct it"
+    return DataError(here, f"has an entity whose ends are not those of {unit}s", got=got, cure=cure)
 
 
 def _describe_fault(example: TaggedExample, scheme: Scheme, where: str) -> DataError:

@@ -97,7 +97,7 @@ def encode_spans(
                 of_windows[name].append(border - window.start + len(room.before))
             of_tokens["input_ids"].append(room.frame(aligned.input_ids, window))
             for name, values in (("unit", of_unit), ("last", last), ("type", kind)):
-                of_tokens[name].append(room.spread(values, window, -1))
+                of_tokens[name].append(room.spread(values[window.start : window.end], -1))
     sizes = np.array([len(ids) for ids in of_tokens["input_ids"]], dtype=np.int32)
     how = f"spans of {spans.writing.unit}s" + ("" if spans.longest is None else f", {spans.longest} at most")
     notes = [how, f"{len(sizes)} windows"]

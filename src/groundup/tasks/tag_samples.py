@@ -76,15 +76,17 @@ def encode_tagged(
         unit_of, tag_of = (np.full(len(aligned.input_ids), beside, dtype=np.int64) for beside in (-1, UNLABELLED))
         unit_of[aligned.firsts[is_there]] = np.flatnonzero(is_there)
         tag_of[aligned.firsts[is_there]] = known[is_there]
-        windows, places = room.cut(len(unit_of)), np.arange(len(unit_of))
+        windows = room.cut(len(unit_of))
         for place, window in enumerate(windows):
             of_windows["example"].append(number)
             of_windows["is_start"].append(place == 0)
             of_windows["is_end"].append(place == len(windows) - 1)
+            here = slice(window.start, window.end)
+            places = np.arange(window.start, window.end)
             is_own = (places >= window.low) & (places < window.high)
             of_tokens["input_ids"].append(room.frame(aligned.input_ids, window))
             for name, values, beside in (("unit", unit_of, -1), ("tag", tag_of, UNLABELLED)):
-                of_tokens[name].append(room.spread(np.where(is_own, values, beside), window, beside))
+                of_tokens[name].append(room.spread(np.where(is_own, values[here], beside), beside))
     sizes = np.array([len(ids) for ids in of_tokens["input_ids"]], dtype=np.int32)
     notes = [f"{writing.scheme}, by {writing.unit}", f"{len(sizes)} windows"]
     notes += [f"{num_lost} {writing.unit}s of which the tokenizer leaves nothing"] if num_lost else []

@@ -173,6 +173,10 @@ def _read_examples(recipe: Recipe, data: ExampleSource) -> _Found:
         split, rows, _ = read_split(data, "validation", seen, needs_label=needs_label)
         validation = task.encode(rows, "data.validation")
         splits.append(split)
+    if data.test is not None:
+        split, rows, _ = read_split(data, "test", seen, needs_label=needs_label)
+        task.encode(rows, "data.test")  # what it refuses would stop the run
+        splits.append(split)
     return _Found(
         parts=Parts(tokenizer, task, samples, validation, labels or None, ()),
         splits=tuple(splits),
@@ -308,11 +312,12 @@ def _with_final_vocabulary(recipe: Recipe, found: _Found) -> Recipe:
 
 
 def _find_baseline(splits: Iterable[Split]) -> Baseline | None:
-    """Judged on the last split that has labels: validation, or else train."""
+    """Judged on validation, or where it has no labels on train."""
     labelled = [split for split in splits if split.label_counts]
     if not labelled:
         return None
     counts = labelled[0].label_counts or {}
     label = max(counts, key=lambda each: counts[each])
-    judged = labelled[-1].label_counts or {}
-    return Baseline(label, judged.get(label, 0) / max(1, sum(judged.values())), labelled[-1].name)
+    split = next((split for split in labelled if split.name == "validation"), labelled[0])
+    judged = split.label_counts or {}
+    return Baseline(label, judged.get(label, 0) / max(1, sum(judged.values())), split.name)

@@ -187,7 +187,7 @@ def read_split(
 
     Args:
         data: where the recipe takes them from.
-        name: `train` or `validation`.
+        name: of the split.
         seen: hashes of the texts of the training split.
         needs_label: whether the objective learns from labels.
     """

@@ -66,10 +66,8 @@ def _of_labels(report: CheckReport) -> Iterator[str]:
         rare = [label for label, count in counts.items() if count < _FEW_ROWS]
         single = sum(count == 1 for count in counts.values())
         if split.name == "train" and len(counts) > 2 and single > len(counts) / 2:
-            yield (
-                f"{single} of {len(counts)} labels of train have a single row, so that no other row can be judged by "
-                "them: is data.label the right column?"
-            )
+            what = f"{single} of {len(counts)} labels of train have a single row, so that no other row can be judged by"
+            yield f"{what} them{': is data.label the right column?' if report.data_kind == 'table' else '.'}"
         if missing:
             yield f"No row of {split.name} has the label {_name(missing)}."
         if rare and split.name == "train":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,7 +11,9 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
+from groundup.language.scripts import is_cjk
 from groundup.language.tags import Scheme, find_faults, find_schemes, read_spans_loosely
 from groundup.readers.examples import (
     AnyExample,
@@ -49,7 +52,9 @@ class Look:
     lengths: dict[str, int]
     """Of the shortest, the median, the 99th hundredth and the longest."""
     labels: dict[str, int]
-    """How often each stands there, the commonest first; types of entities for tags and spans."""
+    """How often each stands there, the commonest first; types of entities for tags and spans; empty for numbers."""
+    numbers: dict[str, float]
+    """Where labels are numbers: the lowest, the median, the mean, the standard deviation, the highest."""
     unlabelled: int
     findings: tuple[Finding, ...]
     samples: tuple[str, ...]
@@ -90,6 +95,7 @@ def look_at(
     known: Iterable[str] | None = None,
     scheme: Scheme | None = None,
     training: Training | None = None,
+    is_number: bool = False,
     num_samples: int = 3,
 ) -> tuple[Look, Training]:
     """Go through a split once.
@@ -101,6 +107,7 @@ def look_at(
         known: the labels that the data set has; None where any may stand.
         scheme: of its tags; None finds one that fits.
         training: what training holds, where this is another split.
+        is_number: whether labels are numbers; they are, too, where all of them can be read as one and some have a dot.
         num_samples: examples to show, drawn by their content.
     """
     notes = _Notes(files[-1])
@@ -111,6 +118,7 @@ def look_at(
     ids: set[str] = set()
     samples: list[tuple[bytes, str]] = []
     tags: list[tuple[tuple[str, ...], int]] = []
+    unseen: list[tuple[int, str]] = []
     unlabelled = 0
     unit, is_classified = "characters", False
     for example in examples:
@@ -124,7 +132,7 @@ def look_at(
         for what, found in seen.faults:
             notes.add(what, seen.line, found)
         if digest in label_of:
-            same = label_of[digest] == seen.labels
+            same = _are_alike(label_of[digest], seen.labels)
             notes.add(
                 "stands there before" if same else "stands there before with another label", seen.line, seen.sample
             )
@@ -132,7 +140,7 @@ def look_at(
         own.texts.add(shared)
         if training is not None and shared in training.texts:
             notes.add("stands in training too", seen.line, seen.shared or seen.sample)
-        is_classified = isinstance(example, Example)
+        is_classified = isinstance(example, Example) and example.labels is None
         if isinstance(example, QuestionExample):
             if example.id in ids:
                 notes.add("has the id of another question", seen.line, example.id)
@@ -148,15 +156,20 @@ def look_at(
             if kinds is not None and label not in kinds:
                 notes.add("has a label that this data set has not", seen.line, label)
             if training is not None and training.labels and label not in training.labels:
-                notes.add("has a label that training never saw", seen.line, label)
+                unseen.append((seen.line, label))
     own.labels = set(counts)
+    numbers = _read_numbers(counts, is_number) if is_classified else None
+    for line, label in unseen if numbers is None else ():
+        notes.add("has a label that training never saw", line, label)
     _check_tags(tags, scheme, notes)
-    if is_classified:
+    if is_classified and numbers is None:
         _check_labels(counts, len(lengths) - unlabelled, notes, known=kinds)
     chosen = tuple(sample for _, sample in sorted(samples, reverse=True))
     found = _quantiles(lengths)
-    labels = dict(counts.most_common())
-    return Look(name, tuple(files), len(lengths), unit, found, labels, unlabelled, notes.findings(), chosen), own
+    labels = {} if numbers is not None else dict(counts.most_common())
+    summary = {} if numbers is None else _summarise(numbers)
+    faults = notes.findings()
+    return Look(name, tuple(files), len(lengths), unit, found, labels, summary, unlabelled, faults, chosen), own
 
 
 class _Notes:
@@ -183,8 +196,8 @@ def _see(example: AnyExample) -> _Seen:
     if isinstance(example, Example):
         texts = (example.text,) if example.pair is None else (example.text, example.pair)
         faults = [("is empty", "") for text in texts if not text.strip()]
-        labels = None if example.label is None else (example.label,)
-        head = "" if example.label is None else f"[{example.label}] "
+        labels = example.label_names
+        head = "" if labels is None else f"[{'; '.join(labels)}] "
         return _Seen(texts, None, sum(map(len, texts)), labels, tuple(faults), example.line, head + " | ".join(texts))
     if isinstance(example, TaggedExample):
         spans = read_spans_loosely(example.tags)
@@ -200,6 +213,9 @@ def _see(example: AnyExample) -> _Seen:
         marks = example.marks or ()
         shown = "; ".join(f"{example.text[mark.start : mark.end]}={mark.type}" for mark in marks)
         faults = [("is empty", "")] if not example.text.strip() else []
+        what = "has an entity that cuts a word: are these characters, not bytes or UTF-16 units?"
+        cut = [mark for mark in marks if _cuts(example.text, mark.start) or _cuts(example.text, mark.end)]
+        faults += [(what, example.text[mark.start : mark.end]) for mark in cut]
         kinds = None if example.marks is None else tuple(mark.type for mark in marks)
         return _Seen(
             (example.text,), None, len(example.text), kinds, tuple(faults), example.line, f"{example.text} [{shown}]"
@@ -211,6 +227,11 @@ def _see(example: AnyExample) -> _Seen:
         both = (example.source, example.target)
         return _Seen(both, None, len(example.source), None, tuple(faults), example.line, " | ".join(both))
     return _see_choice(example)
+
+
+def _cuts(text: str, at: int) -> bool:
+    """Whether a place has letters of a script with spaces on both sides."""
+    return 0 < at < len(text) and all(char.isalpha() and not is_cjk(char) for char in text[at - 1 : at + 1])
 
 
 def _see_question(example: QuestionExample) -> _Seen:
@@ -260,6 +281,35 @@ def _check_labels(counts: Counter[str], labelled: int, notes: _Notes, *, known: 
         notes.add("all examples have one label", None, next(iter(counts)))
     if known is None and len(counts) > max(20, labelled // 2):
         notes.add("nearly every example has a label of its own", None, f"{len(counts)} labels, {labelled} examples")
+
+
+def _are_alike(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> bool:
+    """Whether labels are the same, in whatever way a number is written."""
+    if one is None or other is None or len(one) != 1 or len(other) != 1:
+        return one == other
+    return one == other or (_is_number(one[0]) and _is_number(other[0]) and float(one[0]) == float(other[0]))
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
+
+
+def _read_numbers(counts: Counter[str], is_number: bool) -> Float64[np.ndarray, " numbers"] | None:
+    """The labels as numbers, each as often as it stands there; None where they are names."""
+    is_number = is_number or any("." in label for label in counts)
+    if not counts or not is_number or not all(map(_is_number, counts)):
+        return None
+    return np.repeat([float(label) for label in counts], list(counts.values()))
+
+
+def _summarise(numbers: Float64[np.ndarray, " numbers"]) -> dict[str, float]:
+    found = {"lowest": numbers.min(), "median": np.median(numbers), "mean": numbers.mean()}
+    return {
+        name: float(value) for name, value in (found | {"deviation": numbers.std(), "highest": numbers.max()}).items()
+    }
 
 
 def _quantiles(lengths: Sequence[int]) -> dict[str, int]:

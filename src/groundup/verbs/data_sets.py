@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,16 +10,14 @@ from typing import Final
 
 from groundup.errors import ConfigError, DataError
 from groundup.readers.data_set import DATA_VARIABLE, DataSet, FoundSplit, find_root, find_splits
-from groundup.readers.formats import ColumnsFormat, Format, MarkedTextFormat, TableFormat
-from groundup.readers.lines import iterate_whole_lines
-from groundup.readers.questions import SquadFormat
-from groundup.readers.records import Layout
+from groundup.readers.formats import TableFormat
+from groundup.readers.records import Layout, iterate_rows
 from groundup.readers.registry import DATA_SETS, get_data_set
-from groundup.readers.table import Columns
+from groundup.readers.table import Columns, take_field
+from groundup.verbs.data_guess import TABLES, guess_format
 from groundup.verbs.data_look import Finding, Look, Training, look_at
 from groundup.verbs.layout import clip, columns, fold, format_share, plural
 
-_TABLES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _MOST_LABELS: Final = 12
 
 
@@ -123,6 +120,7 @@ def check_data(
     text: str | int = "text",
     pair: str | int | None = None,
     label: str | int = "label",
+    separator: str | None = None,
     header: bool = True,
     num_samples: int = 3,
 ) -> DataCheckReport:
@@ -134,11 +132,13 @@ def check_data(
         text: of one's own table, the column of the text: a name, or a number counted from 0.
         pair: the column of the second text.
         label: the column of the label.
+        separator: what stands between the labels of a row that may have several; `json` for a list.
         header: whether the first line names the columns.
         num_samples: examples to show of each split.
 
     Raises:
-        DataError: there is no such data set or file, or a line of it is not what its format says.
+        DataError: there is no such data set or file, or a line of it is not what its format says, or no column has
+            the name that is given.
     """
     names = [str(each) for each in ([targets] if isinstance(targets, str | Path) else targets)]
     if not names:
@@ -146,19 +146,22 @@ def check_data(
     if (
         len(names) == 1
         and not Path(names[0]).expanduser().exists()
-        and Path(names[0]).suffix not in (*_TABLES, ".json", ".txt")
+        and Path(names[0]).suffix not in (*TABLES, ".json", ".txt")
     ):
         data_set = get_data_set(names[0])
         return _check(
             data_set.name, find_splits(data_set, folder), data_set, _entry(data_set, find_root(folder)), num_samples
         )
-    table = TableFormat(Columns(text, pair, label), Layout(header=header))
+    table = TableFormat(Columns(text, pair, label, separator), Layout(header=header))
     splits = []
     for name in names:
         file = Path(name).expanduser()
         if not file.is_file():
             raise DataError(name, "does not exist", cure="check the path, or see the names in `groundup data list`")
-        splits.append(FoundSplit(name, (file,), _guess(file, table)))
+        form = guess_format(file, table)
+        if form is table and label != "label":
+            _check_column(file, table)
+        splits.append(FoundSplit(name, (file,), form))
     return _check(" + ".join(names), splits, None, None, num_samples)
 
 
@@ -175,6 +178,7 @@ def _check(
             known=None if data_set is None or data_set.labels is None else _label_names(data_set, split),
             scheme=None if data_set is None else data_set.scheme,  # type: ignore[arg-type]
             training=training,
+            is_number=data_set is not None and data_set.task == "regression",
             num_samples=num_samples,
         )
         looks.append(look)
@@ -189,23 +193,11 @@ def _label_names(data_set: DataSet, split: FoundSplit) -> list[str] | None:
     return None if split.format.kind == "questions" else list(data_set.labels or ())
 
 
-def _guess(file: Path, table: TableFormat) -> Format:
-    """The format of a user's own file, from its name and its first line."""
-    ending = file.suffix.lower()
-    if ending in _TABLES:
-        return table
-    if ending != ".json":
-        return ColumnsFormat()
-    first = next(iterate_whole_lines(file)).text
-    try:
-        value = json.loads(first)
-    except json.JSONDecodeError:
-        return SquadFormat()
-    if not isinstance(value, dict) or "data" in value:
-        return SquadFormat()
-    if isinstance(value.get("label"), dict):
-        return MarkedTextFormat()
-    return TableFormat(table.columns, Layout(objects=True))
+def _check_column(file: Path, table: TableFormat) -> None:
+    """DataError where the first row has not the column of labels that is asked for."""
+    row, label = next(iterate_rows(file, table.layout), None), table.columns.label
+    if row is not None and not isinstance(label, tuple):
+        take_field(row, label, "label", file, "")
 
 
 def _find_root(folder: str | Path | None) -> Path | None:
@@ -238,6 +230,8 @@ def _describe(look: Look) -> list[str]:
     lengths = ", ".join(f"{name} {value:,}" for name, value in look.lengths.items())
     lines = ["", f"{look.name}: {plural(look.count, 'example')}, {' + '.join(look.files)}"]
     lines += fold(f"{look.unit}: {lengths}")
+    if look.numbers:
+        lines += fold("numbers: " + ", ".join(f"{name} {value:.4g}" for name, value in look.numbers.items()))
     total = sum(look.labels.values())
     rows = [
         (label, f"{count:,}", format_share(count / total)) for label, count in list(look.labels.items())[:_MOST_LABELS]
@@ -245,7 +239,7 @@ def _describe(look: Look) -> list[str]:
     lines += columns(rows, "lrr", indent=4)
     if len(look.labels) > _MOST_LABELS:
         lines.append(f"    and {plural(len(look.labels) - _MOST_LABELS, 'other label')}")
-    if look.unlabelled and look.labels:
+    if look.unlabelled:
         lines.append(f"  without a label: {look.unlabelled:,}")
     for finding in look.findings:
         lines += fold(f"{finding.count:,} x {finding.what}", first="! ")

@@ -42,6 +42,8 @@ def test_a_token_a_row(tmp_path: Path) -> None:
     assert read(tmp_path / "a.tsv", renamed, sentence="s", token="w", tag="t", header=True) == found
     assert "did you mean 'token'" in refuse(tmp_path / "a.csv", table, token="tokem")
     assert "has no tag" in refuse(tmp_path / "a.csv", table.replace("I-LOC", ""))
+    again = refuse(tmp_path / "a.csv", table + "1,again,O\n")
+    assert "a.csv:7): goes on with a sentence that has ended, got '1'" in again
 
 
 def test_tokens_and_tags_in_json(tmp_path: Path) -> None:

@@ -164,12 +164,17 @@ def test_how_texts_are_written_is_found_and_travels(tokenizer: Tokenizer) -> Non
         ),
         (SpanExample("Marys", (Mark(0, 4, "PER"),), 6), r"data:6: .*ends are not those of words.*unit=character"),
         (
+            SpanExample("😀😀 Mary went", (Mark(5, 9, "PER"),), 9),
+            r"data:9: .*counts UTF-16 units instead of characters, got \(5, 9, 'ry w'\); it stands at 3 to 7",
+        ),
+        (SpanExample("é è Mary went", (Mark(6, 10, "PER"),), 9), r"counts bytes of UTF-8.*it stands at 4 to 8"),
+        (
             SpanExample("a b", (Mark(0, 3, "PER"), Mark(0, 1, "LOC")), 7),
             r"data:7: entities overlap.*no entity within another",
         ),
         (TaggedExample(("a",), ("PER",), 8), r"is no tag of IOB1"),
     ],
-    ids=["illegal", "unseen", "inside a word", "nested", "no tag"],
+    ids=["illegal", "unseen", "inside a word", "utf-16", "bytes", "nested", "no tag"],
 )
 def test_what_tags_cannot_say_is_refused_with_its_line(
     tokenizer: Tokenizer, example: TaggedExample | SpanExample, message: str

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from groundup.errors import TrainingError
+from groundup.errors import DataError, TrainingError
 from groundup.model.estimate import estimate
 from groundup.objectives.masked import MaskedObjective
 from groundup.objectives.protocol import Loss
@@ -104,6 +104,16 @@ def test_labels_duplicates_leaks_and_the_baseline(make_recipe: Make, small_data:
         "Fewer than 10 rows",
     ):
         assert part in text, (part, text)
+
+
+def test_what_test_holds_is_read_too(make_recipe: Make, small_data: Path) -> None:
+    (small_data / "test.tsv").write_text("text\tlabel\na dog\tnone\n", encoding="utf-8")
+    report = check(make_recipe("classification", data={"test": str(small_data / "test.tsv")}))
+    assert [split.name for split in report.splits] == ["train", "validation", "test"]
+    assert report.baseline is not None and report.baseline.split == "validation"
+    (small_data / "test.tsv").write_text("text\tlabel\na dog\tother\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"data\.test:2: has a label unseen in training, got 'other'"):
+        check(make_recipe("classification", data={"test": str(small_data / "test.tsv")}))
 
 
 def test_what_truncation_loses_is_counted_to_the_token(make_recipe: Make, small_data: Path) -> None:

@@ -113,6 +113,42 @@ def test_questions_with_answers_astray(tmp_path: Path) -> None:
     }
 
 
+def test_files_of_other_kinds_are_told_by_their_columns(tmp_path: Path) -> None:
+    spans = [{"text": "😀😀 Anna went", "spans": [[5, 9, "PER"]]}, {"text": "我在青岛", "spans": [[2, 4, "LOC"]]}]
+    marked = write(tmp_path, "spans.jsonl", "".join(json.dumps(row) + "\n" for row in spans))
+    what = "has an entity that cuts a word: are these characters, not bytes or UTF-16 units?"
+    assert found(check_data(marked)) == {f"spans.jsonl: {what}": 1}
+    assert check_data(marked).looks[0].labels == {"PER": 1, "LOC": 1}
+    tagged = write(tmp_path, "tags.csv", "sentence,token,tag\n1,Anna,B-PER\n1,went,O\n2,no,O\n")
+    assert (check_data(tagged).looks[0].unit, check_data(tagged).looks[0].count) == ("tokens", 2)
+    asked = "id,question,context,answer,answer_start\na,Where?,😀 in the mill,mill,10\na,What?,the mill,,\n"
+    assert found(check_data(write(tmp_path, "asked.csv", asked))) == {
+        "asked.csv: has an answer that counts UTF-16 units instead of characters": 1,
+        "asked.csv: has the id of another question": 1,
+    }
+    chosen = write(tmp_path, "chosen.jsonl", '{"question": "q", "choices": ["a", "a"], "answer": 0}\n')
+    assert found(check_data(chosen)) == {"chosen.jsonl: has a choice twice": 1}
+    several = write(tmp_path, "several.csv", "text,label\none,a;b\ntwo,\nthree,b\n")
+    assert check_data(several, separator=";").looks[0].labels == {"b": 2, "a": 1}
+
+
+def test_numbers_are_no_labels(tmp_path: Path) -> None:
+    train = write(tmp_path, "train.csv", "text,label\na,1\nb,2.5\nb,2.50\nc,4\n")
+    test = write(tmp_path, "test.csv", "text,label\nd,3.7\n")
+    report = check_data([train, test])
+    assert found(report) == {"train.csv: stands there before": 1}, "2.50 is 2.5, and 3.7 need not be in training"
+    look = report.looks[0]
+    assert (look.labels, look.numbers["mean"], look.numbers["highest"]) == ({}, 2.5, 4.0)
+    assert "numbers: lowest 1, median 2.5, mean 2.5, deviation 1.061, highest 4" in str(report)
+
+
+def test_a_column_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.csv", "text,lab\ngood,1\n")
+    with pytest.raises(DataError, match=r"a\.csv:2: has no column for `label`, got 'tag'; columns are text, lab"):
+        check_data(file, label="tag")
+    assert "without a label: 1" in str(check_data(file))
+
+
 @pytest.mark.parametrize("name", ["weibo", "cluener", "drcd", "c3", "swag", "ocnli", "qqp", "squad2.0", "tnews"])
 def test_rows_by_hand_are_sound(name: str) -> None:
     report = check_data(name, folder=FIXTURES)
