@@ -21,6 +21,7 @@ _SHARES = (
     "weighted_f1",
     "samples_f1",
     "exact_match",
+    "tag_accuracy",
     "hamming_loss",
     "auc",
     "calibration_error",
@@ -88,12 +89,13 @@ def draw_results(report: Report) -> Html:
 
 def draw_card(figure: Figure, baseline: Baseline | None) -> Html:
     """A figure in large, with its interval and what it is to be compared with."""
-    is_share, low, high = figure["name"] in _SHARES, figure["low"], figure["high"]
+    is_percent, low, high = "percent" in figure["signature"].split(", "), figure["low"], figure["high"]
+    is_share, whole = is_percent or figure["name"] in _SHARES, 100.0 if is_percent else 1.0
     has_baseline = baseline is not None and baseline["metric"] == figure["name"]
     mark = baseline["value"] if baseline is not None and has_baseline else None
     compared = None
     if baseline is not None and mark is not None:
-        value = data(format_share(mark) if is_share else precise(mark))
+        value = data(format_share(mark / whole) if is_share else precise(mark))
         label = baseline["label"]
         compared = say("results.guess", value=value) if label is None else _name_baseline(label, value)
     return tag(
@@ -101,7 +103,9 @@ def draw_card(figure: Figure, baseline: Baseline | None) -> Html:
         tag("h3", name_metric(figure["name"])),
         tag("p", data(precise(figure["value"])), class_="value"),
         None if low is None or high is None else tag("p", show_interval(low, high)),
-        draw_interval(figure["value"], low, high, mark) if is_share else None,
+        draw_interval(*(each if each is None else each / whole for each in (figure["value"], low, high, mark)))
+        if is_share
+        else None,
         tag("p", say("results.over", count=data(f"{figure['count']:,}"))),
         None
         if compared is None

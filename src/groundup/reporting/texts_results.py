@@ -93,6 +93,7 @@ RESULTS: Final[dict[str, tuple[str, str]]] = {
     "metric.best_exact": ("Exact match by the best threshold", "最佳阈值下的完全匹配率"),
     "metric.best_f1": ("F1 by the best threshold", "最佳阈值下的 F1"),
     "metric.threshold": ("Threshold for no answer", "无答案的阈值"),
+    "metric.tag_accuracy": ("Tag accuracy", "标签准确率"),
     "metric.hamming_loss": ("Hamming loss", "汉明损失"),
     "metric.pearson": ("Pearson correlation", "皮尔逊相关系数"),
     "metric.spearman": ("Spearman correlation", "斯皮尔曼相关系数"),

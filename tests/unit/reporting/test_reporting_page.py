@@ -16,9 +16,11 @@ from report_content import EVIL, make_classes, make_content, make_design, make_w
 from report_pages import Element, read_page, shown_numbers, texts, untranslated, written_numbers
 
 from groundup.reporting import page as page_module
+from groundup.reporting.content_rows import Figure
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, commas, data, join, tag
 from groundup.reporting.page import render
+from groundup.reporting.sections_results import draw_card
 from groundup.reporting.texts import TEXTS
 
 SOURCE = Path(page_module.__file__).parent
@@ -235,6 +237,13 @@ def test_what_a_decoder_writes() -> None:
     (free,) = read_page(render(make_content(writing=make_writing(is_scored=False)))).find("section", id="written")
     assert [each.attributes["class"] for each in free.find("li")] == ["example", "example"]
     assert not free.find("span", class_="sign") and "$3" in free.text("en")
+
+
+@pytest.mark.parametrize(("name", "signature", "whole"), [("f1", "squad1.1, percent", 100.0), ("f1", "micro", 1.0)])
+def test_an_interval_stays_in_its_card_whatever_the_unit(name: str, signature: str, whole: float) -> None:
+    figure = Figure(name=name, value=whole / 2, count=2, signature=signature, low=0.0, high=whole)
+    card = str(draw_card(figure, None))
+    assert "left:0.00%;right:0.00%" in card and "left:50.00%" in card
 
 
 def test_what_is_found_in_texts() -> None:
