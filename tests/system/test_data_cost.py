@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_run_tells_its_share_and_waste(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("jieba")
+    for package in ("jieba", "rjieba"):
+        pytest.importorskip(package)
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import data_cost
 
@@ -28,8 +29,8 @@ def test_every_run_tells_its_share_and_waste(tmp_path: Path, monkeypatch: pytest
     options = [part for key, value in small.items() for part in (f"--{key}", str(value))]
     data_cost.main([*options, "--output", str(tmp_path / "found.json")])
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
-    kinds = ["token", "word", "word, again"]
-    assert list(found["runs"]) == [f"{language}, {kind}" for language in ("english", "chinese") for kind in kinds]
+    kinds = {"english": ["token", "word", "word, again"], "chinese": ["token", "word", "word by rjieba", "word, again"]}
+    assert list(found["runs"]) == [f"{language}, {kind}" for language, each in kinds.items() for kind in each]
     for name, run in found["runs"].items():
         assert 0 < run["data_share"] < 1 and run["tokens_per_second"] > 0
         assert 0 <= run["waste"] < (1 if "again" in name else 0.1)

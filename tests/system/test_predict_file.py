@@ -164,6 +164,16 @@ def test_what_does_not_go_together_is_refused(trained: Trained, table: Path) -> 
     refuse("keep: is for columns of tables, not for a .txt file, got 'id'", source=lines, keep=["id"])
 
 
+def test_an_empty_text_that_is_typed_is_refused_and_an_empty_line_keeps_its_place(
+    trained: Trained, tmp_path: Path
+) -> None:
+    for ask in (lambda: predict(trained, ["the cat", " "]), lambda: list(predict_stream(trained, ""))):
+        with pytest.raises(DataError, match="text: is empty, so there is nothing to label"):
+            ask()
+    (lines := tmp_path / "rows.txt").write_text("the cat\n\na dog\n", encoding="utf-8")
+    assert len(list(predict_stream(trained, str(lines)))) == 3
+
+
 def test_parquet_is_read_with_its_columns(trained: Trained, tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet

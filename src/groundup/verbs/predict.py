@@ -20,7 +20,7 @@ from groundup.objectives.seq2seq import Seq2Seq, Seq2SeqObjective
 from groundup.readers.source import AnExample, ExampleSource
 from groundup.training.evaluate import measure_all
 from groundup.verbs.generate import generate
-from groundup.verbs.predict_source import Given, give, open_source
+from groundup.verbs.predict_source import Given, give_typed, open_source
 from groundup.verbs.trained import Trained, check_utf8, load_trained
 
 BATCH_ROWS: Final = 256
@@ -51,7 +51,7 @@ def predict(model: str | Path | Trained, texts: Sequence[str | tuple[str, str]])
     """
     trained = load_predictor(model)
     rows = [(text, None) if isinstance(text, str) else text for text in texts]
-    given = [give(trained, text, pair, "text") for text, pair in rows]
+    given = [give_typed(trained, text, pair) for text, pair in rows]
     for each in given:
         check_given(trained, each)
     return _answer(trained, given, Watch())

@@ -47,6 +47,13 @@ def give(
     return Given(example, where, (text, pair), kept)
 
 
+def give_typed(trained: Trained, text: str, pair: str | None) -> Given:
+    """A text or a pair that somebody typed. DataError where there is nothing that could be labelled."""
+    if isinstance(trained.objective, Task) and not text.strip():
+        raise DataError("text", "is empty, so there is nothing to label", got=text)
+    return give(trained, text, pair, "text")
+
+
 @dataclass(frozen=True)
 class Source:
     """Rows that are read one at a time."""
@@ -75,7 +82,7 @@ def open_source(trained: Trained, source: str, pair: str | None, keep: Mapping[s
             cure = f"rename it to one of {', '.join(FILE_SUFFIXES)}"
             raise DataError(source, "is a file of unknown kind", got=path.suffix, cure=cure)
         _refuse_keep(keep, "a text")
-        return Source(None, lambda: iter([give(trained, source, pair, "text")]))
+        return Source(None, lambda: iter([give_typed(trained, source, pair)]))
     if pair is not None:
         raise ConfigError("pair", "goes with a single text, not with a file", cure="put it in a column of the file")
     if not is_file:
