@@ -68,6 +68,7 @@ def test_the_quickstart_runs_proves_and_goes_on(
         groundup.quickstart(output=str(folder), minutes=5.0)
 
 
+@pytest.mark.slow
 def test_with_more_minutes_it_tries_whether_reading_helps(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
