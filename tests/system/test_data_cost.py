@@ -21,8 +21,9 @@ def test_every_run_tells_its_share_and_waste(tmp_path: Path, monkeypatch: pytest
     draw = random.Random(2)
     english = " ".join("The cat " + " ".join(draw.choices(["sees", "a", "dog"], k=9)) + "." for _ in range(200))
     rows = ["书\t王崩\t" + "".join(draw.choices("国王去世了他的儿子即位", k=draw.randint(12, 40))) for _ in range(200)]
-    for name, text in {"babylm_like/simple_wiki.txt": english, "classical_modern/train.tsv": "\n".join(rows)}.items():
-        (tmp_path / name).parent.mkdir()
+    files = {"babylm_like/simple_wiki.txt": english, "classical_modern/train.tsv": "\n".join(rows)}
+    for name, text in (files | {"classical_modern/valid.tsv": "\n".join(rows[:9])}).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text + "\n", encoding="utf-8")
     monkeypatch.setenv("GROUNDUP_DATA", str(tmp_path))
     small = {"steps": 2, "batch-tokens": 256, "vocabulary": 80, "layers": 1, "width": 64, "threads": 1}
@@ -34,4 +35,5 @@ def test_every_run_tells_its_share_and_waste(tmp_path: Path, monkeypatch: pytest
     for name, run in found["runs"].items():
         assert 0 < run["data_share"] < 1 and run["tokens_per_second"] > 0
         assert 0 <= run["waste"] < (1 if "again" in name else 0.1)
+    assert found["segmenters"]["sentences"] == 9 and found["segmenters"]["rjieba_times_as_fast"] > 0
     torch.set_num_threads(1)

@@ -89,7 +89,7 @@ def draw_results(report: Report) -> Html:
 
 def draw_card(figure: Figure, baseline: Baseline | None) -> Html:
     """A figure in large, with its interval and what it is to be compared with."""
-    is_percent, low, high = "percent" in figure["signature"].split(", "), figure["low"], figure["high"]
+    is_percent, low, high = "percent" in figure["signature"].split("|"), figure["low"], figure["high"]
     is_share, whole = is_percent or figure["name"] in _SHARES, 100.0 if is_percent else 1.0
     has_baseline = baseline is not None and baseline["metric"] == figure["name"]
     mark = baseline["value"] if baseline is not None and has_baseline else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Int32, Shaped
@@ -20,6 +20,7 @@ from groundup.text.tokenizer import Tokenizer
 from groundup.text.units import Unit, UnitText, join_units, split_units
 
 AnyTagged = TaggedExample | SpanExample
+PredictionT = TypeVar("PredictionT")
 
 _PREFERRED: tuple[Scheme, ...] = ("iob2", "iob1", "bioes", "bmes")
 """Of schemes that all fit, the first one."""
@@ -94,6 +95,17 @@ def quote_entities(text: str, found: Sequence[Stretch], scores: Sequence[float])
     return {"text": text, "entities": entities}
 
 
+def keep_known(
+    predictions: Sequence[PredictionT], examples: Sequence[Any]
+) -> tuple[list[PredictionT], list[AnyTagged]]:
+    """What was found in the texts whose entities are known, with these. DataError where there are none."""
+    known = [pair for pair in zip(predictions, examples, strict=True) if pair[1].label_names is not None]
+    if not known:
+        what, cure = "says of no text which entities it has, so there is nothing to score", "name the column of tags"
+        raise DataError("data", what, cure=f"{cure}, or mark the spans")
+    return [found for found, _ in known], [example for _, example in known]
+
+
 @dataclass(frozen=True)
 class Room:
     """How texts are cut for a model: special tokens around windows of at most so many others."""
@@ -121,7 +133,7 @@ class Room:
         parts = [np.array(self.before), ids[window.start : window.end], np.array(self.after)]
         return np.concatenate(parts).astype(np.int32, copy=False)
 
-    def spread(self, values: Shaped[np.ndarray, tokens * more], beside: int) -> Shaped[np.ndarray, length * more]:
+    def spread(self, values: Shaped[np.ndarray, "tokens ..."], beside: int) -> Shaped[np.ndarray, "length ..."]:
         """What the tokens of a window have, and `beside` for the special ones."""
         around = ((len(self.before), len(self.after)), *((0, 0),) * (values.ndim - 1))
         return np.pad(values, around, constant_values=beside)

@@ -31,7 +31,7 @@ from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import SpanExample, TaggedExample
 from groundup.readers.table import sort_labels
-from groundup.tasks.entities import AnyTagged, Writing, find_writing, lay_units, place_spans, quote_entities
+from groundup.tasks.entities import AnyTagged, Writing, find_writing, keep_known, lay_units, place_spans, quote_entities
 from groundup.tasks.nesting import choose_spans
 from groundup.tasks.span_samples import Spans, encode_spans, lay_grid
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
@@ -201,7 +201,7 @@ class SpanTask:
 
     def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`precision`, `recall`, `f1` of entities, `macro_f1` over types, and `loss` (nats a span)."""
-        found, known = self._known(measured, examples)
+        found, known = keep_known(self.decode(measured, examples), examples)
         is_known = np.array([example.label_names is not None for example in examples])  # type: ignore[attr-defined]
         sums = [
             np.bincount(measured["example"], weights=measured[name], minlength=len(examples))[is_known]
@@ -213,7 +213,7 @@ class SpanTask:
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
         """Precision, recall and F1 of every type."""
-        tallies = self._tallies(*self._known(measured, examples))
+        tallies = self._tallies(*keep_known(self.decode(measured, examples), examples))
         return Details(measure_tallies({name: tally for name, tally in tallies.items() if "[" in name}))
 
     def tallies(self, predictions: Sequence[FoundSpans], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
@@ -298,16 +298,6 @@ class SpanTask:
         units = lay_units(example, self._writing.unit)
         spans = self.spans.read(example, units, "data")
         return None if spans is None else place_spans(spans, units)
-
-    def _known(
-        self, measured: Mapping[str, np.ndarray], examples: Sequence[object]
-    ) -> tuple[list[FoundSpans], list[AnyTagged]]:
-        """What was found in the texts whose entities are known, with these."""
-        pairs = zip(self.decode(measured, examples), examples, strict=True)
-        known = [(found, example) for found, example in pairs if example.label_names is not None]  # type: ignore[attr-defined]
-        if not known:
-            raise DataError("data", "says of no text which entities it has, so there is nothing to score")
-        return [found for found, _ in known], [example for _, example in known]  # type: ignore[misc]
 
     def _tallies(self, predictions: Sequence[FoundSpans], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
         """With those of every type."""

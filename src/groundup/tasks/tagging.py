@@ -32,7 +32,7 @@ from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import SpanExample, TaggedExample
 from groundup.readers.table import sort_labels
 from groundup.tasks.chain import ChainScores, Layout, best_paths, chain_losses, class_probabilities, legal_chain
-from groundup.tasks.entities import AnyTagged, Writing, find_writing, lay_units, place_spans, quote_entities
+from groundup.tasks.entities import AnyTagged, Writing, find_writing, keep_known, lay_units, place_spans, quote_entities
 from groundup.tasks.tag_samples import encode_tagged, read_tags
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
@@ -182,7 +182,7 @@ class TaggingTask:
 
     def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`precision`, `recall`, `f1` of entities, `macro_f1` over types, `tag_accuracy`, and `loss` (nats a unit)."""
-        tallies = self.tallies(*self._known(measured, examples))
+        tallies = self.tallies(*keep_known(self.decode(measured, examples), examples))
         how = "negative log-likelihood of the chain" if self.config.chain else "softmax cross-entropy"
         is_known = measured["is_known"]
         texts, place = np.unique(measured["example"][is_known], return_inverse=True)
@@ -194,7 +194,7 @@ class TaggingTask:
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
         """Precision, recall and F1 of every type."""
-        tallies = self._tallies(*self._known(measured, examples))
+        tallies = self._tallies(*keep_known(self.decode(measured, examples), examples))
         return Details(measure_tallies({name: tally for name, tally in tallies.items() if "[" in name}))
 
     def tallies(self, predictions: Sequence[Entities], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
@@ -302,16 +302,6 @@ class TaggingTask:
         """The true tags of an example."""
         tags = read_tags(example, lay_units(example, self.writing.unit), self.writing, "data")
         return None if tags is None else tuple(tags)
-
-    def _known(
-        self, measured: Mapping[str, np.ndarray], examples: Sequence[object]
-    ) -> tuple[list[Entities], list[AnyTagged]]:
-        """What was found in the texts whose entities are known, with these."""
-        pairs = zip(self.decode(measured, examples), examples, strict=True)
-        known = [(found, example) for found, example in pairs if example.label_names is not None]  # type: ignore[attr-defined]
-        if not known:
-            raise DataError("data", "no text has tags, so there is nothing to score", cure="name the column of tags")
-        return [found for found, _ in known], [example for _, example in known]  # type: ignore[misc]
 
     def _tallies(self, predictions: Sequence[Entities], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
         """With those of every type."""

@@ -50,7 +50,7 @@ def give(
 def give_typed(trained: Trained, text: str, pair: str | None) -> Given:
     """A text or a pair that somebody typed. DataError where there is nothing that could be labelled."""
     if isinstance(trained.objective, Task) and not text.strip():
-        raise DataError("text", "is empty, so there is nothing to label", got=text)
+        raise DataError("text", "is empty, so there is nothing to label", got=text, cure="give some text")
     return give(trained, text, pair, "text")
 
 

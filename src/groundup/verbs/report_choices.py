@@ -12,10 +12,9 @@ from groundup.readers.examples import ChoiceExample
 from groundup.recipe import Recipe
 from groundup.reporting.content_rows import Choices, ChosenQuestion
 from groundup.tasks.multiple_choice import Choice, MultipleChoiceTask
-from groundup.training.evaluate import measure_all
 from groundup.verbs.report_parts import make_buckets
 from groundup.verbs.report_run import clip_text
-from groundup.verbs.report_sample import Chosen
+from groundup.verbs.report_sample import Chosen, measure
 
 _SHOWN: Final = {"wrong": 12, "right": 6}
 """Questions of each kind."""
@@ -26,10 +25,7 @@ def measure_choices(
     recipe: Recipe, task: MultipleChoiceTask, model: Transformer, chosen: Chosen, device: torch.device
 ) -> Choices | None:
     """Everything that the page shows of it; None where no chosen question has an answer."""
-    train = recipe.train
-    measured = measure_all(
-        model, task, chosen, device=device, precision=train.precision, max_tokens=train.micro_batch_tokens
-    )
+    measured = measure(recipe, task, model, chosen, device)
     decoded = task.decode(measured, chosen.examples)
     examples = [chosen.examples[int(number)] for number in chosen.numbers]
     known = [place for place, example in enumerate(examples) if example.answer is not None]

@@ -16,10 +16,9 @@ from groundup.recipe import Recipe
 from groundup.reporting.content_rows import Classes, ClassFigures, Example
 from groundup.tasks.classification import ClassificationTask, Prediction
 from groundup.text.sample import UNLABELLED
-from groundup.training.evaluate import measure_all
 from groundup.verbs.report_parts import make_buckets
 from groundup.verbs.report_run import clip_text
-from groundup.verbs.report_sample import Chosen
+from groundup.verbs.report_sample import Chosen, measure
 
 _SHOWN: Final = {"wrong": 12, "right": 6}
 """Rows of each kind."""
@@ -31,14 +30,7 @@ def measure_classes(
     recipe: Recipe, task: ClassificationTask, model: Transformer, chosen: Chosen, device: torch.device
 ) -> Classes | None:
     """Everything that the page shows of a classifier; None where no chosen row has a label."""
-    measured = measure_all(
-        model,
-        task,
-        chosen,
-        device=device,
-        precision=recipe.train.precision,
-        max_tokens=recipe.train.micro_batch_tokens,
-    )
+    measured = measure(recipe, task, model, chosen, device)
     order = np.argsort(measured["sample"], kind="stable")
     labels = measured["label"][order]
     is_labelled = labels != UNLABELLED

@@ -12,9 +12,8 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.protocol import Marking
 from groundup.recipe import Recipe
 from groundup.reporting.content import Found, MarkedText, Split
-from groundup.training.evaluate import measure_all
 from groundup.verbs.report_parts import count_tokens, make_buckets
-from groundup.verbs.report_sample import Chosen, spread
+from groundup.verbs.report_sample import Chosen, measure, spread
 
 _SHOWN: Final = {False: 12, True: 6}
 """Texts of each kind, by whether they are right."""
@@ -33,14 +32,7 @@ def measure_found(
     most = max(1, round(len(examples) * len(chosen) / max(1, len(chosen.samples))))
     rows = [examples[int(number)] for number in spread(len(examples), most)]
     samples = task.encode(rows, f"data.{split}")
-    measured = measure_all(
-        model,
-        task,
-        samples,
-        device=device,
-        precision=recipe.train.precision,
-        max_tokens=recipe.train.micro_batch_tokens,
-    )
+    measured = measure(recipe, task, model, samples, device)
     decoded = task.decode(measured, samples.examples)
     marked = [task.mark(example, each) for example, each in zip(samples.examples, decoded, strict=True)]
     known = [each for each in marked if each is not None]

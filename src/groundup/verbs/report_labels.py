@@ -15,10 +15,9 @@ from groundup.readers.table import Example
 from groundup.recipe import Recipe
 from groundup.reporting.content_rows import LabelFigures, LabelledRow, Labels
 from groundup.tasks.multi_label import LabelsPrediction, MultiLabelTask
-from groundup.training.evaluate import measure_all
 from groundup.verbs.report_parts import make_buckets
 from groundup.verbs.report_run import clip_text
-from groundup.verbs.report_sample import Chosen
+from groundup.verbs.report_sample import Chosen, measure
 
 _SHOWN: Final = {"wrong": 12, "right": 6}
 """Rows of each kind."""
@@ -31,10 +30,7 @@ def measure_labels(
     recipe: Recipe, task: MultiLabelTask, model: Transformer, chosen: Chosen, device: torch.device
 ) -> Labels | None:
     """Everything that the page shows of them; None where no chosen row has labels."""
-    train = recipe.train
-    measured = measure_all(
-        model, task, chosen, device=device, precision=train.precision, max_tokens=train.micro_batch_tokens
-    )
+    measured = measure(recipe, task, model, chosen, device)
     order = np.argsort(measured["sample"], kind="stable")
     places = np.flatnonzero(measured["is_labelled"][order])
     if not len(places):

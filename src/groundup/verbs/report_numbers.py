@@ -16,10 +16,9 @@ from groundup.recipe import Recipe
 from groundup.reporting.charts import short_number
 from groundup.reporting.content_rows import ErrorPart, NumberedRow, Numbers
 from groundup.tasks.regression import RegressionTask
-from groundup.training.evaluate import measure_all
 from groundup.verbs.report_parts import divide_rows
 from groundup.verbs.report_run import clip_text
-from groundup.verbs.report_sample import Chosen, spread
+from groundup.verbs.report_sample import Chosen, measure, spread
 
 _POINTS: Final = 400
 _BANDS: Final = 6
@@ -31,10 +30,7 @@ def measure_numbers(
     recipe: Recipe, task: RegressionTask, model: Transformer, chosen: Chosen, device: torch.device
 ) -> Numbers | None:
     """Everything that the page shows of them; None where no chosen row has a number."""
-    train = recipe.train
-    measured = measure_all(
-        model, task, chosen, device=device, precision=train.precision, max_tokens=train.micro_batch_tokens
-    )
+    measured = measure(recipe, task, model, chosen, device)
     order = np.argsort(measured["sample"], kind="stable")
     places = np.flatnonzero(measured["is_labelled"][order])
     if not len(places):

@@ -8,9 +8,14 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+import torch
 from jaxtyping import Int32, Int64
 
+from groundup.model.transformer import Transformer
+from groundup.objectives.protocol import Objective
+from groundup.recipe import Recipe
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample, Samples
+from groundup.training.evaluate import measure_all
 
 MOST_FLOPS: Final = 5e11
 """Of all forward passes for a report: some seconds on a small CPU."""
@@ -60,6 +65,16 @@ def choose(samples: Samples, flops_per_token: float) -> Chosen:
     share = MOST_FLOPS / max(1.0, flops_per_token * tokens)
     most = max(LEAST_ROWS, min(MOST_ROWS, int(share * len(samples))))
     return Chosen(samples, spread(len(samples), most))
+
+
+def measure(
+    recipe: Recipe, objective: Objective, model: Transformer, samples: Samples, device: torch.device
+) -> dict[str, np.ndarray]:
+    """What the objective finds in samples, in the recipe's precision and batches."""
+    train = recipe.train
+    return measure_all(
+        model, objective, samples, device=device, precision=train.precision, max_tokens=train.micro_batch_tokens
+    )
 
 
 def spread(count: int, most: int) -> Int64[np.ndarray, " numbers"]:

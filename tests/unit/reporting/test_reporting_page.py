@@ -15,6 +15,9 @@ import pytest
 from report_content import EVIL, make_classes, make_content, make_design, make_writing
 from report_pages import Element, read_page, shown_numbers, texts, untranslated, written_numbers
 
+from groundup.metrics.answers import answer_tallies
+from groundup.metrics.entities import tag_tallies
+from groundup.metrics.tally import measure
 from groundup.reporting import page as page_module
 from groundup.reporting.content_rows import Figure
 from groundup.reporting.language import say, say_name
@@ -239,11 +242,14 @@ def test_what_a_decoder_writes() -> None:
     assert not free.find("span", class_="sign") and "$3" in free.text("en")
 
 
-@pytest.mark.parametrize(("name", "signature", "whole"), [("f1", "squad1.1, percent", 100.0), ("f1", "micro", 1.0)])
-def test_an_interval_stays_in_its_card_whatever_the_unit(name: str, signature: str, whole: float) -> None:
-    figure = Figure(name=name, value=whole / 2, count=2, signature=signature, low=0.0, high=whole)
-    card = str(draw_card(figure, None))
-    assert "left:0.00%;right:0.00%" in card and "left:50.00%" in card
+def test_an_interval_stays_in_its_card_whatever_the_unit() -> None:
+    answered = measure(answer_tallies(["Leiden", "nowhere"], [["Leiden"], ["Delft"]], "squad1.1"))["f1"]
+    tagged = measure(tag_tallies([["B-LOC"], ["B-LOC"]], [["B-LOC"], ["B-ORG"]], "iob2", unit="texts"))["f1"]
+    assert (answered.value, tagged.value) == (50.0, 0.5)
+    for metric in (answered, tagged):
+        figure: Figure = metric.to_json()  # type: ignore[assignment]
+        card = str(draw_card(figure | {"low": 0.0, "high": 2 * metric.value}, None))  # type: ignore[arg-type]
+        assert "left:0.00%;right:0.00%" in card and "left:50.00%" in card
 
 
 def test_what_is_found_in_texts() -> None:

@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_tasks import make_task_model
 from torch.nn import functional
 
 from groundup.errors import ConfigError, DataError
 from groundup.language.tags import Span
-from groundup.model.config import Dropout, ModelConfig
-from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.readers.examples import Mark, SpanExample, TaggedExample
@@ -40,23 +39,6 @@ def make(tokenizer: Tokenizer, **settings: object) -> SpanTask:
     return SpanClassification(size=7, **settings).build(tokenizer, LABELS)
 
 
-def make_model(task: SpanTask) -> Transformer:
-    config = ModelConfig(
-        vocab_size=task.tokenizer.vocab_size,
-        hidden_size=16,
-        num_layers=1,
-        num_heads=2,
-        intermediate_size=32,
-        max_length=64,
-        dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0),
-        initializer_range=0.3,
-        heads=(task.head,),
-    )
-    model = Transformer(config)
-    initialize(model, 0)
-    return model.double().eval()
-
-
 def score_span(model: Transformer, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
     """The formula for one span of hidden states."""
     head = model.heads["biaffine"]
@@ -68,7 +50,7 @@ def score_span(model: Transformer, start: torch.Tensor, end: torch.Tensor) -> to
 @pytest.mark.parametrize("longest", [3, None])
 def test_the_loss_is_that_of_every_span_alone(tokenizer: Tokenizer, longest: int | None) -> None:
     task = make(tokenizer, max_span=longest)
-    model, samples = make_model(task), task.encode([ENGLISH, TYPED], "data")
+    model, samples = make_task_model(task), task.encode([ENGLISH, TYPED], "data")
     batch = task.prepare([samples[1], samples[0]], seed=0, epoch=0)
     words = ["Mary", "Smithson", "left", "the", "Port", "of", "New", "York", "."]
     pieces = [tokenizer.encode_plain([word])[0] for word in words]
@@ -159,7 +141,7 @@ def test_every_span_has_one_answer_whatever_the_windows(tokenizer: Tokenizer, ma
     every = {(text, i, j) for text, size in sizes.items() for i in range(size) for j in range(i, min(size, i + 3))}
     assert set(spans) <= every and (set(spans) == every) == (max_length == 64), "words may have more pieces than room"
     assert {span for span in spans if span[0] == 1} == {span for span in every if span[0] == 1}
-    model = make_model(task)
+    model = make_task_model(task)
     with torch.inference_mode():
         found = task.decode(task.measure(model, batch), samples.examples)
     for each, example in zip(found, examples, strict=True):
@@ -174,7 +156,7 @@ def test_gold_spans_score_one_and_others_do_not(tokenizer: Tokenizer) -> None:
     assert task.spans.longest == 4
     samples = task.encode([ENGLISH, TYPED, CHINESE], "data")
     batch = task.prepare([samples[number] for number in range(3)], seed=0, epoch=0)
-    model = make_model(task)
+    model = make_task_model(task)
 
     def answer(labels: torch.Tensor) -> dict[str, np.ndarray]:
         start, offset = labels.numpy().clip(0).nonzero()

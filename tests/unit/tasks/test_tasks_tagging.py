@@ -7,12 +7,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from small_tasks import make_task_model
 from torch.nn import functional
 
 from groundup.errors import ConfigError, DataError
 from groundup.language.tags import find_faults
-from groundup.model.config import Dropout, ModelConfig
-from groundup.model.initialize import initialize
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.readers.examples import Mark, SpanExample, TaggedExample
@@ -38,23 +37,6 @@ def make(tokenizer: Tokenizer, **settings: object) -> TaggingTask:
     return Tagging(**settings).build(tokenizer, LABELS)
 
 
-def make_model(task: TaggingTask) -> Transformer:
-    config = ModelConfig(
-        vocab_size=task.tokenizer.vocab_size,
-        hidden_size=16,
-        num_layers=1,
-        num_heads=2,
-        intermediate_size=32,
-        max_length=64,
-        dropout=Dropout(embedding=0.0, attention=0.0, residual=0.0),
-        initializer_range=0.5,
-        heads=(task.head,),
-    )
-    model = Transformer(config)
-    initialize(model, 0)
-    return model.double().eval()
-
-
 def read_logits(task: TaggingTask, model: Transformer, example: TaggedExample) -> torch.Tensor:
     """The logits of each word, from its first piece, by the tokenizer alone."""
     pieces = [task.tokenizer.encode_plain([word])[0] for word in example.tokens]
@@ -65,7 +47,7 @@ def read_logits(task: TaggingTask, model: Transformer, example: TaggedExample) -
 
 def test_the_loss_is_that_of_the_first_pieces(tokenizer: Tokenizer) -> None:
     task = make(tokenizer)
-    model, samples = make_model(task), task.encode([WORDS, TYPED], "data")
+    model, samples = make_task_model(task), task.encode([WORDS, TYPED], "data")
     batch = task.prepare([samples[0], samples[1]], seed=0, epoch=0)
     assert batch.count == 6 and len(tokenizer.encode_plain(["Smithson"])[0]) > 1
     logits = read_logits(task, model, WORDS)
@@ -78,7 +60,7 @@ def test_the_loss_is_that_of_the_first_pieces(tokenizer: Tokenizer) -> None:
 
 def test_the_loss_of_a_chain_is_a_sum_over_all_paths(tokenizer: Tokenizer) -> None:
     task = make(tokenizer, chain=True)
-    model, samples = make_model(task), task.encode([WORDS], "data")
+    model, samples = make_task_model(task), task.encode([WORDS], "data")
     chain, logits = model.heads["token"].chain, read_logits(task, model, WORDS)
     with torch.no_grad():
         for parameter in chain.parameters():
@@ -98,7 +80,7 @@ def test_the_loss_of_a_chain_is_a_sum_over_all_paths(tokenizer: Tokenizer) -> No
 @pytest.mark.parametrize("max_length", [6, 9, 64])
 def test_every_unit_has_one_answer_whatever_the_windows(tokenizer: Tokenizer, max_length: int, chain: bool) -> None:
     task = make(tokenizer, max_length=max_length, chain=chain)
-    model, examples = make_model(task), [WORDS, CHINESE, TYPED, SpanExample("", None, 1)]
+    model, examples = make_task_model(task), [WORDS, CHINESE, TYPED, SpanExample("", None, 1)]
     samples = task.encode(examples, "data")
     assert samples.lengths.max() <= max_length and (len(samples) > 4) == (max_length < 64)
     for part in (range(len(samples)), reversed(range(len(samples)))):
@@ -122,7 +104,7 @@ def test_gold_tags_score_one_and_others_do_not(tokenizer: Tokenizer) -> None:
     task = make(tokenizer)
     samples = task.encode([WORDS, CHINESE], "data")
     batch = task.prepare([samples[0], samples[1]], seed=0, epoch=0)
-    model = make_model(task)
+    model = make_task_model(task)
     with torch.inference_mode():
         measured = task.measure(model, batch)
     gold = measured | {"path": batch.targets["tag"].numpy()}
