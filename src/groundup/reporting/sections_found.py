@@ -92,6 +92,7 @@ def _draw_marks(text: str, stretches: list[Stretch], style: str) -> Html:
     for start, end in pairwise(edges):
         over = [each for each in stretches if each["start"] <= start and end <= each["end"]]
         piece = data(text[start:end])
-        names = [data(each["name"]) for each in over if each["end"] == end and each["name"]]
-        pieces.append(tag("mark", piece, *(tag("sub", name) for name in names)) if over else piece)
+        ending = sorted((each for each in over if each["end"] == end and each["name"]), key=lambda each: -each["start"])
+        names = data(" · ".join(each["name"] for each in ending))  # the innermost first
+        pieces.append(tag("mark", piece, tag("sub", names) if ending else None) if over else piece)
     return tag("dd", *pieces, class_=style or None, lang=find_language(text))

@@ -258,7 +258,7 @@ def test_what_is_found_in_texts() -> None:
     assert [each.attributes["class"] for each in part.find("li")] == ["example wrong", "example wrong", "example right"]
     first, question, nested = part.find("li")
     assert [each.text("en") for each in first.find("mark")] == ["Li LeiPER", "Li LeiPER", "北京LOC"]
-    assert [each.text("en") for each in nested.find("mark")] == ["Li ", "LeiPERNAME", "北京LOC"]
+    assert [each.text("en") for each in nested.find("mark")] == ["Li ", "LeiNAME · PER", "北京LOC"]
     assert "谁写了这本书？" in question.text("en") and [each.text("en") for each in question.find("mark")] == ["鲁迅"]
     text = part.text("en")
     assert "right type, another boundary" in text and "missed" not in text and "words in the answer: 2–3" in text
