@@ -84,7 +84,7 @@ class Jieba(_JiebaConfig):
 
 
 class Rjieba(_JiebaConfig):
-    """The same dictionary and model in Rust (jieba-rs), several times as fast; rare ties it cuts otherwise than jieba."""
+    """The same dictionary and model in Rust (jieba-rs), several times as fast; it cuts rare ties otherwise."""
 
     kind: Literal["rjieba"] = "rjieba"
 
