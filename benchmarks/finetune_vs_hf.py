@@ -73,7 +73,7 @@ SETS = {
     "mrpc": Asked(KINDS["classification"], 1e-4),
     "stsb": Asked(KINDS["regression"], 1e-4),
     "conll2003": Asked(KINDS["tagging"], 3e-4),
-    "chnsenticorp": Asked(KINDS["classification"], 1e-3),
+    "chnsenticorp": Asked(KINDS["classification"], 3e-4),
 }
 DROPOUT: dict[str, Dropout | None] = {"en": None, "zh": Dropout()}
 """While fine-tuning, by language; None for that of the model's folder."""

@@ -281,6 +281,8 @@ class Attention(Projections):
         rows: Int[Tensor, " rows"] | None = None,
     ) -> Float[Tensor, "rows hidden"]:
         """Each token attends within its sequence, what `cache` holds of it included; `rows` of the run alone go on."""
+        if cache is None and rows is not None and self._is_summary(rows, packed, placement):
+            return self._summarize(hidden, packed, placement, rows)
         q, (k, v) = self.queries(hidden), self.keys_and_values(hidden)
         if placement.rotation is not None:
             q, k = placement.rotation.apply(q), placement.rotation.apply(k)
@@ -288,14 +290,41 @@ class Attention(Projections):
         if cache is not None:
             attended = cache.attend(q, k, v, packed, **options)
         else:
-            if self.shifted_heads:
-                before = k[:, : self.shifted_heads].index_select(0, packed.previous)
-                k = torch.cat([before, k[:, self.shifted_heads :]], dim=1)
+            k = self._shift(k, packed)
             dropout = self.dropout if self.training else 0.0
             is_dense = placement.bias is not None or packed.order is not None
             attend = self.choose_backend(q, dropout, is_dense=is_dense)
             attended = attend(q, k, v, packed, causal=self.causal, dropout=dropout, **options)
         return self.o(take_rows(attended.flatten(1), rows))
+
+    def _is_summary(self, rows: Int[Tensor, " rows"], packed: Packed, placement: Placement) -> bool:
+        """Whether the rows are the first tokens of all sequences or the last ones, and see all of them."""
+        sees_all = rows is packed.ends or (rows is packed.starts and not self.causal)
+        is_dense = placement.bias is not None or packed.order is not None
+        return sees_all and not is_dense and self.window is None
+
+    def _summarize(
+        self,
+        hidden: Float[Tensor, "tokens hidden"],
+        packed: Packed,
+        placement: Placement,
+        rows: Int[Tensor, " sequences"],
+    ) -> Float[Tensor, "sequences hidden"]:
+        """One query for each sequence: the others' scores, which would be thrown away, are not computed."""
+        q, (k, v) = self.queries(hidden.index_select(0, rows)), self.keys_and_values(hidden)
+        if placement.rotation is not None:
+            q, k = placement.rotation.take(rows).apply(q), placement.rotation.apply(k)
+        dropout = self.dropout if self.training else 0.0
+        options = {"causal": False, "dropout": dropout, "scale": self.scale, "source": packed}
+        attended = self.choose_backend(q, dropout)(q, self._shift(k, packed), v, packed.take_one(rows), **options)
+        return self.o(attended.flatten(1))
+
+    def _shift(self, k: KvHeads, packed: Packed) -> KvHeads:
+        """Some heads look for the key of the token before."""
+        if not self.shifted_heads:
+            return k
+        before = k[:, : self.shifted_heads].index_select(0, packed.previous)
+        return torch.cat([before, k[:, self.shifted_heads :]], dim=1)
 
 
 class CrossAttention(Projections):

@@ -226,14 +226,19 @@ def _stack_flops(config: ModelConfig, lengths: Sequence[int], queries: float, as
     layers, after = config.num_layers, (config.num_layers - 1) * (1 + queries) + asked
     # How long prefixes are is not known here: all of a sequence is counted, which the kernel computes under its mask.
     is_causal = config.causal and not config.has_prefix
-    keys = sum(_mean_seen(lengths, config.window_of(layer), is_causal) for layer in range(layers))
+    seen = [_mean_seen(lengths, config.window_of(layer), is_causal) for layer in range(layers)]
+    searching = layers * (1 + queries)
+    if _is_summarized(config):
+        # The last block has one query for each sequence.
+        seen[-1], searching = 1.0, layers - 1 + asked
+    keys = sum(seen)
     scores = 4.0 * (1 + queries) * keys * width
     if config.position.kind == "relative":
         # Every row meets the waves of about twice as many distances as it has keys, and each wave is projected.
         waves = layers * (2 * max(lengths) - 1) / sum(lengths)
         scores += 4 * (1 + queries) * keys * width + waves * 2 * config.hidden_size * width
     parts = {
-        "projections": 2.0 * config.hidden_size * (layers * ((1 + queries) * width + 2 * kv_width) + after * width),
+        "projections": 2.0 * config.hidden_size * ((searching + after) * width + 2 * layers * kv_width),
         "scores": scores,
         "feed_forward": 2.0 * config.hidden_size * after * (num_up + 1) * config.intermediate_size,
     }
@@ -254,6 +259,15 @@ def _asked_share(config: ModelConfig, sequences_per_token: float, target_fractio
         for head in config.heads
     ]
     return max(asked, default=1.0)
+
+
+def _is_summarized(config: ModelConfig) -> bool:
+    """Whether nothing but one token of each sequence is asked for, and what it sees is the sequence."""
+    poolings = {getattr(head, "pooling", "mean") for head in config.heads}
+    poolings = {config.pooled if pooling == "pooler" else pooling for pooling in poolings}
+    sees_all = poolings == {"last"} or (poolings == {"first"} and not config.causal)
+    is_plain = config.position.kind not in ("relative", "relative_bias") and not config.has_prefix
+    return sees_all and is_plain and config.encoder is None and config.window_of(config.num_layers - 1) is None
 
 
 def _share_of(head: Head, sequences_per_token: float, target_fraction: float) -> float:

@@ -73,12 +73,12 @@ class Packed:
         ends = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32)
         return torch.from_numpy(ends).to(self.input_ids.device, non_blocking=True)
 
-    @property
+    @cached_property
     def starts(self) -> Int[Tensor, " sequences"]:
         """The index of the first token of each sequence (int64)."""
         return self.boundaries[:-1].long()
 
-    @property
+    @cached_property
     def ends(self) -> Int[Tensor, " sequences"]:
         """The index of the last token of each sequence (int64)."""
         return self.boundaries[1:].long() - 1
@@ -90,6 +90,11 @@ class Packed:
         starts = np.cumsum([0, *self.lengths])[:-1]
         index[starts] = starts
         return torch.from_numpy(index.clip(0)).to(self.input_ids.device, non_blocking=True)
+
+    def take_one(self, rows: Int[Tensor, " sequences"]) -> Packed:
+        """One token of each sequence, as sequences of their own."""
+        taken = (each.index_select(0, rows) for each in (self.input_ids, self.token_type_ids, self.position_ids))
+        return Packed(*taken, lengths=(1,) * len(self.lengths))
 
     def split(self) -> tuple[Int[Tensor, " length"], ...]:
         """The ids of each sequence alone."""

@@ -43,6 +43,10 @@ class Rotation(NamedTuple):
         cos, sin = self.cos.to(heads.dtype), self.sin.to(heads.dtype)
         return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
+    def take(self, rows: Int[Tensor, " rows"]) -> Rotation:
+        """That of these tokens."""
+        return Rotation(self.cos.index_select(0, rows), self.sin.index_select(0, rows))
+
 
 class Placement(NamedTuple):
     """What the position slot says to the attention of a block."""

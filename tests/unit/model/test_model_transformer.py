@@ -246,11 +246,12 @@ def test_bad_batches_are_named() -> None:
             check_packed(config, packed)
 
 
+@pytest.mark.parametrize("choice", ["some", "first", "last"])
 @pytest.mark.parametrize("name", DESIGNS)
-def test_asked_rows_are_those_of_the_whole_run_and_so_are_their_gradients(name: str) -> None:
+def test_asked_rows_are_those_of_the_whole_run_and_so_are_their_gradients(name: str, choice: str) -> None:
     model = build(heads=(MaskedLMHead(),), **DESIGNS[name]).double().eval()
-    packed = Packed.from_sequences([np.arange(7), np.arange(3, 8), np.arange(5)], filler=2)
-    rows = torch.tensor([0, 3, 4, 9, 16])
+    packed = Packed.from_sequences([np.arange(1, 8), np.arange(3, 8), np.arange(2, 7)], filler=2)
+    rows = {"some": torch.tensor([0, 3, 4, 9, 16]), "first": packed.starts, "last": packed.ends}[choice]
     found = []
     for hidden in (model(packed)[rows], model(packed, rows=rows)):
         model.zero_grad(set_to_none=True)
@@ -261,6 +262,18 @@ def test_asked_rows_are_those_of_the_whole_run_and_so_are_their_gradients(name: 
     for name, gradient in of_whole.items():
         assert torch.allclose(gradient, of_asked[name], atol=1e-10), name
     assert not torch.allclose(whole, model(packed, rows=rows.flip(0)), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "sandwich"])
+def test_one_query_for_each_sequence_is_the_same_in_a_padded_copy(name: str) -> None:
+    model = build(name).double().eval()
+    packed = Packed.from_sequences([np.arange(1, 8), np.arange(3, 8), np.arange(2, 7)], filler=2)
+    expected = model(packed)[packed.ends]
+    for block in model.blocks:
+        block.attention.backend = "padded"
+    assert torch.allclose(model(packed, rows=packed.ends), expected, atol=1e-12)
+    # Negative control: other rows of as many sequences are not taken for theirs.
+    assert not torch.allclose(model(packed, rows=packed.ends - 1), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("place", ["feed_forward", "final"])
