@@ -24,6 +24,7 @@ from groundup.text.pair_windows import PairFrame, PairWindows
 from groundup.text.sample import Sample
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.windows import Frame, Windows
+from groundup.verbs.findings import Finding, Notes, find_repeats
 from groundup.verbs.layout import nice_bins
 
 READ_BYTES: Final = {"lines": 64_000_000, "columns": 12_000_000}
@@ -52,6 +53,8 @@ class Split:
     """Of them, those with another label."""
     seen_in_train: int
     """Texts that training has too; 0 for the training split itself."""
+    findings: tuple[Finding, ...] = ()
+    """What is likely wrong in single rows."""
 
     @property
     def estimated_count(self) -> int:
@@ -192,6 +195,8 @@ def read_split(
         needs_label: whether the objective learns from labels.
     """
     rows = data.read(name, needs_label=needs_label)
+    files = tuple(map(str, data.find_files(name)))
+    notes = Notes(files[-1])
     label_of: dict[bytes, tuple[str, ...] | None] = {}
     duplicates = contradictions = 0
     for row in rows:
@@ -201,10 +206,12 @@ def read_split(
             contradictions += label_of[key] != row.label_names
         else:
             label_of[key] = row.label_names
+        for what, found in find_repeats(row):
+            notes.add(what, row.line, found)
     counts = Counter(label for row in rows for label in row.label_names or ())
     split = Split(
         name=name,
-        files=tuple(map(str, data.find_files(name))),
+        files=files,
         count=len(rows),
         characters=sum(len(text) for row in rows for text in row.texts),
         share_read=1.0,
@@ -212,6 +219,7 @@ def read_split(
         duplicates=duplicates,
         contradictions=contradictions,
         seen_in_train=sum(key in seen for key in label_of),
+        findings=notes.findings(),
     )
     return split, rows, frozenset(label_of)
 

@@ -38,6 +38,10 @@ def _of_data(report: CheckReport) -> Iterator[str]:
             seen = split.seen_in_train / max(1, split.count - split.duplicates)
             text = f"{plural(split.seen_in_train, 'text')} ({format_share(seen)}) of {split.name} can be found in train"
             yield f"{text}, so its figures will be too good; remove them there." if seen > 0.01 else f"{text}."
+        for finding in split.findings:
+            rows, what = plural(finding.count, "row"), finding.what.removeprefix("has ")
+            verb = "has" if finding.count == 1 else "have"
+            yield f"{rows} of {split.name} {verb} {what}; the first: {finding.places[0]}"
         if split.share_read < 1:
             yield f"{_portion(split)}; what stands in the rest is not checked."
 

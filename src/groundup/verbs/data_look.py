@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -25,19 +25,7 @@ from groundup.readers.examples import (
 )
 from groundup.readers.questions import find_answer_fault
 from groundup.readers.table import Example
-
-_SHOWN: Final = 3
-"""Places that a finding names."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is likely wrong."""
-
-    what: str
-    count: int
-    places: tuple[str, ...]
-    """The first of them, `file:line` with what stands there."""
+from groundup.verbs.findings import Finding, Notes, find_repeats
 
 
 @dataclass(frozen=True)
@@ -110,7 +98,7 @@ def look_at(
         is_number: whether labels are numbers; they are, too, where all of them can be read as one and some have a dot.
         num_samples: examples to show, drawn by their content.
     """
-    notes = _Notes(files[-1])
+    notes = Notes(files[-1])
     own, kinds = Training(), set(known) if known is not None else None
     label_of: dict[bytes, tuple[str, ...] | None] = {}
     counts: Counter[str] = Counter()
@@ -170,26 +158,6 @@ def look_at(
     summary = {} if numbers is None else _summarise(numbers)
     faults = notes.findings()
     return Look(name, tuple(files), len(lengths), unit, found, labels, summary, unlabelled, faults, chosen), own
-
-
-class _Notes:
-    """Findings by what they are, with the first places of each."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._counts: Counter[str] = Counter()
-        self._places: dict[str, list[str]] = {}
-
-    def add(self, what: str, line: int | None, found: str) -> None:
-        """One more; without a line it is about the whole split."""
-        self._counts[what] += 1
-        places = self._places.setdefault(what, [])
-        if len(places) < _SHOWN:
-            places.append(found if line is None else f"{self._file}:{line}: {found}")
-
-    def findings(self) -> tuple[Finding, ...]:
-        """The most frequent first."""
-        return tuple(Finding(what, count, tuple(self._places[what])) for what, count in self._counts.most_common())
 
 
 def _see(example: AnyExample) -> _Seen:
@@ -252,15 +220,14 @@ def _see_question(example: QuestionExample) -> _Seen:
 
 
 def _see_choice(example: ChoiceExample) -> _Seen:
-    repeated = len(set(example.choices)) < len(example.choices)
-    faults = (("has a choice twice", example.question),) if repeated else ()
     text = (example.context, example.question, *example.choices)
     labels = None if example.answer is None else (str(example.answer),)
     shown = "" if example.answer is None else f" -> {example.choices[example.answer]}"
-    return _Seen(text, None, sum(map(len, text)), labels, faults, example.line, f"{example.question}{shown}")
+    sample = f"{example.question}{shown}"
+    return _Seen(text, None, sum(map(len, text)), labels, find_repeats(example), example.line, sample)
 
 
-def _check_tags(tags: Sequence[tuple[tuple[str, ...], int]], scheme: Scheme | None, notes: _Notes) -> None:
+def _check_tags(tags: Sequence[tuple[tuple[str, ...], int]], scheme: Scheme | None, notes: Notes) -> None:
     if not tags:
         return
     fitting = find_schemes(each for each, _ in tags)
@@ -276,7 +243,7 @@ def _check_tags(tags: Sequence[tuple[tuple[str, ...], int]], scheme: Scheme | No
             notes.add(f"breaks {scheme}", line + fault.place, f"{fault.tag} {fault.why}")
 
 
-def _check_labels(counts: Counter[str], labelled: int, notes: _Notes, *, known: set[str] | None) -> None:
+def _check_labels(counts: Counter[str], labelled: int, notes: Notes, *, known: set[str] | None) -> None:
     if labelled > 1 and len(counts) == 1:
         notes.add("all examples have one label", None, next(iter(counts)))
     if known is None and len(counts) > max(20, labelled // 2):

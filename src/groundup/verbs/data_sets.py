@@ -15,7 +15,8 @@ from groundup.readers.records import Layout, iterate_rows
 from groundup.readers.registry import DATA_SETS, get_data_set
 from groundup.readers.table import Columns, take_field
 from groundup.verbs.data_guess import TABLES, guess_format
-from groundup.verbs.data_look import Finding, Look, Training, look_at
+from groundup.verbs.data_look import Look, Training, look_at
+from groundup.verbs.findings import Finding
 from groundup.verbs.layout import clip, columns, fold, format_share, plural
 
 _MOST_LABELS: Final = 12

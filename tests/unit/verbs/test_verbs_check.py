@@ -218,6 +218,23 @@ def test_pairs_are_the_same_text_only_together(tmp_path: Path) -> None:
     assert (len(rows), split.duplicates, split.contradictions) == (3, 1, 0)
 
 
+def test_choices_that_are_one_text_are_named(make_recipe: Make, small_data: Path) -> None:
+    rows = ['q,a,b,"a ",0', "问,山,水,水,0", "r,a,b,c,0", "s,c,b,b,0"]
+    file = small_data / "quiz.csv"
+    file.write_text("\n".join(["question,A,B,C,answer", *rows]) + "\n", encoding="utf-8")
+    recipe = make_recipe("multiple_choice", train={"evaluate_every": None})
+    report = check(recipe | {"data": {"kind": "choices", "train": str(file), "choices": ["A", "B", "C"]}})
+    assert [(each.what, each.count) for each in report.splits[0].findings] == [
+        ("has a choice twice", 2),
+        ("has the right choice twice", 1),
+    ]
+    for part in (
+        f"2 rows of train have a choice twice; the first: {file}:3: '水' of 问",
+        f"1 row of train has the right choice twice; the first: {file}:2: 'a' of q",
+    ):
+        assert part in report.warnings, part
+
+
 @pytest.mark.parametrize(("data", "leaked"), [("chnsenticorp", 335), ("glue/SST-2", 0)])
 def test_a_leak_in_released_data_is_found(data_folder: Path, data: str, leaked: int) -> None:
     """A third of the ChnSentiCorp file in circulation stands in its training file too."""

@@ -126,8 +126,13 @@ def test_files_of_other_kinds_are_told_by_their_columns(tmp_path: Path) -> None:
         "asked.csv: has an answer that counts UTF-16 units instead of characters": 1,
         "asked.csv: has the id of another question": 1,
     }
-    chosen = write(tmp_path, "chosen.jsonl", '{"question": "q", "choices": ["a", "a"], "answer": 0}\n')
-    assert found(check_data(chosen)) == {"chosen.jsonl: has a choice twice": 1}
+    rows = [{"question": "q", "choices": ["a", "a ", "b"], "answer": number} for number in (0, 2)]
+    chosen = write(tmp_path, "chosen.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert found(check_data(chosen)) == {
+        "chosen.jsonl: has the right choice twice": 1,
+        "chosen.jsonl: has a choice twice": 1,
+        "chosen.jsonl: stands there before with another label": 1,
+    }
     several = write(tmp_path, "several.csv", "text,label\none,a;b\ntwo,\nthree,b\n")
     assert check_data(several, separator=";").looks[0].labels == {"b": 2, "a": 1}
 
