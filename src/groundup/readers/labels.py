@@ -11,7 +11,7 @@ _FLAGS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false
 
 
 def read_several(value: object, separator: str | None, column: str | int, here: str) -> tuple[str, ...]:
-    """The labels in one field, each once, in their order; none in an empty one.
+    """The labels in one field in their order, each as often as it is written; none in an empty one.
 
     Args:
         value: a list, or a text with `separator` between labels.
@@ -33,7 +33,7 @@ def read_several(value: object, separator: str | None, column: str | int, here: 
     if not all(isinstance(part, str | int) for part in parts):
         raise DataError(here, f"column {column!r} holds a label that is no text", got=value, cure='write ["a", "b"]')
     named = (str(part).strip() if isinstance(part, str) else str(part).lower() for part in parts)
-    return tuple(dict.fromkeys(label for label in named if label))
+    return tuple(label for label in named if label)
 
 
 def read_flags(values: Sequence[object], columns: Sequence[str | int], here: str) -> tuple[str, ...]:

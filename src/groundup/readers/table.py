@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -89,7 +90,9 @@ class Example(NamedTuple):
     line: int
     """Where the row starts, counted from 1."""
     labels: tuple[str, ...] | None = None
-    """Of a row that may have several; None for all others."""
+    """Of a row that may have several, each once; None for all others."""
+    repeated: tuple[str, ...] = ()
+    """Those of them that are written more than once."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -141,16 +144,18 @@ def iterate_examples(
             pair = take_text(row, columns.pair, "pair", file, where, allows_empty=allows_empty)
         if has_label is None:
             has_label = needs_label or any(find_column(row.fields, each) is not None for each in label_columns)
-        label = labels = None
+        label, labels, repeated = None, None, ()
         if has_label:
             values = [take_field(row, each, "label", file, where) for each in label_columns]
             if isinstance(columns.label, tuple):
                 labels = read_flags(values, columns.label, here)
             elif columns.separator is not None or isinstance(values[0], list):
-                labels = read_several(values[0], columns.separator, columns.label, here)
+                counts = Counter(read_several(values[0], columns.separator, columns.label, here))
+                labels = tuple(counts)
+                repeated = tuple(each for each, count in counts.items() if count > 1)
             else:
                 label = _read_label(values[0], columns.label, here, needs_label=needs_label)
-        yield Example(text, pair, label, row.line, labels)
+        yield Example(text, pair, label, row.line, labels, repeated)
 
 
 def collect_labels(examples: Iterable[Example]) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ def look_at(
 def _see(example: AnyExample) -> _Seen:
     if isinstance(example, Example):
         texts = (example.text,) if example.pair is None else (example.text, example.pair)
-        faults = [("is empty", "") for text in texts if not text.strip()]
+        faults = [("is empty", "") for text in texts if not text.strip()] + list(find_repeats(example))
         labels = example.label_names
         head = "" if labels is None else f"[{'; '.join(labels)}] "
         return _Seen(texts, None, sum(map(len, texts)), labels, tuple(faults), example.line, head + " | ".join(texts))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from groundup.readers.examples import ChoiceExample
-from groundup.readers.source import AnExample
+from groundup.readers.table import Example
 from groundup.verbs.layout import clip
 
 _SHOWN: Final = 3
@@ -44,18 +44,20 @@ class Notes:
         return tuple(Finding(what, count, tuple(self._places[what])) for what, count in self._counts.most_common())
 
 
-def find_repeats(example: AnExample) -> tuple[tuple[str, str], ...]:
-    """Choices of a row that are one text: what is wrong, and what stands there.
+def find_repeats(example: object) -> tuple[tuple[str, str], ...]:
+    """Choices of a row that are one text, and labels that it names twice: what is wrong, and what stands there.
 
-    A warning, because released sets hold such rows: MedMCQA and MMLU do.
+    A warning, because released sets hold such rows (MedMCQA and MMLU do), and a label is no other for being repeated.
     """
+    if isinstance(example, Example) and example.repeated:
+        return (("has a label twice, which counts once", f"{'; '.join(example.repeated)} of {clip(example.text, 40)}"),)
     if not isinstance(example, ChoiceExample):
         return ()
     choices = [choice.strip() for choice in example.choices]
     right = None if example.answer is None else choices[example.answer]
-    asked = example.question or example.context
+    asked = clip(example.question or example.context, 40)
     return tuple(
-        (f"has {'the right' if choice == right else 'a'} choice twice", f"{choice!r} of {clip(asked, 40)}")
+        (f"has {'the right' if choice == right else 'a'} choice twice", f"{choice!r} of {asked}")
         for choice, count in Counter(choices).items()
         if count > 1
     )

@@ -47,6 +47,8 @@ def test_every_form_reads_the_same(form: str, tmp_path: Path) -> None:
     rows = read(tmp_path, name, content, **columns)
     assert [(row.text, row.labels) for row in rows] == [("fast", ("速度", "price")), ("slow", ()), ("fine", ("price",))]
     assert all(row.label is None and row.label_names == row.labels for row in rows)
+    # An empty place between separators is no label, so it is none twice.
+    assert [row.repeated for row in rows] == [(), (), ("price",) if form == "separated" else ()]
 
 
 def test_a_file_without_labels_has_none(tmp_path: Path) -> None:

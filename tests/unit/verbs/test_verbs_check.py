@@ -235,6 +235,16 @@ def test_choices_that_are_one_text_are_named(make_recipe: Make, small_data: Path
         assert part in report.warnings, part
 
 
+def test_a_label_that_a_row_has_twice_is_told_and_counts_once(make_recipe: Make, small_data: Path) -> None:
+    file = small_data / "tags.csv"
+    file.write_text("text,label\n快,速度;价格;速度\nfast,速度\nnothing,\ncheap,价格 ;价格\n", encoding="utf-8")
+    recipe = make_recipe("multi_label", train={"evaluate_every": None}, objective={"threshold": 0.5})
+    report = check(recipe | {"data": {"kind": "table", "train": str(file), "separator": ";"}})
+    assert report.splits[0].label_counts == {"速度": 2, "价格": 2}
+    what = f"2 rows of train have a label twice, which counts once; the first: {file}:2: 速度 of 快"
+    assert what in report.warnings
+
+
 @pytest.mark.parametrize(("data", "leaked"), [("chnsenticorp", 335), ("glue/SST-2", 0)])
 def test_a_leak_in_released_data_is_found(data_folder: Path, data: str, leaked: int) -> None:
     """A third of the ChnSentiCorp file in circulation stands in its training file too."""

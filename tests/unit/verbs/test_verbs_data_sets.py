@@ -134,7 +134,12 @@ def test_files_of_other_kinds_are_told_by_their_columns(tmp_path: Path) -> None:
         "chosen.jsonl: stands there before with another label": 1,
     }
     several = write(tmp_path, "several.csv", "text,label\none,a;b\ntwo,\nthree,b\n")
-    assert check_data(several, separator=";").looks[0].labels == {"b": 2, "a": 1}
+    report = check_data(several, separator=";")
+    assert report.looks[0].labels == {"b": 2, "a": 1} and found(report) == {}
+    repeated = write(tmp_path, "repeated.csv", "text,label\none,a;b; a\ntwo,b;\nthree,a;b;;c\n")
+    report = check_data(repeated, separator=";")
+    assert found(report) == {"repeated.csv: has a label twice, which counts once": 1}
+    assert report.looks[0].findings[0].places == (f"{repeated}:2: a of one",)
 
 
 def test_numbers_are_no_labels(tmp_path: Path) -> None:
