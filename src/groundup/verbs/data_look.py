@@ -143,7 +143,8 @@ def look_at(
         for label in set(seen.labels):
             if kinds is not None and label not in kinds:
                 notes.add("has a label that this data set has not", seen.line, label)
-            if training is not None and training.labels and label not in training.labels:
+            is_new = training is not None and training.labels and label not in training.labels
+            if is_new and not isinstance(example, ChoiceExample):  # the place of a choice says nothing
                 unseen.append((seen.line, label))
     own.labels = set(counts)
     numbers = _read_numbers(counts, is_number) if is_classified else None

@@ -14,7 +14,7 @@ from groundup.readers.formats import TableFormat
 from groundup.readers.records import Layout, iterate_rows
 from groundup.readers.registry import DATA_SETS, get_data_set
 from groundup.readers.table import Columns, take_field
-from groundup.verbs.data_guess import TABLES, guess_format
+from groundup.verbs.data_guess import TABLES, SourceFormat, guess_format
 from groundup.verbs.data_look import Look, Training, look_at
 from groundup.verbs.findings import Finding
 from groundup.verbs.layout import clip, columns, fold, format_share, plural
@@ -75,6 +75,8 @@ class DataCheckReport:
     about: DataSetEntry | None
     """None for a user's own files."""
     looks: tuple[Look, ...]
+    recipe: str | None = None
+    """What reads the first of a user's own files; None for a table, whose columns are given."""
 
     @property
     def findings(self) -> list[tuple[str, Finding]]:
@@ -98,6 +100,8 @@ class DataCheckReport:
                 ("note", about.note),
             )
             lines += [line for key, text in facts if text for line in fold(text, first=key.ljust(9))]
+        if self.recipe is not None:
+            lines += fold(self.recipe, first="  recipe   ")
         for look in self.looks:
             lines += _describe(look)
         lines.append("no faults found" if not self.findings else f"{plural(len(self.findings), 'kind')} of faults")
@@ -159,7 +163,7 @@ def check_data(
         file = Path(name).expanduser()
         if not file.is_file():
             raise DataError(name, "does not exist", cure="check the path, or see the names in `groundup data list`")
-        form = guess_format(file, table)
+        form = guess_format(file, table, splits[0].format if splits else None)
         if form is table and label != "label":
             _check_column(file, table)
         splits.append(FoundSplit(name, (file,), form))
@@ -187,7 +191,8 @@ def _check(
             training = own
     if not any(look.count for look in looks):
         raise DataError(name, "holds no example", cure="check the files")
-    return DataCheckReport(name, about, tuple(looks))
+    form = splits[0].format
+    return DataCheckReport(name, about, tuple(looks), form.recipe if isinstance(form, SourceFormat) else None)
 
 
 def _label_names(data_set: DataSet, split: FoundSplit) -> list[str] | None:

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from groundup.cli.main import app
+from groundup.config import parse
 from groundup.errors import ConfigError, DataError
+from groundup.readers.choice_files import ChoicesConfig
 from groundup.verbs.data_sets import DataCheckReport, check_data, list_data
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "data"
@@ -140,6 +143,40 @@ def test_files_of_other_kinds_are_told_by_their_columns(tmp_path: Path) -> None:
     report = check_data(repeated, separator=";")
     assert found(report) == {"repeated.csv: has a label twice, which counts once": 1}
     assert report.looks[0].findings[0].places == (f"{repeated}:2: a of one",)
+
+
+QUIZZES = {
+    "lettered": ("question,choice_a,choice_b,choice_c,answer\nq,a,b,c,2\nr,a,b,c,0\n", {}, ("a", "b", "c")),
+    "numbered from 1": ("context,question,Option 1,Option 2,label\nt,q,a,b,2\nt,r,a,b,1\n", {}, ("a", "b")),
+    "letters alone": ("id,问题,A,B,答案\n1,谁,甲,乙,B\n2,哪,甲,乙,A\n", {}, ("甲", "乙")),
+    "by name": ("stem,ending0,ending1,key\nq,a,b,1\nr,a,b,0\n", {"text": "stem", "label": "key"}, ("a", "b")),
+}
+
+
+@pytest.mark.parametrize("how", QUIZZES)
+def test_a_column_for_each_choice_is_told_by_its_name(how: str, tmp_path: Path) -> None:
+    content, columns, choices = QUIZZES[how]
+    train = write(tmp_path, "quiz.csv", content)
+    # An answer 1 alone could be counted from 0 or from 1: it is as in the first file.
+    head, _, row = content.splitlines()
+    test = write(tmp_path, "test.csv", f"{head}\n{row}\n")
+    report = check_data([train, test], **columns)
+    assert report.looks[0].labels == {str(len(choices) - 1): 1, "0": 1}
+    assert f"-> {choices[-1]}" in report.looks[0].samples[0] + report.looks[0].samples[1]
+    assert set(report.looks[1].samples) < set(report.looks[0].samples)
+    # The recipe that is printed reads the same.
+    assert report.recipe is not None and report.recipe in str(report).replace("\n" + " " * 13, " ")
+    (data,) = yaml.safe_load(report.recipe).values()
+    rows = parse(ChoicesConfig, data).read("train")
+    assert [(row.choices, row.answer) for row in rows] == [(choices, len(choices) - 1), (choices, 0)]
+
+
+def test_columns_of_one_letter_are_no_choices_by_themselves(tmp_path: Path) -> None:
+    table = write(tmp_path, "table.csv", "text,a,b,label\none,1,0,x\ntwo,0,1,y\n")
+    report = check_data(table)
+    assert report.looks[0].labels == {"x": 1, "y": 1} and report.recipe is None
+    with pytest.raises(DataError, match=r"quiz\.csv:2: names no choice as right, got 'c'"):
+        check_data(write(tmp_path, "quiz.csv", "question,choice_a,choice_b,answer\nq,a,b,c\n"))
 
 
 def test_numbers_are_no_labels(tmp_path: Path) -> None:
