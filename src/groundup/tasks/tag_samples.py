@@ -88,7 +88,7 @@ def encode_tagged(
             for name, values, beside in (("unit", unit_of, -1), ("tag", tag_of, UNLABELLED)):
                 of_tokens[name].append(room.spread(np.where(is_own, values[here], beside), beside))
     sizes = np.array([len(ids) for ids in of_tokens["input_ids"]], dtype=np.int32)
-    notes = [f"{writing.scheme}, by {writing.unit}", f"{len(sizes)} windows"]
+    notes = [f"{len(labels)} tags of {writing.scheme} by {writing.unit}", f"{len(sizes)} windows"]
     notes += [f"{num_lost} {writing.unit}s of which the tokenizer leaves nothing"] if num_lost else []
     joined = {name: np.concatenate(parts) for name, parts in of_tokens.items()}
     return FlatSamples(

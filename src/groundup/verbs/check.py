@@ -20,6 +20,7 @@ from groundup.recipe import Recipe
 from groundup.tasks.classification import ClassificationTask
 from groundup.text.corpus_config import CorpusConfig
 from groundup.text.prepare import check_prepared
+from groundup.text.sample import FlatSamples
 from groundup.text.sentence_ends import encode_sentences
 from groundup.text.tokenizer import Tokenizer
 from groundup.training.machine import choose_device, keep_threads
@@ -168,15 +169,14 @@ def _read_examples(recipe: Recipe, data: ExampleSource) -> _Found:
         tokens_lost=samples.report.tokens_lost,
     )
     figures = _measure(figures, tokenizer, [uncut.input_ids], train.characters)
-    splits, validation = [train], None
+    splits, validation = [_describe(train, samples)], None
     if data.validation is not None:
         split, rows, _ = read_split(data, "validation", seen, needs_label=needs_label)
         validation = task.encode(rows, "data.validation")
-        splits.append(split)
+        splits.append(_describe(split, validation))
     if data.test is not None:
         split, rows, _ = read_split(data, "test", seen, needs_label=needs_label)
-        task.encode(rows, "data.test")  # what it refuses would stop the run
-        splits.append(split)
+        splits.append(_describe(split, task.encode(rows, "data.test")))  # what it refuses would stop the run
     return _Found(
         parts=Parts(tokenizer, task, samples, validation, labels or None, ()),
         splits=tuple(splits),
@@ -186,6 +186,11 @@ def _read_examples(recipe: Recipe, data: ExampleSource) -> _Found:
         validation_tokens=0 if validation is None else int(validation.lengths.sum(dtype=np.int64)),
         is_estimate=False,
     )
+
+
+def _describe(split: Split, samples: FlatSamples) -> Split:
+    """With what encoding it told."""
+    return replace(split, notes=samples.report.notes)
 
 
 def _read_corpus(recipe: Recipe, data: CorpusConfig) -> _Found:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from groundup.errors import DataError, GroundupError
+from groundup.language.tags import read_spans_loosely
+from groundup.readers.examples import TaggedExample
 from groundup.readers.lines import find_files
 from groundup.readers.source import AnExample, ExampleSource
 from groundup.readers.source import Split as Part
@@ -47,6 +49,7 @@ class Split:
     share_read: float
     """Of its bytes; figures about the rest are extrapolated."""
     label_counts: dict[str, int] | None
+    """Rows with each label; entities of each type, where words or characters are tagged."""
     duplicates: int
     """Texts that stand in it a second time."""
     contradictions: int
@@ -55,6 +58,8 @@ class Split:
     """Texts that training has too; 0 for the training split itself."""
     findings: tuple[Finding, ...] = ()
     """What is likely wrong in single rows."""
+    notes: tuple[str, ...] = ()
+    """How its rows were read, in words."""
 
     @property
     def estimated_count(self) -> int:
@@ -208,20 +213,30 @@ def read_split(
             label_of[key] = row.label_names
         for what, found in find_repeats(row):
             notes.add(what, row.line, found)
-    counts = Counter(label for row in rows for label in row.label_names or ())
+    counts = Counter(label for row in rows for label in _labels_of(row, name)) if needs_label else None
     split = Split(
         name=name,
         files=files,
         count=len(rows),
         characters=sum(len(text) for row in rows for text in row.texts),
         share_read=1.0,
-        label_counts=dict(counts) if needs_label else None,
+        label_counts=None if counts is None else dict(counts),
         duplicates=duplicates,
         contradictions=contradictions,
         seen_in_train=sum(key in seen for key in label_of),
         findings=notes.findings(),
     )
     return split, rows, frozenset(label_of)
+
+
+def _labels_of(row: AnExample, name: Part) -> Sequence[str]:
+    """The labels of a row; the types of its entities, whatever the scheme of its tags, which sound tags do not need."""
+    if not isinstance(row, TaggedExample):
+        return row.label_names or ()
+    try:
+        return [span.type or "no type" for span in read_spans_loosely(row.tags)]
+    except DataError as error:
+        raise DataError(f"data.{name}:{row.line}", str(error).removeprefix("tags: ")) from None
 
 
 def read_corpus(data: CorpusConfig, name: str, seen: frozenset[bytes]) -> tuple[Split, list[str], frozenset[bytes]]:

@@ -87,6 +87,11 @@ class CheckReport:
     plan: Plan
     warnings: tuple[str, ...]
 
+    @property
+    def counts_entities(self) -> bool:
+        """Whether what is counted of each label are entities, not rows."""
+        return self.objective in ("tagging", "span_classification")
+
     def to_json(self) -> dict[str, object]:
         """Plain data."""
         return asdict(self)
@@ -104,6 +109,8 @@ class CheckReport:
             if split.share_read < 1:
                 size += f" in the {format_share(split.share_read)} that was read"
             yield from entry(split.name, f"{size}: {name_files(split.files)}")
+            if split.notes:
+                yield from entry("", "; ".join(split.notes))
         figures = self.tokenizer
         text = f"{figures.kind}, {figures.vocab_size:,} entries, {figures.origin}; "
         text += f"{figures.characters_per_token:.2f} characters a token, {format_share(figures.unknown_share)} unknown"
@@ -112,12 +119,12 @@ class CheckReport:
     def _show_labels(self) -> Iterator[str]:
         if self.labels is None:
             return
-        rows = [("label", *(split.name for split in self.splits))]
+        rows = [("type" if self.counts_entities else "label", *(split.name for split in self.splits))]
         for label in self.labels[:_MOST_LABELS]:
             rows.append((clip(label, 30), *(_label_cell(split, label, self.objective) for split in self.splits)))
         yield from columns(rows, "l" + "r" * len(self.splits), indent=0)
         if len(self.labels) > _MOST_LABELS:
-            yield f"... and {len(self.labels) - _MOST_LABELS} labels more"
+            yield f"... and {len(self.labels) - _MOST_LABELS} {'types' if self.counts_entities else 'labels'} more"
         if self.baseline is not None:
             name, figure = clip(self.baseline.label, 30), self.baseline.accuracy
             yield f"always answering {name!r} is right on {format_share(figure)} of {self.baseline.split}"

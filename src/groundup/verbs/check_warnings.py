@@ -64,18 +64,19 @@ def _portion(split: Split) -> str:
 
 
 def _of_labels(report: CheckReport) -> Iterator[str]:
+    one, many, label = ("entity", "entities", "type") if report.counts_entities else ("row", "rows", "label")
     for split in report.splits if report.labels else ():
         counts = split.label_counts or {}
         missing = [label for label in report.labels or () if not counts.get(label)]
         rare = [label for label, count in counts.items() if count < _FEW_ROWS]
         single = sum(count == 1 for count in counts.values())
         if split.name == "train" and len(counts) > 2 and single > len(counts) / 2:
-            what = f"{single} of {len(counts)} labels of train have a single row, so that no other row can be judged by"
+            what = f"{single} of {len(counts)} {label}s of train have a single {one}, so that no other can be judged by"
             yield f"{what} them{': is data.label the right column?' if report.data_kind == 'table' else '.'}"
         if missing:
-            yield f"No row of {split.name} has the label {_name(missing)}."
+            yield f"No {one} of {split.name} has the {label} {_name(missing)}."
         if rare and split.name == "train":
-            yield f"Fewer than {_FEW_ROWS} rows of train have the label {_name(rare)}."
+            yield f"Fewer than {_FEW_ROWS} {many} of train have the {label} {_name(rare)}."
     baseline = report.baseline
     if baseline is not None and baseline.accuracy > 0.8:
         yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -243,6 +244,23 @@ def test_a_label_that_a_row_has_twice_is_told_and_counts_once(make_recipe: Make,
     assert report.splits[0].label_counts == {"速度": 2, "价格": 2}
     what = f"2 rows of train have a label twice, which counts once; the first: {file}:2: 速度 of 快"
     assert what in report.warnings
+
+
+def test_tagged_data_are_told_by_the_types_of_their_entities(make_recipe: Make, small_data: Path) -> None:
+    file = small_data / "names.txt"
+    file.write_text(
+        "Anna B-PER\nBerg I-PER\nsaw O\nTom B-PER\n\n李 B-PER\n红 I-PER\n\nLeiden B-LOC\n", encoding="utf-8"
+    )
+    recipe = make_recipe("tagging", train={"evaluate_every": None})
+    report = check(recipe | {"data": {"kind": "tagged", "train": str(file)}})
+    assert report.labels == ("LOC", "PER") and report.splits[0].label_counts == {"PER": 3, "LOC": 1}
+    text = str(report)
+    assert "4 tags of iob2 by word" in text and "B-PER" not in text
+    assert re.search(r"^type +train\nLOC +1 +25.0%\nPER +3 +75.0%$", text, re.MULTILINE), text
+    assert "Fewer than 10 entities of train have the type 'PER', 'LOC'." in report.warnings
+    file.write_text("Anna B-PER\n\nLeiden LOC\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"data\.train:3: is no tag of IOB1, .*, got 'LOC'; write O, or B-TYPE"):
+        check(recipe | {"data": {"kind": "tagged", "train": str(file)}})
 
 
 @pytest.mark.parametrize(("data", "leaked"), [("chnsenticorp", 335), ("glue/SST-2", 0)])
