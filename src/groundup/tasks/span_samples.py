@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -18,6 +19,9 @@ from groundup.tasks.rows import refuse_label
 from groundup.text.sample import UNLABELLED, EncodingReport, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.units import Aligned, UnitText, align
+
+_Hurdle = Literal["long", "wide", "lost"]
+"""What keeps an entity from being found: more units than spans may have, a narrow window, an end that is no token."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ def encode_spans(
     room = Room.of(tokenizer, max_length)
     number_of = {label: number for number, label in enumerate(labels)}
     counts: Counter[str] = Counter()
-    num_lost = num_missed = num_empty = 0
+    missed: Counter[_Hurdle] = Counter()
+    num_lost = num_empty = needed = 0
     of_windows: defaultdict[str, list[int]] = defaultdict(list)
     of_tokens: defaultdict[str, list[np.ndarray]] = defaultdict(list)
     for number, example in enumerate(examples):
@@ -85,7 +90,11 @@ def encode_spans(
         windows = room.cut(len(aligned.input_ids))
         is_there = aligned.firsts >= 0
         num_lost += int((~is_there).sum())
-        num_missed += sum(not _can_be_found(span, aligned, windows, spans.longest) for span in found or ())
+        for span in found or ():
+            hurdle = _find_hurdle(span, aligned, windows, spans.longest)
+            if hurdle is not None:
+                missed[hurdle] += 1
+                needed = max(needed, _count_units(span, aligned))
         num_empty += not is_there.any()
         of_unit = np.full(len(aligned.input_ids), -1, dtype=np.int64)
         of_unit[aligned.firsts[is_there]] = np.flatnonzero(is_there)
@@ -102,12 +111,14 @@ def encode_spans(
     how = f"spans of {spans.writing.unit}s" + ("" if spans.longest is None else f", {spans.longest} at most")
     notes = [how, f"{len(sizes)} windows"]
     notes += [f"{num_lost} {spans.writing.unit}s of which the tokenizer leaves nothing"] if num_lost else []
-    notes += [f"{num_missed} entities longer than can be found"] if num_missed else []
+    warnings = tuple(_describe_missed(missed, counts.total(), spans, needed, max_length))
     joined = {name: np.concatenate(_widen(parts)) for name, parts in of_tokens.items()}
     return FlatSamples(
         joined.pop("input_ids"),
         sizes,
-        EncodingReport(len(examples), num_empty, 0, 0, {label: counts[label] for label in labels}, tuple(notes)),
+        EncodingReport(
+            len(examples), num_empty, 0, 0, {label: counts[label] for label in labels}, tuple(notes), warnings
+        ),
         label_names=tuple(labels),
         of_rows={name: np.array(values, dtype=np.int64) for name, values in of_windows.items()},
         of_tokens=joined,
@@ -179,14 +190,38 @@ def _lay_entities(
     return last, kind
 
 
-def _can_be_found(span: Span, aligned: Aligned, windows: Sequence[Window], longest: int | None) -> bool:
-    """Whether there is a window that speaks for a span, and as long spans."""
+def _find_hurdle(span: Span, aligned: Aligned, windows: Sequence[Window], longest: int | None) -> _Hurdle | None:
+    """Why no answer can name a span; None where one can: a window speaks for it, and for spans as long."""
     first, last = aligned.firsts[span.start], aligned.firsts[span.end - 1]
-    size = int((aligned.firsts[span.start : span.end] >= 0).sum())
-    if first < 0 or last < 0 or (longest is not None and size > longest):
-        return False
+    if first < 0 or last < 0:
+        return "lost"
+    if longest is not None and _count_units(span, aligned) > longest:
+        return "long"
     window = next(each for each in windows if each.low <= (first + last) // 2 < each.high)
-    return bool(window.start <= first and last < window.end)
+    return None if window.start <= first and last < window.end else "wide"
+
+
+def _count_units(span: Span, aligned: Aligned) -> int:
+    """The units of a span of which the tokenizer leaves something."""
+    return int((aligned.firsts[span.start : span.end] >= 0).sum())
+
+
+def _describe_missed(
+    missed: Mapping[_Hurdle, int], total: int, spans: Spans, needed: int, max_length: int
+) -> Iterator[str]:
+    """A sentence for each hurdle, with how many of all entities it keeps from being found."""
+    unit = spans.writing.unit
+    of_hurdles: dict[_Hurdle, tuple[str, str]] = {
+        "long": (
+            f"have more than {spans.longest} {unit}{'' if spans.longest == 1 else 's'}",
+            f"objective.max_span={needed} has room for all",
+        ),
+        "wide": (f"do not fit into a window of objective.max_length={max_length} tokens", "raise it"),
+        "lost": (f"begin or end with a {unit} of which the tokenizer leaves nothing", "take another tokenizer"),
+    }
+    for hurdle, (what, cure) in of_hurdles.items():
+        if missed[hurdle]:
+            yield f"{missed[hurdle]:,} of {total:,} entities {what} and can only be missed; {cure}."
 
 
 def _widen(parts: Sequence[np.ndarray]) -> Sequence[np.ndarray]:

@@ -75,6 +75,8 @@ class EncodingReport:
     """Rows of each label; unlabelled rows are not in it."""
     notes: tuple[str, ...] = ()
     """What else there is to say of them, in words."""
+    warnings: tuple[str, ...] = ()
+    """What will count as wrong whatever is learnt, each a sentence that ends with the cure."""
 
 
 @final

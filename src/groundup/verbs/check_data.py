@@ -60,6 +60,8 @@ class Split:
     """What is likely wrong in single rows."""
     notes: tuple[str, ...] = ()
     """How its rows were read, in words."""
+    warnings: tuple[str, ...] = ()
+    """What of it will count as wrong whatever is learnt."""
 
     @property
     def estimated_count(self) -> int:

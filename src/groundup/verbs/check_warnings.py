@@ -42,6 +42,8 @@ def _of_data(report: CheckReport) -> Iterator[str]:
             rows, what = plural(finding.count, "row"), finding.what.removeprefix("has ")
             verb = "has" if finding.count == 1 else "have"
             yield f"{rows} of {split.name} {verb} {what}; the first: {finding.places[0]}"
+        for warning in split.warnings:
+            yield f"In {split.name}, {warning}"
         if split.share_read < 1:
             yield f"{_portion(split)}; what stands in the rest is not checked."
 

@@ -16,7 +16,7 @@ from groundup.language.tags import Span
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.readers.examples import Mark, SpanExample, TaggedExample
-from groundup.tasks.entities import Writing
+from groundup.tasks.entities import Writing, lay_units
 from groundup.tasks.nesting import choose_spans, find_clash
 from groundup.tasks.span_classification import SpanClassification, SpanTask
 from groundup.text.tokenizer import Tokenizer, WordPiece, train_tokenizer
@@ -148,7 +148,19 @@ def test_every_span_has_one_answer_whatever_the_windows(tokenizer: Tokenizer, ma
         assert all(each.text[start:end].strip() == each.text[start:end] != "" for start, end, _ in each.found)
         row = task.answer(example, each)
         assert [one["text"] for one in row["entities"]] == [each.text[start:end] for start, end, _ in each.found]
-    assert samples.report.notes[-1] == "2 entities longer than can be found", "the port and the university are of 4"
+    gold = {
+        (number, span.start, span.end - 1)
+        for number, example in enumerate(examples)
+        for span in task.spans.read(example, lay_units(example, "word"), "data") or ()
+    }
+    missed = [int(warning.split()[0]) for warning in samples.report.warnings]
+    assert sum(missed) == len(gold - set(spans))
+    # The port and the university are of 4.
+    what = "2 of 6 entities have more than 3 words and can only be missed; objective.max_span=4 has room for all."
+    assert samples.report.warnings[0] == what
+    wide = f"1 of 6 entities do not fit into a window of objective.max_length={max_length} tokens"
+    longer = make(tokenizer, max_length=max_length, max_span=4).encode(examples, "data")
+    assert longer.report.warnings == ((f"{wide} and can only be missed; raise it.",) if max_length < 64 else ())
 
 
 def test_gold_spans_score_one_and_others_do_not(tokenizer: Tokenizer) -> None:

@@ -263,6 +263,22 @@ def test_tagged_data_are_told_by_the_types_of_their_entities(make_recipe: Make, 
         check(recipe | {"data": {"kind": "tagged", "train": str(file)}})
 
 
+def test_entities_that_no_span_holds_are_counted_with_the_cure(make_recipe: Make, small_data: Path) -> None:
+    texts = {"train": "Anna saw Tom", "validation": "Anna van den Berg saw Tom", "test": "王小明看见了 Tom"}
+    data: dict = {"kind": "tagged"}
+    for name, text in texts.items():
+        marks = [[0, text.index("saw") - 1 if "saw" in text else 3, "PER"], [len(text) - 3, len(text), "PER"]]
+        (small_data / f"{name}.jsonl").write_text(json.dumps({"text": text, "spans": marks}), encoding="utf-8")
+        data[name] = str(small_data / f"{name}.jsonl")
+    recipe = make_recipe("span_classification") | {"data": data}
+    told = [f"In {name}, 1 of 2 entities have more than 1 word" for name in ("validation", "test")]
+    cures = ["objective.max_span=4 has room for all.", "objective.max_span=3 has room for all."]
+    expected = [f"{what} and can only be missed; {cure}" for what, cure in zip(told, cures, strict=True)]
+    assert [warning for warning in check(recipe).warnings if "missed" in warning] == expected
+    recipe["objective"] = recipe["objective"] | {"max_span": 4}
+    assert not any("missed" in warning for warning in check(recipe).warnings)
+
+
 @pytest.mark.parametrize(("data", "leaked"), [("chnsenticorp", 335), ("glue/SST-2", 0)])
 def test_a_leak_in_released_data_is_found(data_folder: Path, data: str, leaked: int) -> None:
     """A third of the ChnSentiCorp file in circulation stands in its training file too."""
