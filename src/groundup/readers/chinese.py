@@ -15,7 +15,7 @@ from groundup.readers.table import Columns
 _CLUE = "https://github.com/CLUEbenchmark/CLUE"
 _CLUE_CITATION = "Xu et al. 2020, CLUE: A Chinese Language Understanding Evaluation Benchmark, arXiv:2004.05986"
 _OBJECTS = Layout(objects=True)
-_TITLES = (
+_TOPICS = (
     "finance",
     "realty",
     "stocks",
@@ -26,6 +26,12 @@ _TITLES = (
     "sports",
     "game",
     "entertainment",
+)
+"""Those of `class.txt`, a line each, of which the rows of the other files have the numbers."""
+_TITLES = TableFormat(
+    Columns(0, label=1),
+    Layout(header=False, delimiter="\t"),
+    label_names={str(number): topic for number, topic in enumerate(_TOPICS)},
 )
 _NEWS = {
     "100": "story",
@@ -83,16 +89,14 @@ CHINESE: Final = (
         "classification",
         "zh",
         {
-            split: _one(
-                TableFormat(Columns(0, label=1), Layout(header=False, delimiter="\t")), f"thucnews_titles/{name}.txt"
-            )
+            split: _one(_TITLES, f"thucnews_titles/{name}.txt")
             for split, name in (("train", "train"), ("validation", "dev"), ("test", "test"))
         },
         ("accuracy",),
         "research use",
         "https://github.com/649453932/Chinese-Text-Classification-Pytorch",
         "Li and Sun 2007, Scalable Term Selection for Text Categorization",
-        {str(number): topic for number, topic in enumerate(_TITLES)},
+        {topic: topic for topic in _TOPICS},
     ),
     DataSet(
         "tnews",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,8 @@ class DataSetEntry:
     found: tuple[str, ...] | None
     """None where no folder was named to look in."""
     note: str
+    labels: dict[str, str]
+    """Each with its meaning; empty where there are none, or too many to tell."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ class DataCheckReport:
             lines += [line for key, text in facts if text for line in fold(text, first=key.ljust(9))]
         if self.recipe is not None:
             lines += fold(self.recipe, first="  recipe   ")
+        meanings = {} if self.about is None else self.about.labels
         for look in self.looks:
-            lines += _describe(look)
+            lines += _describe(look, meanings)
         lines.append("no faults found" if not self.findings else f"{plural(len(self.findings), 'kind')} of faults")
         return "\n".join(lines)
 
@@ -229,20 +232,24 @@ def _entry(data_set: DataSet, root: Path | None) -> DataSetEntry:
         tuple(data_set.splits),
         found,
         data_set.note,
+        dict(data_set.labels or {}),
     )
 
 
-def _describe(look: Look) -> list[str]:
+def _describe(look: Look, meanings: Mapping[str, str]) -> list[str]:
     lengths = ", ".join(f"{name} {value:,}" for name, value in look.lengths.items())
     lines = ["", f"{look.name}: {plural(look.count, 'example')}, {' + '.join(look.files)}"]
     lines += fold(f"{look.unit}: {lengths}")
     if look.numbers:
         lines += fold("numbers: " + ", ".join(f"{name} {value:.4g}" for name, value in look.numbers.items()))
     total = sum(look.labels.values())
+    told = {label: meaning for label, meaning in meanings.items() if meaning != label}
+    told = told if len(set(told.values())) == len(told) else {}  # what is said of several labels tells none
     rows = [
-        (label, f"{count:,}", format_share(count / total)) for label, count in list(look.labels.items())[:_MOST_LABELS]
+        (label, f"{count:,}", format_share(count / total), told.get(label, ""))
+        for label, count in list(look.labels.items())[:_MOST_LABELS]
     ]
-    lines += columns(rows, "lrr", indent=4)
+    lines += columns(rows, "lrrl", indent=4)
     if len(look.labels) > _MOST_LABELS:
         lines.append(f"    and {plural(len(look.labels) - _MOST_LABELS, 'other label')}")
     if look.unlabelled:

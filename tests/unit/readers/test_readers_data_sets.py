@@ -68,10 +68,15 @@ def test_labels_of_real_data_are_those_of_the_registry(data_folder: Path) -> Non
         ("sst5", "validation"),
         ("trec", "test"),
         ("chnsenticorp", "validation"),
+        ("thucnews", "validation"),
     ):
         data_set = get_data_set(name)
         found = {row.label for row in find_split(data_set, split).read()}
         assert found == set(data_set.labels or ()), name
+    topics = (data_folder / "thucnews_titles" / "class.txt").read_text(encoding="utf-8").split()
+    assert topics == list(get_data_set("thucnews").labels or ()), "the number of a topic is its line there"
+    first = next(read_data_set("thucnews", "validation"))
+    assert (first.text, first.label) == ("体验2D巅峰 倚天屠龙记十大创新概览", "game")
     types = {mark.type for row in read_data_set("cluener", "validation") for mark in row.marks or ()}
     assert types == set(get_data_set("cluener").labels or ())
     for name in ("conll2003", "msra"):

@@ -204,6 +204,12 @@ def test_rows_by_hand_are_sound(name: str) -> None:
     assert report.about is not None and report.about.citation.split()[0] in str(report)
 
 
+def test_labels_are_shown_with_their_meaning() -> None:
+    assert "    108  1  50.0%  education\n" in str(check_data("tnews", folder=FIXTURES))
+    # That of IFLYTEK's is the same for all.
+    assert "label_des" not in str(check_data("iflytek", folder=FIXTURES))
+
+
 def test_leaks_of_real_data_are_found(data_folder: Path) -> None:
     counts = found(check_data("trec"))
     assert counts == {"train: stands there before": 71, "test: stands in training too": 10}
