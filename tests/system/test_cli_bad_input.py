@@ -244,6 +244,7 @@ def test_an_unseen_label_in_validation(run: Run, make_recipe: Make, small_data: 
     for verb in ("check", "train"):
         pattern = r"data\.validation.*:3.*label unseen in training, got 'non'; did you mean 'none'\?"
         assert_refused(run(verb, path), pattern)
+    assert not (small_data / "run").exists(), "a tokenizer that stayed would not know the words of the mended files"
 
 
 def test_several_broken_files_are_named_together(run: Run, make_recipe: Make, small_data: Path) -> None:

@@ -34,8 +34,16 @@ Numbers = np.ndarray | np.generic
 _VERSION = 1
 
 
+class _Sums(NamedTuple):
+    """What the figures need of a table, by class; for 1,000 classes a thousandth of it."""
+
+    right: Int[np.ndarray, "resamples label"]
+    predicted: Int[np.ndarray, "resamples label"]
+    actual: Int[np.ndarray, "resamples label"]
+
+
 class _Figure(NamedTuple):
-    compute: Callable[[np.ndarray], np.ndarray]
+    compute: Callable[[_Sums], np.ndarray]
     meaning: str
     """How classes are averaged."""
     rows: int | None
@@ -142,7 +150,7 @@ def classification_metrics(
     meaning = f"binary(positive={names[1]})" if average == "binary" and len(names) == 2 else average
     confusion = confusion_matrix(labels, predictions, len(names))
     total = int(confusion.sum())
-    figures = {"accuracy": _Figure(accuracy, "none", total)}
+    figures = {"accuracy": _Figure(_accuracy_of_sums, "none", total)}
     for field in Scores._fields:
         rows = _rows_behind(confusion, 1, field) if average == "binary" and len(names) == 2 else total
         figures[field] = _Figure(_average_figure(average, field), meaning, rows)
@@ -183,7 +191,8 @@ def matthews_metric(
 ) -> Metric:
     """Matthews' coefficient with its interval: the official metric of CoLA."""
     confusion = confusion_matrix(labels, predictions, num_classes)
-    return _measure(confusion, {"matthews": _Figure(matthews, "none", None)}, num_resamples, seed)["matthews"]
+    figures = {"matthews": _Figure(lambda sums: matthews_of_sums(*sums), "none", None)}
+    return _measure(confusion, figures, num_resamples, seed)["matthews"]
 
 
 def format_confusion(confusion: Int[np.ndarray, "label prediction"], names: Sequence[str]) -> str:
@@ -200,12 +209,27 @@ def format_confusion(confusion: Int[np.ndarray, "label prediction"], names: Sequ
     return "\n".join(lines)
 
 
-def _average_figure(average: Average, field: str) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda confusion: getattr(average_scores(confusion, average), field)
+def format_confusions(confusion: Int[np.ndarray, "label prediction"], names: Sequence[str], most: int) -> str:
+    """The commonest mistakes, a line each, where there are too many classes for a table."""
+    wrong = np.where(np.eye(len(names), dtype=bool), 0, confusion)
+    rows, columns = np.nonzero(wrong)
+    order = np.argsort(-wrong[rows, columns], kind="stable")[:most]
+    lines = [f"{wrong.sum():,} of {confusion.sum():,} rows wrong{', most often' if len(order) else ''}"]
+    for row, column in zip(rows[order], columns[order], strict=True):
+        lines.append(f"  {wrong[row, column]:,} x {names[row]!r} taken for {names[column]!r}")
+    return "\n".join(lines)
 
 
-def _class_figure(number: int, field: str) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda confusion: getattr(class_scores(confusion), field)[..., number]
+def _accuracy_of_sums(sums: _Sums) -> Float[np.ndarray, " resamples"]:
+    return _divide(sums.right.sum(axis=-1), sums.actual.sum(axis=-1))
+
+
+def _average_figure(average: Average, field: str) -> Callable[[_Sums], np.ndarray]:
+    return lambda sums: getattr(average_sums(*sums, average), field)
+
+
+def _class_figure(number: int, field: str) -> Callable[[_Sums], np.ndarray]:
+    return lambda sums: getattr(_scores(*(each[:, number] for each in sums)), field)
 
 
 def _rows_behind(confusion: Int[np.ndarray, "label prediction"], number: int, field: str) -> int:
@@ -219,15 +243,36 @@ def _measure(
 ) -> dict[str, Metric]:
     """Every figure of one table, all over the same resamples."""
     count = int(confusion.sum())
-    drawn = resample_counts(confusion, num_resamples, seed)
+    rows, columns = np.nonzero(confusion)
+    cells = confusion[rows, columns]
+    whole, drawn = (
+        _sum_cells(counts, rows, columns, len(confusion))
+        for counts in (cells[None], resample_counts(cells, num_resamples, seed))
+    )
     metrics = {}
-    for name, (compute, meaning, rows) in figures.items():
-        value, values = float(compute(confusion)), compute(drawn)
-        interval = percentile_interval(values) if rows is None else share_interval(value, max(rows, 1), values)
-        how = describe_interval("rows", is_share=rows is not None, num_resamples=num_resamples, seed=seed)
+    for name, (compute, meaning, behind) in figures.items():
+        value, values = compute(whole).item(), compute(drawn)
+        interval = percentile_interval(values) if behind is None else share_interval(value, max(behind, 1), values)
+        how = describe_interval("rows", is_share=behind is not None, num_resamples=num_resamples, seed=seed)
         signature = f"average={meaning}|zero_division=0|n={count}|{how}|v{_VERSION}"
         metrics[name] = Metric(name, value, count, signature, *interval)
     return metrics
+
+
+def _sum_cells(
+    counts: Int[np.ndarray, "resamples cells"],
+    rows: Int[np.ndarray, " cells"],
+    columns: Int[np.ndarray, " cells"],
+    num_classes: int,
+) -> _Sums:
+    """Of tables given by their cells that are not empty: a table of 1,000 classes has a million, few of them filled."""
+    right, predicted, actual = np.zeros((3, num_classes, len(counts)), dtype=np.int64)
+    for row, column, drawn in zip(rows, columns, counts.T, strict=True):
+        actual[row] += drawn
+        predicted[column] += drawn
+        if row == column:
+            right[row] += drawn
+    return _Sums(right.T, predicted.T, actual.T)
 
 
 def _scores(right: Numbers, predicted: Numbers, actual: Numbers) -> Scores:

@@ -57,7 +57,7 @@ def _micro(field: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _of_one(number: int, field: str) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda sums: _of_label(sums, field)[:, number]
+    return lambda sums: _score(*(part[:, number] for part in _split(sums)), field)
 
 
 def _of_label(sums: np.ndarray, field: str) -> Float[np.ndarray, "resamples labels"]:

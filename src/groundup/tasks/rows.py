@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from groundup.objectives.protocol import Batch
 from groundup.readers.table import Example
 from groundup.text.sample import EncodingReport, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
+
+_SHOWN_LABELS: Final = 12
+"""Known labels that an error names."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,8 @@ def refuse_label(label: str, labels: Sequence[str], where: str) -> DataError:
     """The error for a label that training has not seen, with the nearest one that it has."""
     nearest = get_close_matches(label, labels, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    cure = f"{hint}known labels: {', '.join(labels)}"
+    more = f" and {len(labels) - _SHOWN_LABELS:,} more" if len(labels) > _SHOWN_LABELS else ""
+    cure = f"{hint}known labels: {', '.join(labels[:_SHOWN_LABELS])}{more}"
     return DataError(where, "has a label unseen in training", got=label, cure=cure)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool
 
 from groundup.errors import ConfigError
 from groundup.figures import format_figure
-from groundup.metrics.classification import format_confusion
+from groundup.metrics.classification import format_confusion, format_confusions
 from groundup.metrics.interval import bootstrap_share, describe_interval
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.metrics.seeds import SeedMetric, format_seeds, over_seeds
@@ -36,6 +36,10 @@ TRAINING_DATA_KEYS: Final = frozenset(f"data.{name}" for name in ("train", "test
 """What of the section `data` it does not."""
 
 
+WIDEST_TABLE: Final = 15
+"""Labels whose table of confusions still fits a terminal; of more the commonest mistakes are told, as many."""
+
+
 @dataclass(frozen=True)
 class EvaluationReport:
     """What was computed on what."""
@@ -56,7 +60,11 @@ class EvaluationReport:
     def __str__(self) -> str:
         lines = [f"{self.model} on {self.data}", *format_metrics(self.metrics.values())]
         if self.confusion:
-            lines.append(format_confusion(np.array(self.confusion), self.labels))
+            table = np.array(self.confusion)
+            if len(self.labels) > WIDEST_TABLE:
+                lines.append(format_confusions(table, self.labels, WIDEST_TABLE))
+            else:
+                lines.append(format_confusion(table, self.labels))
         return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from groundup.errors import CheckpointError, ConfigError
+from groundup.errors import CheckpointError, ConfigError, DataError
 from groundup.recipe import Recipe
 from groundup.training.log import write_whole
 
@@ -33,6 +33,8 @@ FREE_DATA_KEYS: Final = frozenset(
 def open_run(recipe: Recipe) -> Iterator[Path]:
     """Create or enter the run folder and hold its lock. Where it was made here and stays bare, an error removes it.
 
+    A tokenizer that was trained on examples which are then refused goes, too: what is mended is to be learnt from.
+
     Raises:
         CheckpointError: the folder is of another recipe, or another process is training in it.
         ConfigError: it cannot be created or written.
@@ -45,7 +47,12 @@ def open_run(recipe: Recipe) -> Iterator[Path]:
                 write_json(path, recipe.to_json())
             except OSError as error:
                 raise _unwritable(folder, error) from error
-        yield folder
+        try:
+            yield folder
+        except DataError:
+            if recipe.data.kind != "corpus" and not has_started(folder):
+                shutil.rmtree(folder / "tokenizer", ignore_errors=True)
+            raise
 
 
 @contextmanager

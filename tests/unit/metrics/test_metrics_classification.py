@@ -18,9 +18,11 @@ from groundup.metrics.classification import (
     classification_metrics,
     confusion_matrix,
     format_confusion,
+    format_confusions,
     matthews,
     matthews_metric,
 )
+from groundup.metrics.interval import percentile_interval, resample_counts
 
 
 @st.composite
@@ -94,6 +96,20 @@ def test_several_classes_are_averaged_by_macro_and_reported_one_by_one() -> None
     assert metrics["f1"].value == pytest.approx(np.mean([each[f"f1[{name}]"].value for name in names]))
 
 
+def test_thousands_of_classes_cost_what_their_rows_do() -> None:
+    """A table of 2,000 classes drawn a thousand times would be 32 GB, which each figure of each class would pass."""
+    labels, predictions = np.arange(2000), np.where(np.arange(2000) % 4, np.arange(2000), 0)
+    names = [f"class {number}" for number in labels]
+    each = class_metrics(labels, predictions, names, num_resamples=100)
+    assert each["recall[class 0]"].value == each["f1[class 5]"].value == 1.0 > each["recall[class 8]"].value == 0.0
+    assert each["precision[class 0]"].value == pytest.approx(1 / 500)
+    full = np.array([[5, 2], [1, 7]])
+    drawn = class_scores(resample_counts(full, 1000, seed=3)).f1[:, 1]
+    pairs = np.repeat([(0, 0), (0, 1), (1, 0), (1, 1)], full.reshape(-1), axis=0)
+    metric = class_metrics(*pairs.T, ["a", "b"], seed=3)["f1[b]"]
+    assert (metric.low, metric.high) == percentile_interval(drawn), "the same draws as those of the whole table"
+
+
 def test_a_class_never_predicted_scores_zero_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -144,6 +160,11 @@ def test_the_table_of_confusions_is_aligned_with_chinese_names() -> None:
         "负面                10         2",
         "positive             3       400",
     ]
+
+
+def test_of_many_classes_the_commonest_mistakes_are_told() -> None:
+    text = format_confusions(np.array([[9, 1, 0], [0, 9, 2], [0, 0, 9]]), ["体育", "b", "c"], 1)
+    assert text.splitlines() == ["3 of 30 rows wrong, most often", "  2 x 'b' taken for 'c'"]
 
 
 def test_all_right_is_not_beyond_doubt() -> None:

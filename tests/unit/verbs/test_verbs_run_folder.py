@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from groundup.errors import CheckpointError
+from groundup.errors import CheckpointError, DataError
 from groundup.recipe import Recipe
 from groundup.verbs.assemble import as_recipe
 from groundup.verbs.run_folder import check_recipe, differing_keys, enter_run, open_run, read_recipe
@@ -36,6 +36,18 @@ def test_a_folder_with_something_in_it_stays(recipe: Recipe) -> None:
         (folder / "tokenizer").mkdir()
         raise ZeroDivisionError
     assert read_recipe(recipe.folder) == recipe
+
+
+def test_a_tokenizer_of_refused_rows_goes_with_them(make_recipe: Make) -> None:
+    recipe = as_recipe(make_recipe("classification"))
+    recipe.folder.mkdir()
+    for is_started in (False, True):
+        with pytest.raises(DataError), open_run(recipe) as folder:
+            (folder / "tokenizer").mkdir()
+            if is_started:
+                (folder / "checkpoints").mkdir()
+            raise DataError("data.train:2", "has a label unseen in training")
+        assert (folder / "tokenizer").is_dir() == is_started
 
 
 def test_a_folder_that_was_there_before_stays(recipe: Recipe) -> None:
