@@ -126,6 +126,7 @@ def test_what_collapsed_is_told_and_still_counts(recipe: dict) -> None:
         (Judge("loss", False, 4.7, None), 4.71, "loss 4.7100: no better than guessing evenly, 4.7000"),
         (Judge("loss", False, 4.7, None), 4.69, None),
         (Judge("f1", True, 0.0, None), 0.0, "f1 0.0000: nothing was right"),
+        (Judge("accuracy", True, 0.25, None), 0.25, "accuracy 0.2500: no better than guessing evenly, 0.2500"),
         (Judge("f1", True, 0.0, None), 0.01, None),
         (Judge("loss", False, None, None), 9.0, None),
     ],

@@ -6,8 +6,10 @@ little. The interval is Student's t over the seeds: how the mean would vary with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from groundup.metrics.metric import Metric
 
 _OF_ITEMS = ("edges=", "interval=", "resamples=", "seed=")
 """Fields of a signature that say how sure a figure of one seed is; the mean over seeds has its own interval."""
+_CHOSEN: Final = re.compile(r"^(threshold=|no answer above )[-+.e\d]+")
+"""A threshold that each model chooses for itself belongs to it, as its weights do."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,9 @@ def over_seeds(figures: Mapping[int, Mapping[str, Metric]]) -> dict[str, SeedMet
 
 
 def bare_signature(signature: str) -> str:
-    """How a metric is computed and over how much, without how its interval was drawn."""
-    return "|".join(field for field in signature.split("|") if not field.startswith(_OF_ITEMS))
+    """How a metric is computed and over how much, without how its interval was drawn and what each model chose."""
+    fields = (field for field in signature.split("|") if not field.startswith(_OF_ITEMS))
+    return "|".join(_CHOSEN.sub(r"\1that of each model", field) for field in fields)
 
 
 def format_seeds(metrics: Iterable[SeedMetric]) -> list[str]:

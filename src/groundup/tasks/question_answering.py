@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn import functional
@@ -118,9 +117,9 @@ class AnsweringTask:
     threshold: float | None = None
     """No answer is given where its probability lies above this; None until it was chosen on validation."""
 
-    def guess_loss(self, vocab_size: int) -> float:
-        """Of guessing evenly among the tokens of a full window, which may be shorter."""
-        return math.log(self.config.max_length)
+    def guess_loss_of(self, lengths: Int[np.ndarray, " windows"]) -> float:
+        """Of guessing evenly among the tokens of each window."""
+        return float(np.log(lengths).mean())
 
     @property
     def facts(self) -> dict[str, object]:

@@ -18,6 +18,7 @@ from groundup.reporting.content import Baseline, Curves, Run, RunDesign, ShownBa
 from groundup.reporting.content_rows import Figure
 from groundup.tasks.multi_label import MultiLabelTask
 from groundup.tasks.multiple_choice import MultipleChoiceTask
+from groundup.tasks.question_answering import AnsweringTask
 from groundup.tasks.regression import RegressionTask
 from groundup.tasks.span_classification import SpanTask
 from groundup.tasks.tagging import TaggingTask
@@ -25,7 +26,6 @@ from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts
 from groundup.verbs.corpora import make_planner
 from groundup.verbs.design import Subject, describe_design, find_use
-from groundup.verbs.series_folder import Judge
 from groundup.verbs.show import show_step
 from groundup.yaml_reader import parse_value
 
@@ -123,6 +123,9 @@ def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> B
     """What always answering the most frequent label reaches on validation, or what an even guess or the mean loses."""
     if isinstance(parts.objective, MultiLabelTask | RegressionTask | MultipleChoiceTask | TaggingTask | SpanTask):
         return {"metric": "loss", "value": parts.objective.guess_loss(0), "label": None}
+    if isinstance(parts.objective, AnsweringTask):
+        windows = parts.train if parts.validation is None else parts.validation
+        return {"metric": "loss", "value": parts.objective.guess_loss_of(windows.lengths), "label": None}
     if not parts.labels:
         if config is None or isinstance(parts.objective, Indivisible):  # a guess among the texts of a step
             return None
@@ -135,24 +138,6 @@ def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> B
     label = max(train.label_counts, key=train.label_counts.__getitem__)
     share = validation.label_counts.get(label, 0) / sum(validation.label_counts.values())
     return {"metric": "accuracy", "value": share, "label": label}
-
-
-def find_judge(recipe: Recipe, parts: Parts, config: ModelConfig) -> Judge:
-    """The metric that chooses the best weights, with what it comes to where nothing is learnt.
-
-    Of a share of right answers that is the most that one label for all rows reaches (Mosbach et al. 2021 call a run
-    that is not above it failed), of a loss that of an even guess, of other figures, such as F1 or a correlation, 0.
-    """
-    metric, is_larger_better = parts.objective.best
-    report = getattr(parts.validation, "report", None)
-    counts = {} if report is None else report.label_counts
-    if metric == "accuracy" and sum(counts.values()):
-        label = max(counts, key=counts.__getitem__)
-        return Judge(metric, is_larger_better, counts[label] / sum(counts.values()), label)
-    baseline = find_baseline(recipe, parts, config)
-    if baseline is not None and baseline["metric"] == metric:
-        return Judge(metric, is_larger_better, baseline["value"], baseline["label"])
-    return Judge(metric, is_larger_better, 0.0 if is_larger_better else None, None)
 
 
 def describe_trained(recipe: Recipe, config: ModelConfig, run: Run) -> RunDesign:

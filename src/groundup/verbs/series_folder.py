@@ -53,7 +53,7 @@ class Judge:
             return None
         if self.label is not None:
             than = f"no better than always answering {self.label!r}, {format_figure(self.floor)}"
-        elif self.is_larger_better:
+        elif self.is_larger_better and self.floor == 0.0:
             than = "nothing was right"
         else:
             than = f"no better than guessing evenly, {format_figure(self.floor)}"

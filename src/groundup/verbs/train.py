@@ -32,9 +32,9 @@ from groundup.training.machine import choose_device, keep_threads
 from groundup.training.state import exactness_domain, load_weights
 from groundup.training.trainer import Outcome, Trainer
 from groundup.verbs.assemble import Parts, as_recipe, assemble, build_model, locate_model, open_test
+from groundup.verbs.collapse import find_judge
 from groundup.verbs.corpora import make_planner
 from groundup.verbs.report import Weights, write_report
-from groundup.verbs.report_run import find_judge
 from groundup.verbs.run_folder import open_run
 
 MANIFEST_FORMAT = 1

@@ -50,6 +50,16 @@ def test_what_was_measured_otherwise_is_no_seed_more() -> None:
     assert bare_signature(SIGNATURE) == "average=none|zero_division=0|n=40|v1"
 
 
+@pytest.mark.parametrize("chosen", ["threshold={}, chosen on these rows", "threshold={}", "no answer above {}"])
+def test_each_model_has_a_threshold_of_its_own(chosen: str) -> None:
+    every = [figures([0.8], f"multi-label|{chosen.format(number)}|n=40|v1")[3] for number in (0.25, 3.1e-05)]
+    found = over_seeds(dict(enumerate(every, start=1)))["accuracy"]
+    assert chosen.format("that of each model") in found.signature
+    every[1]["accuracy"] = Metric("accuracy", 0.8, 40, f"multi-label|{chosen.format(0.25)}|n=41|v1")
+    with pytest.raises(DataError, match="not computed alike"):
+        over_seeds(dict(enumerate(every, start=1)))
+
+
 def test_a_metric_that_not_all_seeds_have_is_left_out() -> None:
     with_more = figures(VALUES)
     with_more[3]["loss"] = Metric("loss", 1.0, 40, "loss")
