@@ -209,9 +209,16 @@ def test_the_command_line(recipe: dict, small_data: Path, run: Run) -> None:
 
 
 def test_a_page_links_those_of_its_seeds_or_says_that_there_is_nothing() -> None:
-    state = {"state": "finished", "is_best": True, "why": None}
-    root = read_page(
-        render_seeds("<b>", [{"seed": 1, "metrics": {}, "report": "seed-1/it.html"} | state], {}, {}, None, "0")
-    )
+    state = {"state": "finished", "is_best": True, "collapsed": None, "diverged": None, "report": None}
+    judged = {"metric": "f1", "is_larger_better": True, "floor": 0.25, "label": "cat"}
+    runs = [
+        {"seed": 1, "metrics": {}} | state | {"report": "seed-1/it.html"},
+        {"seed": 2, "metrics": {"f1": 0.2}} | state | {"state": "collapsed", "collapsed": judged},
+        {"seed": 3, "metrics": {"f1": 0.2}} | state | {"state": "collapsed", "collapsed": judged | {"label": None}},
+        {"seed": 4, "metrics": {}} | state | {"state": "diverged", "diverged": "step 3: is not finite"},
+    ]
+    root = read_page(render_seeds("<b>", runs, {}, {}, None, "0"))
+    assert "no better than always answering “cat”, which reaches 0.250" in root.text("en")
+    assert "种子 3：F1 0.200，不好于均匀乱猜的 0.250" in root.text("zh")
     assert "seed-1/it.html" in {link.attributes["href"] for link in root.find("a")}
     assert "No seed has finished yet." in root.text("en") and untranslated(root) == []

@@ -37,14 +37,20 @@ def table(
 
     Args:
         caption: what it shows.
-        head: the columns' names; None where the rows' headings say everything.
+        head: the columns' names, over numbers where the first row has one; None where the rows' headings say
+            everything.
         rows: cells; HTML that is a whole `td` already is taken as it is.
         style: further classes.
     """
+    first = rows[0] if rows else ()
+    is_number = [isinstance(cell, Cell) and cell.style == "number" for cell in first] + [False] * len(head or ())
+    names = [
+        tag("th", name, scope="col", class_="number" if is_number[at] else None) for at, name in enumerate(head or ())
+    ]
     body = [tag("tr", *(_draw_cell(cell, place) for place, cell in enumerate(row))) for row in rows]
     content = tag(
         "table",
-        None if head is None else tag("thead", tag("tr", *(tag("th", name, scope="col") for name in head))),
+        None if head is None else tag("thead", tag("tr", *names)),
         tag("tbody", *body),
         class_=style or None,
     )

@@ -88,7 +88,7 @@ def _draw_pairs(classes: Classes) -> Html:
         for count, true, answer in pairs[:_PAIRS]
     ]
     head = [say("classes.true"), say("classes.answer"), say("classes.times")]
-    return table(say("classes.pairs"), head, rows, "numbers")
+    return table(say("classes.pairs"), head, rows)
 
 
 def draw_buckets(buckets: list[Bucket], caption: Html, counted: Html, measure: Html | None = None) -> Html:

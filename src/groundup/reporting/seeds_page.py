@@ -34,8 +34,8 @@ def render_seeds(
 
     Args:
         name: of the folder.
-        runs: of each its `seed`, `state`, `is_best`, `why` it collapsed or diverged, its `metrics`, and the `report`
-            beside this page.
+        runs: of each its `seed`, `state`, `is_best`, the judge by which it `collapsed`, the error with which it
+            `diverged`, its `metrics`, and the `report` beside this page.
         metrics: on validation, over the seeds: `mean`, `spread`, `low`, `high`, `signature`.
         test_metrics: the same on the test data.
         chosen_by: the metric that the best seed was chosen by.
@@ -88,9 +88,25 @@ def _draw_runs(
 ) -> Html:
     rows = [[_name_run(run), *(_show(run, name) for name in metrics), _say_state(run)] for run in runs]
     head = [say("seeds.seed"), *map(name_metric, metrics), say("seeds.state")]
-    why = [tag("li", say("seeds.seed"), " ", data(f"{run['seed']}: {run['why']}")) for run in runs if run["why"]]
+    why = [tag("li", _explain(run)) for run in runs if run["collapsed"] or run["diverged"]]
     chosen = None if chosen_by is None else note(say("seeds.chosen", metric=name_metric(chosen_by)))
-    return section("seeds", "seeds.each", chosen, table(None, head, rows), tag("ul", *why) if why else None)
+    return section(
+        "seeds", "seeds.each", chosen, table(None, head, rows), tag("ul", *why, class_="signatures") if why else None
+    )
+
+
+def _explain(run: Mapping[str, Any]) -> Html:
+    """Why a seed is no good."""
+    seed, judge = data(str(run["seed"])), run["collapsed"]
+    if judge is None:
+        return say("seeds.diverged", seed=seed, error=data(run["diverged"]))
+    name, value = name_metric(judge["metric"]), data(precise(run["metrics"][judge["metric"]]))
+    if judge["label"] is None and judge["is_larger_better"] and not judge["floor"]:
+        return say("seeds.nothing", seed=seed, metric=name, value=value)
+    floor = data(precise(judge["floor"]))
+    if judge["label"] is None:
+        return say("seeds.guess", seed=seed, metric=name, value=value, floor=floor)
+    return say("seeds.label", seed=seed, metric=name, value=value, floor=floor, label=prose(judge["label"]))
 
 
 def _name_run(run: Mapping[str, Any]) -> Html:

@@ -59,6 +59,19 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
         "than it is: report the mean, or the test data.",
         "整个系列采用验证集上{metric}最好的那个模型。从多个里挑出来的一个看上去会比实际好：请报告平均值，或测试集上的结果。",
     ),
+    "seeds.label": (
+        "seed {seed}: {metric} {value}, no better than always answering “{label}”, which reaches {floor}",
+        "种子 {seed}：{metric} {value}，不高于总是回答“{label}”所达到的 {floor}",
+    ),
+    "seeds.guess": (
+        "seed {seed}: {metric} {value}, no better than guessing evenly, which reaches {floor}",
+        "种子 {seed}：{metric} {value}，不好于均匀乱猜的 {floor}",
+    ),
+    "seeds.nothing": (
+        "seed {seed}: {metric} {value}, nothing was right",
+        "种子 {seed}：{metric} {value}，一个都没答对",
+    ),
+    "seeds.diverged": ("seed {seed}: {error}", "种子 {seed}：{error}"),
     "fate_of_seed.best": ("best", "最好"),
     "fate_of_seed.finished": ("finished", "完成"),
     "fate_of_seed.collapsed": ("collapsed", "塌缩"),

@@ -31,6 +31,8 @@ class SeedRun:
     test_metrics: dict[str, Metric]
     collapsed: str | None
     """Why it counts as collapsed; None where it learnt something, or has not finished."""
+    judge: Judge | None = None
+    """What it is judged by, where it has finished."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,9 @@ def read_run(folder: Path, seed: int, diverged: Mapping[int, str]) -> tuple[Seed
         return SeedRun(seed, str(run), state, None, {}, {}, None), None
     manifest = decode_json(read_bytes(path), path)
     metrics, test = (_read_metrics(manifest[key]) for key in ("metrics", "test_metrics"))
-    collapsed = Judge(**manifest["judge"]).find_collapse(metrics)
-    return SeedRun(seed, str(run), "finished", manifest["trained"]["step"], metrics, test, collapsed), manifest
+    judge = Judge(**manifest["judge"])
+    step, collapsed = manifest["trained"]["step"], judge.find_collapse(metrics)
+    return SeedRun(seed, str(run), "finished", step, metrics, test, collapsed, judge), manifest
 
 
 def _read_metrics(values: Mapping[str, Any]) -> dict[str, Metric]:

@@ -119,7 +119,8 @@ def write_series_page(report: SeriesReport) -> Path:
             "seed": run.seed,
             "state": run.state if run.collapsed is None else "collapsed",
             "is_best": run.seed == report.best,
-            "why": run.collapsed or report.diverged.get(run.seed),
+            "collapsed": None if run.collapsed is None or run.judge is None else asdict(run.judge),
+            "diverged": report.diverged.get(run.seed),
             "metrics": {name: metric.value for name, metric in run.metrics.items()},
             "report": f"seed-{run.seed}/{PAGE_FILE}" if (Path(run.folder) / PAGE_FILE).is_file() else None,
         }
