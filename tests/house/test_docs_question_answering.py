@@ -19,8 +19,11 @@ def test_the_page_runs_as_written(language: str, run: Run, tmp_path: Path, monke
         ended = run(*arguments)
         assert ended.code == 0, (arguments, ended)
         verbs.append(arguments[0])
-        if arguments[0] == "predict":
+        if "--output" in arguments:
+            rows = [json.loads(line) for line in Path(arguments[-1]).read_text(encoding="utf-8").splitlines()]
+            assert [(row["gold"], row["id"]) for row in rows] == [("Utrecht", "v1"), ("王明", "v2")]
+        elif arguments[0] == "predict":
             row, passage = json.loads(ended.out), arguments[-1]
             assert row["question"] == arguments[2]
             assert passage[row["start"] : row["end"]] == row["answer"] and row["candidates"]
-    assert verbs == ["check", "train", "evaluate", "predict", "predict"]
+    assert verbs == ["check", "train", "evaluate", "predict", "predict", "predict"]

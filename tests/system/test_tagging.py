@@ -14,8 +14,10 @@ import groundup
 from groundup.errors import ConfigError, DataError
 from groundup.model.packed import Packed
 from groundup.verbs.assemble import as_recipe
-from groundup.verbs.predict import predict_stream
-from groundup.verbs.trained import load_trained
+from groundup.verbs.predict import Watch, answer_batches, predict_stream
+from groundup.verbs.predict_file import predict_file
+from groundup.verbs.predict_source import open_source
+from groundup.verbs.trained import Trained, load_trained
 
 transformers = pytest.importorskip("transformers")
 
@@ -55,6 +57,31 @@ def make_recipe(folder: Path, **objective: Any) -> dict[str, Any]:
     }
 
 
+def check_files_of_tags(trained: Trained, folder: Path) -> None:
+    """They are texts to predict on, whatever their ending and their scheme."""
+    tags = "张 B-PER\n伟 E-PER\n来 O\n\n在 O\n上 B-LOC\n海 E-LOC\n"
+    expected = groundup.predict(trained, ["张伟来", "在上海"])
+    assert all(row["entities"] for row in expected)
+    for name, content in {"a.conll": tags, "a.txt": tags, "b.txt": "张伟来\n在上海\n"}.items():
+        (folder / name).write_text(content, encoding="utf-8")
+        given = open_source(trained, str(folder / name), None, {}).iterate()
+        assert [row for rows in answer_batches(trained, given, 8, Watch()) for row in rows] == expected
+    (folder / "c.txt").write_text("she gave vitamin O\nhe ran to us\n", encoding="utf-8")
+    texts = [each.text for each in open_source(trained, str(folder / "c.txt"), None, {}).iterate()]
+    assert texts == ["she gave vitamin O", "he ran to us"], "not all of its lines end in a tag"
+    (folder / "a.foo").write_text("张伟来\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.foo:1: has no column for the tag"):
+        list(open_source(trained, str(folder / "a.foo"), None, {}).iterate())
+    (row,) = predict_file_rows(trained, folder, {"spans": "gold"})
+    assert row["gold"] == [[0, 2, "PER"]] and row["text"] == "张伟来"
+
+
+def predict_file_rows(trained: Trained, folder: Path, keep: dict[str, str]) -> list[dict[str, Any]]:
+    (folder / "keep.jsonl").write_text('{"text": "张伟来", "spans": [[0, 2, "PER"]]}\n', encoding="utf-8")
+    predict_file(trained, folder / "keep.jsonl", folder / "kept.jsonl", keep=keep, quiet=True)
+    return [json.loads(line) for line in (folder / "kept.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 @pytest.mark.parametrize("chain", [False, True])
 def test_a_file_goes_through_every_verb(tmp_path: Path, chain: bool) -> None:
     recipe = make_recipe(tmp_path, chain=chain)
@@ -82,7 +109,9 @@ def test_a_file_goes_through_every_verb(tmp_path: Path, chain: bool) -> None:
     by_length = [each for each in content["buckets"] if each["by"] == "length"]
     assert sum(each["count"] for each in by_length) == 32
     assert round(sum(each["count"] * each["accuracy"] for each in by_length)) == content["right_rows"]
-    assert load_trained(trained.folder).objective.writing.unit == "word"
+    model = load_trained(trained.folder)
+    assert model.objective.writing.unit == "word"
+    check_files_of_tags(model, tmp_path)
 
 
 def test_the_folder_opens_in_transformers(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from groundup.readers.data_set import FoundSplit, find_split
 from groundup.readers.examples import AnyExample, TranslationExample
 from groundup.readers.formats import TableFormat
 from groundup.readers.question_files import QuestionsConfig
+from groundup.readers.records import Layout
 from groundup.readers.registry import DATA_SETS, get_data_set
-from groundup.readers.source import AnExample, ExampleKind, ExampleSource, Split
+from groundup.readers.source import AnExample, ExampleKind, ExampleSource, FileSource, Split
 from groundup.readers.table import Example, TableConfig
 from groundup.readers.tagged_files import TaggedConfig
 
@@ -68,16 +69,22 @@ class SetConfig(ExampleSource):
 
     def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[AnExample]:
         """The examples of a file of one's own, written as its kind of files is by default."""
+        return self._own(path).iterate_file(path, where, needs_label=needs_label)
+
+    def layout_of(self, path: Path) -> Layout | None:
+        """That of a file of one's own."""
+        return self._own(path).layout_of(path)
+
+    def _own(self, path: Path) -> FileSource:
         match self.example_kind:
             case "text":
-                source = TableConfig(train=str(path), pair="pair" if self.has_pair else None)
+                return TableConfig(train=str(path), pair="pair" if self.has_pair else None)
             case "questions":
-                source = QuestionsConfig(train=str(path))
+                return QuestionsConfig(train=str(path))
             case "choice":
-                source = ChoicesConfig(train=str(path))
+                return ChoicesConfig(train=str(path))
             case "tags" | "spans":
-                source = TaggedConfig(train=str(path))
-        return source.iterate_file(path, where, needs_label=needs_label)
+                return TaggedConfig(train=str(path))
 
     def _find(self, split: Split) -> FoundSplit:
         return find_split(DATA_SETS[self.name], getattr(self, split), self.folder)

@@ -74,6 +74,10 @@ class ExampleSource(Config):
     def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[AnExample]:
         """The examples of a file that is written like these; `where` is the setting that names it, for errors."""
 
+    def layout_of(self, path: Path) -> Layout | None:
+        """How a file is written that holds a row for each example; None for other files."""
+        return None
+
     def read(self, split: Split, *, needs_label: bool = True) -> Sequence[AnExample]:
         """All examples of a split. Raises DataError naming the line, or that there is none."""
         examples = list(self.iterate(split, needs_label=needs_label))
@@ -119,3 +123,7 @@ class RowSource(FileSource):
     def layout(self) -> Layout:
         """How the files are written."""
         return Layout(self.header, self.delimiter, self.quoting, None, self.encoding)
+
+    def layout_of(self, path: Path) -> Layout | None:
+        """That of every file but `.json`, whose passages have many questions."""
+        return None if path.suffix.lower() == ".json" else self.layout

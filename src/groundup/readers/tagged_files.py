@@ -45,6 +45,10 @@ class TaggedConfig(FileSource):
         """One text each."""
         return False
 
+    def layout_of(self, path: Path) -> Layout | None:
+        """That of objects; elsewhere a token has a line."""
+        return Layout(encoding=self.encoding) if path.suffix.lower() in _OBJECTS else None
+
     def iterate_file(
         self, path: Path, where: str = "", *, needs_label: bool = False
     ) -> Iterator[TaggedExample | SpanExample]:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from groundup.errors import ConfigError, DataError
 from groundup.objectives.protocol import Task
+from groundup.readers.examples import TaggedExample
 from groundup.readers.lines import iterate_whole_lines, place
-from groundup.readers.records import iterate_rows
+from groundup.readers.records import Layout, iterate_rows
 from groundup.readers.source import AnExample, ExampleSource
 from groundup.readers.table import Example, TableConfig, take_field
 from groundup.verbs.trained import Trained
 
 FILE_SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
+_LOOKED_AT: Final = 50
+"""Lines of a .txt by which it is told what it holds."""
 
 
 class Given(NamedTuple):
@@ -77,6 +82,9 @@ def open_source(trained: Trained, source: str, pair: str | None, keep: Mapping[s
         return Source(None, lambda: _read_standard_input(trained))
     path = Path(source)
     is_file = os.path.isfile(source)  # Path.is_file raises for a text that is too long for a name
+    known = None if trained.recipe is None else trained.recipe.data
+    if is_file and isinstance(known, ExampleSource) and _is_own(trained, path, known):
+        return _open_rows(trained, path, known, keep)
     if path.suffix.lower() not in FILE_SUFFIXES or "\n" in source:
         if is_file:
             cure = f"rename it to one of {', '.join(FILE_SUFFIXES)}"
@@ -90,14 +98,18 @@ def open_source(trained: Trained, source: str, pair: str | None, keep: Mapping[s
     if path.suffix.lower() == ".txt":
         _refuse_keep(keep, "a .txt file")
         return Source(path, lambda: _read_lines(trained, path))
-    known = None if trained.recipe is None else trained.recipe.data
     columns = known if isinstance(known, ExampleSource) else TableConfig(train=source)
-    if not isinstance(columns, TableConfig):
-        _refuse_keep(keep, f"data of kind {columns.kind!r}")
-        return Source(path, lambda: _read_examples(trained, path, columns))
-    if not isinstance(trained.objective, Task):
+    if isinstance(columns, TableConfig) and not isinstance(trained.objective, Task):
         columns = columns.model_copy(update={"pair": None})
-    return Source(path, lambda: _read_table(trained, path, columns, keep))
+    return _open_rows(trained, path, columns, keep)
+
+
+def _open_rows(trained: Trained, path: Path, columns: ExampleSource, keep: Mapping[str, str]) -> Source:
+    layout = columns.layout_of(path)
+    if layout is None:
+        _refuse_keep(keep, f"a {path.suffix} file that has no row for each example")
+        return Source(path, lambda: _read_examples(trained, path, columns))
+    return Source(path, lambda: _read_table(trained, path, columns, layout, keep))
 
 
 def _refuse_keep(keep: Mapping[str, str], what: str) -> None:
@@ -105,6 +117,28 @@ def _refuse_keep(keep: Mapping[str, str], what: str) -> None:
         raise ConfigError(
             "keep", f"is for columns of tables, not for {what}", got=next(iter(keep)), cure="leave it out"
         )
+
+
+def _is_own(trained: Trained, path: Path, known: ExampleSource) -> bool:
+    """Whether a file is written as only this kind of data is: SQuAD's `.json`, or a token and its tag a line.
+
+    Tags may stand in a file of any other ending, and in a `.txt` all of whose lines end in one that the model knows.
+    """
+    suffix = path.suffix.lower()
+    if known.example_kind == "questions":
+        return suffix == ".json"
+    if known.example_kind != "tags":
+        return False
+    return suffix not in FILE_SUFFIXES or (suffix == ".txt" and _ends_in_tags(trained, path))
+
+
+def _ends_in_tags(trained: Trained, path: Path) -> bool:
+    lines = (line.text.split() for line in iterate_whole_lines(path))
+    begun = list(islice((fields for fields in lines if fields), _LOOKED_AT))
+    labels = getattr(trained.objective, "labels", ())
+    kinds = {"O", *(label[2:] if label[1:2] == "-" else label for label in labels)}
+    is_even = len(begun) > 1 and len({len(fields) for fields in begun}) == 1 < len(begun[0])
+    return is_even and all((tag[2:] if tag[1:2] == "-" else tag) in kinds for *_, tag in begun)
 
 
 def _read_lines(trained: Trained, path: Path) -> Iterator[Given]:
@@ -118,17 +152,21 @@ def _read_examples(trained: Trained, path: Path, source: ExampleSource) -> Itera
         where = place(path, "", example.line)
         if isinstance(example, Example):
             yield give(trained, example.text, example.pair, where)
+        elif isinstance(example, TaggedExample):  # its own tags may be of another scheme
+            yield Given(replace(example, tags=("O",) * len(example.tags)), where, None)
         else:
             yield Given(example, where, None)
 
 
-def _read_table(trained: Trained, path: Path, columns: TableConfig, keep: Mapping[str, str]) -> Iterator[Given]:
+def _read_table(
+    trained: Trained, path: Path, columns: ExampleSource, layout: Layout, keep: Mapping[str, str]
+) -> Iterator[Given]:
     """The rows of a table; its columns are read a second time where some of them are kept."""
     given = _read_examples(trained, path, columns)
     if not keep:
         yield from given
         return
-    for each, row in zip(given, iterate_rows(path, columns.layout), strict=True):
+    for each, row in zip(given, iterate_rows(path, layout), strict=True):
         kept = {name: take_field(row, _number(column), "keep", path, "") for column, name in keep.items()}
         yield each._replace(kept=kept)
 
