@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from groundup.readers.table import Example
@@ -31,6 +31,12 @@ class TaggedExample:
     tags: tuple[str, ...]
     line: int
     """Where the first token stands, counted from 1."""
+    has_lines: bool = field(default=False, compare=False)
+    """Whether every token has a line of its own."""
+
+    def line_of(self, place: int) -> int:
+        """Where a token stands."""
+        return self.line + min(place, len(self.tokens) - 1) * self.has_lines
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ class ColumnsFormat:
         for line in iterate_whole_lines(file, self.encoding, replaces_broken=self.replaces_broken):
             if not line.text.strip() or line.text.startswith("-DOCSTART-"):
                 if tokens:
-                    yield TaggedExample(tuple(tokens), tuple(tags), start)
+                    yield TaggedExample(tuple(tokens), tuple(tags), start, has_lines=True)
                     tokens, tags = [], []
                 continue
             token, tag = self._split(line, file)
@@ -124,7 +124,7 @@ class ColumnsFormat:
             tokens.append(token)
             tags.append(tag)
         if tokens:
-            yield TaggedExample(tuple(tokens), tuple(tags), start)
+            yield TaggedExample(tuple(tokens), tuple(tags), start, has_lines=True)
 
     def _split(self, line: Line, file: Path) -> tuple[str, str]:
         fields = line.text.split("\t") if "\t" in line.text else line.text.split()

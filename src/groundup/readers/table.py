@@ -212,7 +212,8 @@ def _read_label(value: object, column: str | int, here: str, *, needs_label: boo
         raise DataError(here, f"the label in column {column!r} is no single value", got=value, cure="write a word")
     label = str(value).strip()
     if not label:
-        raise DataError(here, f"the label in column {column!r} is missing", cure="fill it in or remove the row")
+        cure = "fill it in or remove the row; where rows may have several labels or none, set `separator`"
+        raise DataError(here, f"the label in column {column!r} is missing", cure=cure)
     return label
 
 

@@ -91,14 +91,14 @@ class TaggedConfig(FileSource):
                 raise DataError(here, "goes on with a sentence that has ended", got=sentence, cure=cure)
             begun.add(sentence)
             if tokens and sentence not in ("", before):
-                yield TaggedExample(tuple(tokens), tuple(tags), start)
+                yield TaggedExample(tuple(tokens), tuple(tags), start, has_lines=True)
                 tokens, tags = [], []
             start = start if tokens else row.line
             before = before if sentence == "" else sentence
             tokens.append(token)
             tags.append(tag)
         if tokens:
-            yield TaggedExample(tuple(tokens), tuple(tags), start)
+            yield TaggedExample(tuple(tokens), tuple(tags), start, has_lines=True)
 
 
 def _read_object(row: Row, path: Path, where: str, *, needs_label: bool) -> TaggedExample | SpanExample:

@@ -183,4 +183,4 @@ def _describe_fault(example: TaggedExample, scheme: Scheme, where: str) -> DataE
     token = repr(example.tokens[fault.place]) if fault.place < len(example.tokens) else "the end of the text"
     what = f"the tag of {token} does not keep to {scheme}: {fault.why}"
     cure = "correct it; all files keep to one scheme (objective.scheme)"
-    return DataError(f"{where}:{example.line}", what, got=fault.tag, cure=cure)
+    return DataError(f"{where}:{example.line_of(fault.place)}", what, got=fault.tag, cure=cure)

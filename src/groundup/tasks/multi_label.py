@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import torch
@@ -49,6 +49,9 @@ from groundup.tasks.rows import (
 from groundup.text.sample import FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 
+_SEPARATORS: Final = ";；|、,，"
+"""What often stands between several labels."""
+
 
 class MultiLabel(Config):
     """Learn which labels a text, or a pair of texts, has: none, one or many."""
@@ -81,6 +84,8 @@ class MultiLabel(Config):
         if not labels:
             cure = "check data.label and data.separator"
             raise DataError(where, "holds no row with a label", got=len(examples), cure=cure)
+        if all(example.labels is None for example in examples):
+            _refuse_joined(labels, where)
         return labels
 
     def build(self, tokenizer: Tokenizer, labels: Sequence[str]) -> MultiLabelTask:
@@ -100,6 +105,16 @@ class MultiLabel(Config):
     def make_head(self, labels: Sequence[str]) -> ClassificationHead:
         """A logit for each label; its sigmoid is the probability that a row has it."""
         return ClassificationHead(num_labels=len(labels), dropout=self.dropout)
+
+
+def _refuse_joined(labels: Sequence[str], where: str) -> None:
+    """DataError where labels that were read as one stand for several, because no separator was named."""
+    joined = ((label, mark) for label in labels for mark in _SEPARATORS if mark in label.strip(mark))
+    found = next(joined, None)
+    if found is not None:
+        label, mark = found
+        cure = f'set data.separator="{mark}" if these are several, or take objective.kind=classification'
+        raise DataError(where, "has rows of one label each", got=label, cure=cure)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from groundup.errors import DataError
 from groundup.language.tags import write_tags
 from groundup.readers.examples import TaggedExample
-from groundup.tasks.entities import AnyTagged, Room, Writing, check_tags, lay_units, read_entities
+from groundup.tasks.entities import AnyTagged, Room, Writing, lay_units, read_entities
 from groundup.tasks.rows import refuse_label
 from groundup.text.sample import UNLABELLED, EncodingReport, FlatSamples
 from groundup.text.tokenizer import Tokenizer
@@ -23,17 +24,19 @@ def read_tags(example: AnyTagged, units: UnitText, writing: Writing, where: str)
     Raises:
         DataError: with the line, as `read_entities`, and for entities that overlap.
     """
-    if isinstance(example, TaggedExample):
-        check_tags(example, writing.scheme, where)
-        return example.tags
     spans = read_entities(example, units, writing, where)
+    if isinstance(example, TaggedExample):
+        return example.tags
     if spans is None:
         return None
     try:
         return write_tags(spans, len(units), writing.scheme)
     except DataError as error:
         cure = "tags know no entity within another one: take objective.kind=span_classification, which does"
-        raise DataError(f"{where}:{example.line}", error.what, got=example.marks, cure=cure) from None
+        marks = example.marks or ()
+        got = next(pair for pair in pairwise(marks) if pair[1].start < pair[0].end)
+        texts = tuple(example.text[mark.start : mark.end] for mark in got)
+        raise DataError(f"{where}:{example.line}", error.what, got=texts, cure=cure) from None
 
 
 def encode_tagged(
@@ -65,9 +68,10 @@ def encode_tagged(
     for number, example in enumerate(examples):
         units = lay_units(example, writing.unit)
         aligned, tags = align(tokenizer, units), read_tags(example, units, writing, where)
-        for tag in tags or ():
+        for place, tag in enumerate(tags or ()):
             if tag not in number_of:
-                raise refuse_label(tag, labels, f"{where}:{example.line}")
+                line = example.line_of(place) if isinstance(example, TaggedExample) else example.line
+                raise refuse_label(tag, labels, f"{where}:{line}")
         counts.update(tags or ())
         known = np.full(len(units), UNLABELLED) if tags is None else np.array([number_of[tag] for tag in tags], int)
         is_there = aligned.firsts >= 0

@@ -78,6 +78,14 @@ class EncodingReport:
     warnings: tuple[str, ...] = ()
     """What will count as wrong whatever is learnt, each a sentence that ends with the cure."""
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What to look at before training: empty texts, and the warnings."""
+        if not self.num_empty:
+            return self.warnings
+        what = "1 text is" if self.num_empty == 1 else f"{self.num_empty:,} texts are"
+        return (f"{what} empty, or blank; fill in or remove.", *self.warnings)
+
 
 @final
 @dataclass(frozen=True, eq=False)

@@ -335,4 +335,4 @@ def _describe(name: str, report: EncodingReport) -> str:
     labels = ", ".join(f"{label}: {count}" for label, count in report.label_counts.items())
     labels = f" ({labels})" if labels else ""
     cut = f"; {report.num_truncated} cut, {report.tokens_lost} tokens lost" if report.num_truncated else ""
-    return "; ".join([f"{name}: {report.num_rows} rows{labels}{cut}", *report.notes, *report.warnings])
+    return "; ".join([f"{name}: {report.num_rows} rows{labels}{cut}", *report.notes, *report.cautions])

@@ -190,7 +190,7 @@ def _read_examples(recipe: Recipe, data: ExampleSource) -> _Found:
 
 def _describe(split: Split, samples: FlatSamples) -> Split:
     """With what encoding it told."""
-    return replace(split, notes=samples.report.notes, warnings=samples.report.warnings)
+    return replace(split, notes=samples.report.notes, warnings=samples.report.cautions)
 
 
 def _read_corpus(recipe: Recipe, data: CorpusConfig) -> _Found:

@@ -44,6 +44,8 @@ class Look:
     numbers: dict[str, float]
     """Where labels are numbers: the lowest, the median, the mean, the standard deviation, the highest."""
     unlabelled: int
+    bare: int | None
+    """Rows with none of the labels of which they may have several; None where a row has one."""
     findings: tuple[Finding, ...]
     samples: tuple[str, ...]
 
@@ -73,6 +75,8 @@ class Training:
 
     texts: set[bytes] = field(default_factory=set)
     labels: set[str] = field(default_factory=set)
+    schemes: tuple[Scheme, ...] = ()
+    """Those that all of its tags keep to."""
 
 
 def look_at(
@@ -105,9 +109,10 @@ def look_at(
     lengths: list[int] = []
     ids: set[str] = set()
     samples: list[tuple[bytes, str]] = []
-    tags: list[tuple[tuple[str, ...], int]] = []
+    tagged: list[TaggedExample] = []
     unseen: list[tuple[int, str]] = []
-    unlabelled = 0
+    unlabelled: list[tuple[int, str]] = []
+    bare: int | None = None
     unit, is_classified = "characters", False
     for example in examples:
         seen = _see(example)
@@ -135,10 +140,12 @@ def look_at(
             ids.add(example.id)
         if isinstance(example, TaggedExample):
             unit = "tokens"
-            tags.append((example.tags, example.line))
+            tagged.append(example)
         if seen.labels is None:
-            unlabelled += 1
+            unlabelled.append((seen.line, seen.sample))
             continue
+        if isinstance(example, Example) and example.labels is not None:
+            bare = (bare or 0) + (not example.labels)
         counts.update(seen.labels)
         for label in set(seen.labels):
             if kinds is not None and label not in kinds:
@@ -150,15 +157,18 @@ def look_at(
     numbers = _read_numbers(counts, is_number) if is_classified else None
     for line, label in unseen if numbers is None else ():
         notes.add("has a label that training never saw", line, label)
-    _check_tags(tags, scheme, notes)
+    own.schemes = _check_tags(tagged, scheme, notes, () if training is None else training.schemes)
+    for line, sample in unlabelled if own.labels else ():
+        notes.add("has no label, where others have", line, sample)
     if is_classified and numbers is None:
-        _check_labels(counts, len(lengths) - unlabelled, notes, known=kinds)
+        _check_labels(counts, len(lengths) - len(unlabelled), notes, known=kinds)
     chosen = tuple(sample for _, sample in sorted(samples, reverse=True))
     found = _quantiles(lengths)
     labels = {} if numbers is not None else dict(counts.most_common())
     summary = {} if numbers is None else _summarise(numbers)
     faults = notes.findings()
-    return Look(name, tuple(files), len(lengths), unit, found, labels, summary, unlabelled, faults, chosen), own
+    look = Look(name, tuple(files), len(lengths), unit, found, labels, summary, len(unlabelled), bare, faults, chosen)
+    return look, own
 
 
 def _see(example: AnyExample) -> _Seen:
@@ -228,20 +238,24 @@ def _see_choice(example: ChoiceExample) -> _Seen:
     return _Seen(text, None, sum(map(len, text)), labels, find_repeats(example), example.line, sample)
 
 
-def _check_tags(tags: Sequence[tuple[tuple[str, ...], int]], scheme: Scheme | None, notes: Notes) -> None:
-    if not tags:
-        return
-    fitting = find_schemes(each for each, _ in tags)
+def _check_tags(
+    tagged: Sequence[TaggedExample], scheme: Scheme | None, notes: Notes, of_training: Sequence[Scheme]
+) -> tuple[Scheme, ...]:
+    """The schemes that the tags keep to."""
+    if not tagged:
+        return ()
+    fitting = find_schemes(each.tags for each in tagged)
     if scheme is None and not fitting:
-        letters = "".join(sorted({tag[:1] for each, _ in tags for tag in each}))
+        letters = "".join(sorted({tag[:1] for each in tagged for tag in each.tags}))
         what = "no scheme of tags fits: they are broken, or schemes are mixed"
         notes.add(what, None, f"letters in use: {letters}")
         scheme = "bmes" if "M" in letters else "bioes" if "E" in letters or "S" in letters else "iob2"
-    if scheme is None or scheme in fitting:
-        return
-    for each, line in tags:
-        for fault in find_faults(each, scheme):
-            notes.add(f"breaks {scheme}", line + fault.place, f"{fault.tag} {fault.why}")
+    elif scheme is None and of_training and not set(of_training) & set(fitting):
+        scheme = of_training[0]  # what training shows is what all splits must keep to
+    for each in tagged if scheme is not None and scheme not in fitting else ():
+        for fault in find_faults(each.tags, scheme):
+            notes.add(f"breaks {scheme}", each.line_of(fault.place), f"{fault.tag} {fault.why}")
+    return tuple(fitting)
 
 
 def _check_labels(counts: Counter[str], labelled: int, notes: Notes, *, known: set[str] | None) -> None:

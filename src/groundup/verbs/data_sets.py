@@ -242,7 +242,7 @@ def _describe(look: Look, meanings: Mapping[str, str]) -> list[str]:
     lines += fold(f"{look.unit}: {lengths}")
     if look.numbers:
         lines += fold("numbers: " + ", ".join(f"{name} {value:.4g}" for name, value in look.numbers.items()))
-    total = sum(look.labels.values())
+    total = sum(look.labels.values()) if look.bare is None else look.count - look.unlabelled
     told = {label: meaning for label, meaning in meanings.items() if meaning != label}
     told = told if len(set(told.values())) == len(told) else {}  # what is said of several labels tells none
     rows = [
@@ -252,6 +252,8 @@ def _describe(look: Look, meanings: Mapping[str, str]) -> list[str]:
     lines += columns(rows, "lrrl", indent=4)
     if len(look.labels) > _MOST_LABELS:
         lines.append(f"    and {plural(len(look.labels) - _MOST_LABELS, 'other label')}")
+    if look.bare:
+        lines.append(f"  with none of the labels: {look.bare:,}  {format_share(look.bare / total)}")
     if look.unlabelled:
         lines.append(f"  without a label: {look.unlabelled:,}")
     for finding in look.findings:

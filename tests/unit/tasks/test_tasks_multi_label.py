@@ -162,6 +162,9 @@ def test_what_cannot_be_learnt_is_refused(tokenizer: Tokenizer) -> None:
         build(tokenizer).encode([Example("x", None, None, 9, ("price", "prise"))], "t.csv")
     with pytest.raises(DataError, match="holds no row with a label"):
         MultiLabel().choose_labels(ROWS[3:5], "t.csv")
+    with pytest.raises(DataError, match=r"rows of one label each, got '价格；物流'; set data\.separator=\"；\""):
+        MultiLabel().choose_labels([Example("x", None, each, 2) for each in ("价格", "价格；物流")], "t.csv")
+    assert MultiLabel().choose_labels([Example("x", None, each, 2) for each in ("a", ";)")], "t.csv") == (";)", "a")
     with pytest.raises(ConfigError, match="one or more different labels"):
         MultiLabel().build(tokenizer, ())
     with pytest.raises(DataError, match="no row has labels"):

@@ -137,8 +137,8 @@ def test_how_texts_are_written_is_found_and_travels(tokenizer: Tokenizer) -> Non
     ("example", "message"),
     [
         (
-            TaggedExample(("a", "b"), ("O", "I-PER"), 4),
-            r"data:4: the tag of 'b' does not keep to iob2: goes on.*got 'I-PER'",
+            TaggedExample(("a", "b"), ("O", "I-PER"), 4, has_lines=True),
+            r"data:5: the tag of 'b' does not keep to iob2: goes on.*got 'I-PER'",
         ),
         (
             TaggedExample(("a",), ("B-PRE",), 5),
@@ -152,7 +152,7 @@ def test_how_texts_are_written_is_found_and_travels(tokenizer: Tokenizer) -> Non
         (SpanExample("é è Mary went", (Mark(6, 10, "PER"),), 9), r"counts bytes of UTF-8.*it stands at 4 to 8"),
         (
             SpanExample("a b", (Mark(0, 3, "PER"), Mark(0, 1, "LOC")), 7),
-            r"data:7: entities overlap.*no entity within another",
+            r"data:7: entities overlap, got \('a', 'a b'\).*no entity within another",
         ),
         (TaggedExample(("a",), ("PER",), 8), r"is no tag of IOB1"),
     ],

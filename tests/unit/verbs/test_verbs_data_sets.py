@@ -64,6 +64,15 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     assert str(check_data(sound)).endswith("no faults found")
 
 
+def test_rows_without_a_label_are_a_fault_only_where_one_is_missing(tmp_path: Path) -> None:
+    half = write(tmp_path, "half.csv", "text,label\ngood,1\nbad,0\nso so,\n")
+    assert found(check_data(half)) == {"half.csv: has no label, where others have": 1}
+    assert found(check_data(write(tmp_path, "none.csv", "text\ngood\nbad\n"))) == {}
+    several = check_data(write(tmp_path, "several.csv", "text,label\ngood,a;b\nbad,\nso so,a\nnew,\n"), separator=";")
+    assert found(several) == {} and several.looks[0].bare == 2
+    assert "    a  2  50.0%" in str(several) and "with none of the labels: 2  50.0%" in str(several)
+
+
 def test_one_class_and_a_class_for_every_row_are_told(tmp_path: Path) -> None:
     one = write(tmp_path, "one.csv", "text,label\na,1\nb,1\n")
     assert found(check_data(one)) == {"one.csv: all examples have one label": 1}
@@ -92,6 +101,12 @@ def test_tags_are_held_against_a_scheme(tmp_path: Path) -> None:
     assert f"{mixed}:5: O stands where an entity of type 'PER' has not ended" in places
     sound = write(tmp_path, "sound.txt", "a B-PER\nb I-PER\n\nc O\n")
     assert found(check_data(sound)) == {}
+    other = write(tmp_path, "other.txt", "x S-PER\ny O\n")
+    assert found(check_data([sound, other])) == {"other.txt: breaks iob2": 1}, "training keeps to another scheme"
+    rows = write(
+        tmp_path, "rows.jsonl", '{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["y", "z"], "tags": ["O", "E-PER"]}\n'
+    )
+    assert check_data([sound, rows]).findings[0][1].places[0].startswith(f"{rows}:2: E-PER "), "a sentence has one line"
     with pytest.raises(DataError, match="is no tag"):
         check_data(write(tmp_path, "none.txt", "a PER\n"))
 
