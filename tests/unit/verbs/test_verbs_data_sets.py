@@ -104,9 +104,9 @@ def test_tags_are_held_against_a_scheme(tmp_path: Path) -> None:
     other = write(tmp_path, "other.txt", "x S-PER\ny O\n")
     assert found(check_data([sound, other])) == {"other.txt: breaks iob2": 1}, "training keeps to another scheme"
     rows = write(
-        tmp_path, "rows.jsonl", '{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["y", "z"], "tags": ["O", "E-PER"]}\n'
+        tmp_path, "rows.jsonl", '{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["y", "z"], "tags": ["O", "I-PER"]}\n'
     )
-    assert check_data([sound, rows]).findings[0][1].places[0].startswith(f"{rows}:2: E-PER "), "a sentence has one line"
+    assert check_data([sound, rows]).findings[0][1].places[0].startswith(f"{rows}:2: I-PER "), "a sentence has one line"
     with pytest.raises(DataError, match="is no tag"):
         check_data(write(tmp_path, "none.txt", "a PER\n"))
 
