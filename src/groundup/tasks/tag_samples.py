@@ -33,7 +33,7 @@ def read_tags(example: AnyTagged, units: UnitText, writing: Writing, where: str)
         return write_tags(spans, len(units), writing.scheme)
     except DataError as error:
         cure = "tags know no entity within another one: take objective.kind=span_classification, which does"
-        marks = example.marks or ()
+        marks = sorted(example.marks or ())
         got = next(pair for pair in pairwise(marks) if pair[1].start < pair[0].end)
         texts = tuple(example.text[mark.start : mark.end] for mark in got)
         raise DataError(f"{where}:{example.line}", error.what, got=texts, cure=cure) from None
