@@ -21,6 +21,8 @@ from groundup.verbs.evaluate import Evaluated
 
 SUFFIXES: Final = (".jsonl", ".ndjson", ".csv", ".tsv")
 _PROBABILITY: Final = "probabilities."
+_OTHER_ANSWERS: Final = ("labels", "number", "choice", "entities", "candidates")
+"""Columns by which answers of other tasks are told."""
 
 
 class GoldRow(NamedTuple):
@@ -108,6 +110,10 @@ def _read(path: Path, gold: str) -> tuple[list[GoldRow], list[Prediction]]:
     rows: list[GoldRow] = []
     answers: list[Prediction] = []
     for row in iterate_rows(path, Layout()):
+        other = next((name for name in _OTHER_ANSWERS if name in row.fields and "label" not in row.fields), None)
+        if other is not None:
+            cure = "compare the models themselves: groundup compare RUN RUN data.validation=FILE"
+            raise DataError(str(path), "holds other answers than one label a row", got=other, cure=cure)
         label, true = (str(take_field(row, column, column, path, "")) for column in ("label", gold))
         rows.append(GoldRow(row.fields.get("text"), row.fields.get("pair"), true))
         answers.append(Prediction(label, _read_probabilities(row, path)))

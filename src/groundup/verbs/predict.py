@@ -116,7 +116,7 @@ def _check_pair(trained: Trained, pair: str | None) -> None:
         has_pair = isinstance(recipe.data, ExampleSource) and recipe.data.has_pair
     if has_pair != (pair is not None):
         what = "the model learnt from pairs of texts" if has_pair else "the model learnt from single texts"
-        cure = "give the second text with --pair" if has_pair else "leave the second text out"
+        cure = "give the second text with --pair, or a file that has both" if has_pair else "leave the second text out"
         raise ConfigError("pair", what, got=pair, cure=cure)
 
 
