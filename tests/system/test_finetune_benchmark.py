@@ -78,6 +78,7 @@ def test_all_contenders_learn_the_same_task(run: Callable[..., dict]) -> None:
     content = run("--measure", "quality", "--rows", "40", "--epochs", "6", "--seeds", "1", "2")
     found = content["results"]["cola"]
     assert content["sets"]["cola"]["title"] == "cola, 40 of 48 training rows" and found["metric"] == "matthews"
+    assert found["signature"] == "average=none|zero_division=0|n=16|v1"
     assert found["largest_difference_at_start"] < 1e-5
     assert list(found["scores"]) == CONTENDERS
     assert all(min(scores["all"]) > 0.5 for scores in found["scores"].values())
