@@ -101,6 +101,7 @@ def test_a_classifier_of_pairs(start: Path, make_recipe: Callable[..., dict], sm
     ]
     assert "blocks.0.attention.v.weight" in moved and "heads.classification.linear.weight" in moved
     encode = transformers.AutoTokenizer.from_pretrained(folder)
+    controls = []
     for pair in (("the cat sees", "a dog"), ("我 看 书", "one two"), ("fish", "fish")):
         encoded, inputs = tokenizer.encode(*pair), encode(*pair, return_tensors="pt")
         assert inputs["input_ids"][0].tolist() == encoded.input_ids.tolist()
@@ -108,7 +109,9 @@ def test_a_classifier_of_pairs(start: Path, make_recipe: Callable[..., dict], sm
         with torch.no_grad():
             ours = model.heads["classification"](model.summarize(packed))
             theirs, other = peer(**inputs).logits, peer(input_ids=inputs["input_ids"].flip(1)).logits
-        assert (ours - theirs).abs().max() < 1e-4 < 1e-3 < (ours - other).abs().max()
+        assert (ours - theirs).abs().max() < 1e-4
+        controls.append(float((ours - other).abs().max()))
+    assert max(controls) > 1e-3
     assert peer.config.id2label == {0: "cat", 1: "none"}
     predicted = groundup.predict(folder, [("the cat sees", "a dog")])
     assert len(predicted) == 1
