@@ -136,7 +136,7 @@ class HybridObjective:
         ]
         return Loss(torch.stack(sums).sum(), batch.count)
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of one of all tokens, in either part."""
         return float(np.log(vocab_size))
 

@@ -176,7 +176,7 @@ class MaskedObjective:
         """Cross-entropy summed over masked tokens, from their hidden states."""
         return cross_entropy_sum(model.heads["masked_lm"](hidden), batch.targets["labels"])
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of one of all tokens."""
         return float(np.log(vocab_size))
 

@@ -157,10 +157,10 @@ class MixObjective:
         ]
         return Loss(torch.stack(sums).sum(), batch.count)
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """The weighted sum of what guessing loses in each part."""
         pairs = zip(self.config.parts, self.objectives, strict=True)
-        return sum(part.weight * objective.guess_loss(vocab_size) for part, objective in pairs)
+        return sum(part.weight * objective.guess_loss(vocab_size, lengths) for part, objective in pairs)
 
     def count_choices(self, batch: Batch) -> int:
         """The masked tokens; whether sentences are neighbours is read off one vector."""

@@ -161,8 +161,26 @@ class Indivisible(Protocol):
 class Guessing(Protocol):
     """An objective that knows what it loses where nothing is known; for the others it is one of all choices."""
 
-    def guess_loss(self, vocab_size: int) -> float:
-        """The loss of guessing evenly."""
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
+        """The loss of guessing evenly over so many entries, or among the tokens of sequences of these lengths."""
+        ...
+
+
+class Constant(NamedTuple):
+    """What one answer to everything reaches."""
+
+    value: float
+    """By the metric that chooses the best weights."""
+    answer: str | None
+    """None where it is an even guess."""
+
+
+@runtime_checkable
+class Collapsing(Protocol):
+    """A task of which one answer to everything reaches something; of the others it reaches nothing, or an even loss."""
+
+    def score_constant(self, samples: Samples) -> Constant | None:
+        """The best that one answer to all of the samples reaches; None where nothing is known of that metric."""
         ...
 
 

@@ -138,7 +138,7 @@ class ReplacedObjective:
         )
         return Loss(sum(part.factor * each for part, each in zip(batch.parts, sums, strict=True)), batch.count)
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of one of all tokens, and of replaced or not."""
         return float(np.log(vocab_size) + self.config.weight * np.log(2.0))
 

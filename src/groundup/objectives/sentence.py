@@ -115,7 +115,7 @@ class SentenceObjective:
         """Cross-entropy summed over pairs, from the hidden states of their first tokens."""
         return cross_entropy_sum(model.heads[self.head.kind](model.pool(hidden)), batch.targets["labels"])
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of one of two."""
         return float(np.log(2))
 

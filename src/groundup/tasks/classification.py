@@ -19,6 +19,7 @@ from groundup.metrics.calibration import calibration_tally
 from groundup.metrics.class_tallies import class_tallies
 from groundup.metrics.classification import (
     Average,
+    average_sums,
     class_metrics,
     classification_metrics,
     confusion_matrix,
@@ -31,7 +32,7 @@ from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import ClassificationHead
 from groundup.model.transformer import Transformer
-from groundup.objectives.protocol import Batch, Loss
+from groundup.objectives.protocol import Batch, Constant, Loss
 from groundup.readers.table import Example, collect_labels
 from groundup.tasks.class_loss import (
     ClassLoss,
@@ -246,11 +247,29 @@ class ClassificationTask:
         names = ["unlabelled" if label == UNLABELLED else self.labels[label] for label in labels]
         return show_rows(batch, self.tokenizer, names)
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of even odds for every class, whose weights are 1 on average."""
         share = 1.0 / len(self.labels)
         easing = (1.0 - share) ** self.config.loss.gamma if isinstance(self.config.loss, Focal) else 1.0
         return -easing * float(np.log(share))
+
+    def score_constant(self, samples: FlatSamples) -> Constant | None:
+        """Of always answering the label that goes furthest, which by the F1 of two classes is the positive one."""
+        actual = np.array([samples.report.label_counts.get(label, 0) for label in self.labels])
+        metric = self.best[0]
+        if metric not in ("accuracy", "f1", "macro_f1") or not actual.any():
+            return None
+        average = self.config.average or ("binary" if len(self.labels) == 2 else "macro")
+        scores = []
+        for number in range(len(self.labels)):
+            predicted = np.where(np.arange(len(self.labels)) == number, actual.sum(), 0)
+            right = np.minimum(predicted, actual)
+            if metric == "accuracy":
+                scores.append(right.sum() / actual.sum())
+            else:
+                scores.append(average_sums(right, predicted, actual, "macro" if metric == "macro_f1" else average).f1)
+        most = int(np.argmax(scores))
+        return Constant(float(scores[most]), self.labels[most])
 
     def _losses(self, logits: Float[Tensor, "rows labels"], batch: Batch) -> Float[Tensor, " rows"]:
         weights = None if self.weights is None else logits.new_tensor(self.weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from groundup.metrics.tally import measure as measure_tallies
 from groundup.metrics.threshold import best_threshold
 from groundup.model.config import ClassificationHead
 from groundup.model.transformer import Transformer
-from groundup.objectives.protocol import Batch, Loss
+from groundup.objectives.protocol import Batch, Constant, Loss
 from groundup.readers.table import Example, sort_labels
 from groundup.tasks.class_loss import (
     ClassLoss,
@@ -41,6 +41,7 @@ from groundup.tasks.rows import (
     in_order,
     pack_rows,
     quote_row,
+    refuse_joined,
     refuse_label,
     row_logits,
     show_rows,
@@ -48,9 +49,6 @@ from groundup.tasks.rows import (
 )
 from groundup.text.sample import FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
-
-_SEPARATORS: Final = ";；|、,，"
-"""What often stands between several labels."""
 
 
 class MultiLabel(Config):
@@ -85,7 +83,7 @@ class MultiLabel(Config):
             cure = "check data.label and data.separator"
             raise DataError(where, "holds no row with a label", got=len(examples), cure=cure)
         if all(example.labels is None for example in examples):
-            _refuse_joined(labels, where)
+            refuse_joined(labels, where)
         return labels
 
     def build(self, tokenizer: Tokenizer, labels: Sequence[str]) -> MultiLabelTask:
@@ -105,16 +103,6 @@ class MultiLabel(Config):
     def make_head(self, labels: Sequence[str]) -> ClassificationHead:
         """A logit for each label; its sigmoid is the probability that a row has it."""
         return ClassificationHead(num_labels=len(labels), dropout=self.dropout)
-
-
-def _refuse_joined(labels: Sequence[str], where: str) -> None:
-    """DataError where labels that were read as one stand for several, because no separator was named."""
-    joined = ((label, mark) for label in labels for mark in _SEPARATORS if mark in label.strip(mark))
-    found = next(joined, None)
-    if found is not None:
-        label, mark = found
-        cure = f'set data.separator="{mark}" if these are several, or take objective.kind=classification'
-        raise DataError(where, "has rows of one label each", got=label, cure=cure)
 
 
 @dataclass(frozen=True)
@@ -298,10 +286,20 @@ class MultiLabelTask:
         ]
         return show_rows(batch, self.tokenizer, names)
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of even odds for every label."""
         easing = 0.5**self.config.loss.gamma if isinstance(self.config.loss, Focal) else 1.0
         return easing * float(np.log(2.0))
+
+    def score_constant(self, samples: FlatSamples) -> Constant | None:
+        """Of giving every row the same labels, the most frequent ones: F1 over all pairs of row and label."""
+        counts = sorted(samples.report.label_counts.items(), key=lambda each: -each[1])
+        if self.best[0] != "f1" or not counts or not counts[0][1]:
+            return None
+        right = np.cumsum([count for _, count in counts])
+        scores = 2.0 * right / (samples.report.num_rows * np.arange(1, len(counts) + 1) + right[-1])
+        most = int(scores.argmax())
+        return Constant(float(scores[most]), ", ".join(label for label, _ in counts[: most + 1]))
 
     def _mark(self, rows: Sequence[Sequence[str] | None]) -> Bool[np.ndarray, "rows labels"]:
         """Which labels each row has."""

@@ -23,7 +23,7 @@ from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import MultipleChoiceHead
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
-from groundup.objectives.protocol import Batch, Loss
+from groundup.objectives.protocol import Batch, Constant, Loss
 from groundup.readers.examples import ChoiceExample
 from groundup.tasks.rows import row_logits
 from groundup.text.sample import UNLABELLED, EncodingReport, FlatSamples, Sample
@@ -215,9 +215,15 @@ class MultipleChoiceTask:
             for mark, ids in zip(marks, batch.packed.split(), strict=True)
         ]
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of even odds for the choices of a question."""
         return self.even_loss
+
+    def score_constant(self, samples: FlatSamples) -> Constant | None:
+        """Of an even guess among the choices of each question: what place is right says nothing."""
+        if self.best[0] != "accuracy":
+            return None
+        return Constant(float(np.mean([1.0 / len(example.choices) for example in samples.examples])), None)
 
     def _log_probabilities(self, model: Transformer, batch: Batch) -> Float[Tensor, "questions choices"]:
         """Of every choice among those of its question, minus infinity where a question has no such choice."""

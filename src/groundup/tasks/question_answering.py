@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn import functional
@@ -30,7 +30,7 @@ from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import SpanHead
 from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
-from groundup.objectives.protocol import Batch, Loss
+from groundup.objectives.protocol import Batch, Constant, Loss
 from groundup.readers.examples import QuestionExample
 from groundup.tasks.answer_parts import find_thresholds, mark_answer, place_answer, split_questions
 from groundup.tasks.answer_samples import Reading, encode_questions
@@ -117,9 +117,16 @@ class AnsweringTask:
     threshold: float | None = None
     """No answer is given where its probability lies above this; None until it was chosen on validation."""
 
-    def guess_loss_of(self, lengths: Int[np.ndarray, " windows"]) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of guessing evenly among the tokens of each window."""
         return float(np.log(lengths).mean())
+
+    def score_constant(self, samples: FlatSamples) -> Constant | None:
+        """Of never giving an answer, in percent; None where every question has one."""
+        if not self.config.no_answer:
+            return None
+        known = [example.answers for example in samples.examples if example.answers is not None]
+        return Constant(100.0 * sum(not answers for answers in known) / max(1, len(known)), "no answer")
 
     @property
     def facts(self) -> dict[str, object]:

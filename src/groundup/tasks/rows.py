@@ -22,6 +22,8 @@ from groundup.text.tokenizer import Tokenizer
 
 _SHOWN_LABELS: Final = 12
 """Known labels that an error names."""
+_SEPARATORS: Final = ";；|、,，"
+"""What often stands between several labels."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,16 @@ def refuse_label(label: str, labels: Sequence[str], where: str) -> DataError:
     more = f" and {len(labels) - _SHOWN_LABELS:,} more" if len(labels) > _SHOWN_LABELS else ""
     cure = f"{hint}known labels: {', '.join(labels[:_SHOWN_LABELS])}{more}"
     return DataError(where, "has a label unseen in training", got=label, cure=cure)
+
+
+def refuse_joined(labels: Sequence[str], where: str) -> None:
+    """DataError where labels that were read as one stand for several, because no separator was named."""
+    joined = ((label, mark) for label in labels for mark in _SEPARATORS if mark in label.strip(mark))
+    found = next(joined, None)
+    if found is not None:
+        label, mark = found
+        cure = f'set data.separator="{mark}" if these are several, or take objective.kind=classification'
+        raise DataError(where, "has rows of one label each", got=label, cure=cure)
 
 
 def in_order(measured: Mapping[str, np.ndarray], name: str) -> np.ndarray:

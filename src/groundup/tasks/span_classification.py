@@ -279,7 +279,7 @@ class SpanTask:
             words[last] = f"{words[last]}】{self.labels[labels[start, offset] - 1]}"
         return [" ".join(words[end - size : end]) for end, size in zip(ends, batch.packed.lengths, strict=True)]
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of even odds for every class."""
         return float(np.log(len(self.labels) + 1))
 

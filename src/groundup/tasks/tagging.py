@@ -257,7 +257,7 @@ class TaggingTask:
             start += len(ids)
         return lines
 
-    def guess_loss(self, vocab_size: int) -> float:
+    def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of even odds for every tag."""
         return float(np.log(len(self.labels)))
 

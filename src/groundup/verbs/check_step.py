@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import torch
 
 from groundup.errors import TrainingError
@@ -19,7 +18,6 @@ from groundup.model.transformer import Transformer, check_packed
 from groundup.objectives.protocol import Batch, Guessing, Indivisible, Objective, count_logit_rows
 from groundup.recipe import Recipe
 from groundup.tasks.multi_label import MultiLabelTask
-from groundup.tasks.question_answering import AnsweringTask
 from groundup.tasks.span_classification import SpanTask
 from groundup.training.step import StepOutcome, compute_gradient
 from groundup.verbs.assemble import Parts
@@ -159,10 +157,9 @@ def take_step(
     expected = math.log(len(parts.labels) if parts.labels else model.config.vocab_size)
     if isinstance(objective, Indivisible):
         expected = math.log(first.count)
-    elif isinstance(objective, AnsweringTask):
-        expected = objective.guess_loss_of(np.concatenate([batch.packed.lengths for batch in measured]))
     elif isinstance(objective, Guessing):
-        expected = objective.guess_loss(model.config.vocab_size)
+        lengths = [length for batch in measured for length in batch.packed.lengths]
+        expected = objective.guess_loss(model.config.vocab_size, lengths)
     per_token = min(seconds) / first.tokens
     return StepReport(
         device=device.type,

@@ -121,16 +121,17 @@ def find_metrics(curves: Curves, step: int | None) -> list[Figure]:
 
 def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> Baseline | None:
     """What always answering the most frequent label reaches on validation, or what an even guess or the mean loses."""
-    if isinstance(parts.objective, MultiLabelTask | RegressionTask | MultipleChoiceTask | TaggingTask | SpanTask):
-        return {"metric": "loss", "value": parts.objective.guess_loss(0), "label": None}
-    if isinstance(parts.objective, AnsweringTask):
-        windows = parts.train if parts.validation is None else parts.validation
-        return {"metric": "loss", "value": parts.objective.guess_loss_of(windows.lengths), "label": None}
+    judged = parts.train if parts.validation is None else parts.validation
+    if isinstance(
+        parts.objective, MultiLabelTask | RegressionTask | MultipleChoiceTask | TaggingTask | SpanTask | AnsweringTask
+    ):
+        return {"metric": "loss", "value": parts.objective.guess_loss(0, judged.lengths.tolist()), "label": None}
     if not parts.labels:
         if config is None or isinstance(parts.objective, Indivisible):  # a guess among the texts of a step
             return None
-        is_known = isinstance(parts.objective, Guessing)
-        guess = parts.objective.guess_loss(config.vocab_size) if is_known else math.log(config.vocab_size)
+        guess = math.log(config.vocab_size)
+        if isinstance(parts.objective, Guessing):
+            guess = parts.objective.guess_loss(config.vocab_size, judged.lengths.tolist())
         return {"metric": "loss", "value": guess, "label": None}
     train, validation = (getattr(samples, "report", None) for samples in (parts.train, parts.validation))
     if train is None or validation is None or not sum(validation.label_counts.values()):

@@ -222,7 +222,7 @@ def test_the_loss_of_a_mix_is_the_weighted_sum_of_the_means(opened: tuple[Tokeni
     loss = objective.loss(model, batch)
     assert (loss.sum / loss.count).item() == pytest.approx(expected.item(), rel=1e-12)
     assert loss.count == of_words.count + len(runs) and [part.count for part in batch.parts] == [of_words.count, 20]
-    assert objective.guess_loss(100) == pytest.approx(weight * np.log(100) + (1 - weight) * np.log(2))
+    assert objective.guess_loss(100, []) == pytest.approx(weight * np.log(100) + (1 - weight) * np.log(2))
 
 
 def test_a_step_weighs_by_all_its_targets_and_a_part_without_any_adds_nothing(
