@@ -17,6 +17,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from groundup.errors import ConfigError
 from groundup.model.attention_dropout import DroppedAttention
+from groundup.model.attention_layout import SPARE_SCORES, lay_out
 from groundup.model.cache import LayerCache, MemoryCache
 from groundup.model.config import ModelConfig
 from groundup.model.linear import Linear
@@ -47,7 +48,10 @@ def attend_grouped(
     bias: Bias | None = None,
     source: Packed | None = None,
 ) -> Heads:
-    """One call per group of equal lengths, on views of the flat run: no padding, no gather, a mask only where asked."""
+    """One call per group of equal lengths, on views of the flat run: no padding, no gather, a mask only where asked.
+
+    What torch's kernel is slow at on a CPU goes to `DroppedAttention`, where lengths may be about equal.
+    """
     keys = packed if source is None else source
     groups, key_groups = pair_groups(packed.lengths, keys.lengths)
     if source is None:
@@ -59,7 +63,10 @@ def attend_grouped(
         # torch's kernel has no gradient for what is added to the scores; what it falls back to stores all as well.
         is_trained = any(mask is not None and mask.requires_grad for mask in masks)
         if dropout or is_trained or (q.dtype == torch.bfloat16 and is_short):
-            return DroppedAttention.apply(q, k, v, groups, key_groups, causal, dropout, scale, *masks)
+            has_masks = any(mask is not None for mask in masks)
+            spare = 0 if has_masks else SPARE_SCORES
+            layout = lay_out(packed.lengths, keys.lengths, q.shape[1], k.shape[1], spare)
+            return DroppedAttention.apply(q, k, v, layout, causal, dropout, scale, *(masks if has_masks else ()))
     options = {"causal": causal, "dropout": dropout, "scale": scale}
     if len(groups) == 1 and packed.num_tokens == len(q) and keys.num_tokens == len(k):
         return _attend_group(groups[0], q, k, v, masks[0], **options)

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from groundup.errors import ConfigError
-from groundup.model import attention, attention_dropout
+from groundup.model import attention
 from groundup.model.attention import BACKENDS, Attention, AttentionBackend, attention_backend
-from groundup.model.attention_dropout import DroppedAttention
 from groundup.model.config import Dropout, ModelConfig, Window
-from groundup.model.dropout import keep_rate
 from groundup.model.packed import Packed
 
 CPU_BACKENDS: list[AttentionBackend] = ["grouped", "padded"]
 LENGTHS = (5, 3, 3, 3, 1, 7)
+NEVER = 1e-9
+"""A rate of dropout, to the nearest 1/65536, of zero: it takes the path of dropout and drops nothing."""
 
 
 def pack(lengths: tuple[int, ...] = LENGTHS, filler: int = 0) -> Packed:
@@ -121,52 +121,19 @@ def test_backends_have_equal_gradients(num_kv_heads: int, causal: bool) -> None:
         assert (ours - theirs).abs().max() < 1e-5
 
 
-def apply_dropped(heads: list[torch.Tensor], packed: Packed, causal: bool, p: float) -> torch.Tensor:
-    return DroppedAttention.apply(*heads, packed.groups, packed.groups, causal, p, None, *[None] * len(packed.groups))
-
-
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
 def test_dropout_at_rate_zero_is_plain_attention(num_kv_heads: int, causal: bool) -> None:
     packed = pack(filler=2)
     ours = [each.requires_grad_() for each in draw_heads(sum(LENGTHS) + 2, num_kv_heads=num_kv_heads)]
     theirs = [each.detach().clone().requires_grad_() for each in ours]
-    out = apply_dropped(ours, packed, causal, 0.0)
+    out = BACKENDS["grouped"](*ours, packed, causal=causal, dropout=NEVER)
     expected = BACKENDS["padded"](*theirs, packed, causal=causal)
     assert (out - expected).abs().max() < 1e-6
     out.square().sum().backward()
     expected.square().sum().backward()
     for one, other in zip(ours, theirs, strict=True):
         assert (one.grad - other.grad).abs().max() < 1e-5
-
-
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("num_kv_heads", [4, 2])
-def test_dropped_attention_and_its_gradient_are_the_formula(
-    num_kv_heads: int, causal: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the mask held in hand, the layer equals autograd through softmax * mask / keep rate."""
-    lengths, p = (3, 3, 3), 0.3
-    packed = pack(lengths)
-    signs = torch.randn(4 * 9 * 3, generator=torch.Generator().manual_seed(3)) + 0.5
-    monkeypatch.setattr(attention_dropout, "draw_signs", lambda size, p: signs[:size])
-    ours = [each.double().requires_grad_() for each in draw_heads(9, num_kv_heads=num_kv_heads)]
-    out = apply_dropped(ours, packed, causal, p)
-    theirs = [each.detach().clone().requires_grad_() for each in ours]
-    q, k, v = (each.view(3, 3, -1, 8).transpose(1, 2) for each in theirs)
-    k, v = (each.repeat_interleave(4 // num_kv_heads, 1) for each in (k, v))
-    scores = q @ k.mT / 8**0.5
-    if causal:
-        scores = scores.masked_fill(torch.ones(3, 3, dtype=torch.bool).triu(1), -torch.inf)
-    mask = (signs > 0).view(3, 4, 3, 3)
-    assert 0 < mask.sum() < mask.numel()
-    expected = ((scores.softmax(-1) * mask / keep_rate(p)) @ v).transpose(1, 2).reshape(9, 4, 8)
-    assert (out - expected).abs().max() < 1e-12
-    weight = torch.randn(9, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    (out * weight).sum().backward()
-    (expected * weight).sum().backward()
-    for one, other in zip(ours, theirs, strict=True):
-        assert (one.grad - other.grad).abs().max() < 1e-12
 
 
 def test_attention_dropout_keeps_the_expectation_and_follows_the_seed() -> None:
@@ -345,13 +312,7 @@ def test_who_is_seen_and_what_is_added_is_the_formula(way: str, values: dict) ->
     packed = replace(packed, order=None if order is None else torch.cat([order, torch.zeros(2, dtype=torch.int64)]))
     heads = [each.requires_grad_() for each in draw_heads(packed.num_tokens + 2)]
     if way == "stored":
-        masks = [
-            attention._group_mask(group, packed, causal=values["causal"], window=values.get("window"), bias=bias)
-            for group in packed.groups
-        ]
-        out = DroppedAttention.apply(
-            *heads, packed.groups, packed.groups, values["causal"], 0.0, values.get("scale"), *masks
-        )
+        out = BACKENDS["grouped"](*heads, packed, bias=bias, dropout=NEVER, **values)
     else:
         out = BACKENDS[way](*heads, packed, bias=bias, **values)
     assert not out[packed.num_tokens :].any()
