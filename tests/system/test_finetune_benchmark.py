@@ -75,7 +75,7 @@ def write_model(folder: Path, seed: int = 1) -> None:
 
 
 def test_all_contenders_learn_the_same_task(run: Callable[..., dict]) -> None:
-    content = run("--measure", "quality", "--rows", "40", "--epochs", "6", "--seeds", "1", "2")
+    content = run("--measure", "quality", "--rows", "40", "--epochs", "10", "--seeds", "1", "2")
     found = content["results"]["cola"]
     assert content["sets"]["cola"]["title"] == "cola, 40 of 48 training rows" and found["metric"] == "matthews"
     assert found["signature"] == "average=none|zero_division=0|n=16|v1"
