@@ -70,6 +70,8 @@ def test_each_seed_is_the_run_that_its_seed_alone_would_be(recipe: dict, make_re
     scored = evaluate(folder)
     assert isinstance(scored, SeedsEvaluation) and scored.metrics["loss"].mean == pytest.approx(loss.mean)
     assert set(scored.runs) == {5, 6, 7} and "3 seeds of" in str(scored)
+    names = list(evaluate(find_run(folder)).metrics)
+    assert list(found.metrics) == list(found.test_metrics) == list(scored.metrics) == names != sorted(names)
     assert evaluate(folder, [f"data.validation={recipe['data']['train']}"]).metrics["loss"].mean != loss.mean
 
     page = report(folder)
@@ -198,13 +200,18 @@ def test_a_recipe_that_fails_at_once_leaves_nothing(recipe: dict) -> None:
 
 
 def test_the_command_line(recipe: dict, small_data: Path, run: Run) -> None:
-    path = small_data / "recipe.yaml"
+    path, recipe["objective"]["best"] = small_data / "recipe.yaml", "loss"
     path.write_text(json.dumps(recipe), encoding="utf-8")
     ended = run("train", str(path), "--seeds", "2", "--quiet")
     assert ended.code == 0 and "2 of 2 seeds finished" in ended.out and ended.err == ""
+    head = ended.out.splitlines()[1].split()
+    assert head[:3] == ["seed", "loss", "accuracy"], "what chooses the best seed, then the order of the task"
+    page = read_page((Path(recipe["output"]) / "report.html").read_text(encoding="utf-8"))
+    assert page.text("zh").index("损失") < page.text("zh").index("准确率")
     values = json.loads(run("inspect", recipe["output"], "--json").out)
     assert values["best"] in (5, 6) and set(values["metrics"]["accuracy"]["values"]) == {"5", "6"}
-    assert "2 seeds of" in run("evaluate", str(path)).out
+    scored = run("evaluate", str(path)).out.splitlines()
+    assert scored[0].startswith("2 seeds of") and scored[1].split() == head
     assert run("train", str(path)).code == 2
 
 

@@ -14,12 +14,12 @@ from groundup.errors import CheckpointError
 MANIFEST: Final = "manifest.json"
 
 
-def encode_json(value: Mapping[str, Any]) -> bytes:
-    """The one way this package writes a mapping to a checkpoint: equal mappings give equal bytes.
+def encode_json(value: Mapping[str, Any], *, sort_keys: bool = True) -> bytes:
+    """The one way this package writes a mapping to a checkpoint: sorted, equal mappings give equal bytes.
 
     Floats are written by `repr`, which Python reads back exactly; NaN and infinity in Python's spelling.
     """
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=sort_keys, indent=1)
     return f"{text}\n".encode("utf-8", "surrogatepass")
 
 

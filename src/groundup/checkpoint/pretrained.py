@@ -183,7 +183,9 @@ def save(
             (hidden / name).write_bytes(data)
         fingerprints = {path.name: _fingerprint(path) for path in sorted(hidden.iterdir())}
         content = {**manifest, "files": fingerprints}
-        (hidden / MANIFEST).write_bytes(encode_json({**content, "checksum": _checksum(content)}))
+        # In its own order: metrics stand there as their task tells them, and that is how they are told again.
+        content["checksum"] = _checksum(content)
+        (hidden / MANIFEST).write_bytes(encode_json(content, sort_keys=False))
 
     write_folder(folder, write)
 

@@ -125,9 +125,10 @@ def evaluate(target: str | Path, overrides: Sequence[str] = ()) -> EvaluationRep
     runs: dict[int, dict[str, Metric]] = {}
     data = ""
     for seed in seeds:
-        if read_run(folder, seed, diverged)[1] is not None:
+        judge = read_run(folder, seed, diverged)[0].judge
+        if judge is not None:
             found = _report(measure_target(seed_folder(folder, seed), overrides), str(target))
-            runs[seed], data = found.metrics, found.data
+            runs[seed], data = judge.lead(found.metrics), found.data
     return SeedsEvaluation(str(folder), data, runs, over_seeds(runs))
 
 

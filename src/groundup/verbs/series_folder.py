@@ -27,7 +27,7 @@ class SeedRun:
     step: int | None
     """The step that its model is of."""
     metrics: dict[str, Metric]
-    """On validation."""
+    """On validation, the one that it is judged by first."""
     test_metrics: dict[str, Metric]
     collapsed: str | None
     """Why it counts as collapsed; None where it learnt something, or has not finished."""
@@ -45,6 +45,10 @@ class Judge:
     """None where nobody knows."""
     label: str | None
     """The label that is always answered at the floor, where it is one's share."""
+
+    def lead(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+        """The metrics in their order, its own before all others."""
+        return {name: metrics[name] for name in (self.metric, *metrics) if name in metrics}
 
     def find_collapse(self, metrics: Mapping[str, Metric]) -> str | None:
         """Why a run is no better than one that learnt nothing; None where it is."""
@@ -110,8 +114,8 @@ def read_run(folder: Path, seed: int, diverged: Mapping[int, str]) -> tuple[Seed
         state = "diverged" if seed in diverged else "not finished"
         return SeedRun(seed, str(run), state, None, {}, {}, None), None
     manifest = decode_json(read_bytes(path), path)
-    metrics, test = (_read_metrics(manifest[key]) for key in ("metrics", "test_metrics"))
     judge = Judge(**manifest["judge"])
+    metrics, test = (judge.lead(_read_metrics(manifest[key])) for key in ("metrics", "test_metrics"))
     step, collapsed = manifest["trained"]["step"], judge.find_collapse(metrics)
     return SeedRun(seed, str(run), "finished", step, metrics, test, collapsed, judge), manifest
 

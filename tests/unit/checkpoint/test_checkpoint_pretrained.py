@@ -146,6 +146,13 @@ def test_what_lies_in_the_folder(tmp_path: Path) -> None:
     assert loaded.extra_config["label2id"] == {"否": 0, "是": 1}
 
 
+def test_a_manifest_keeps_its_order(tmp_path: Path) -> None:
+    """Metrics stand in it as their task tells them."""
+    metrics = {"precision": 0.5, "f1": 0.4, "accuracy": 0.6}
+    found = load(write(tmp_path / "one", build(MaskedLMHead()), manifest={"metrics": metrics, "a": 1})).manifest
+    assert list(found["metrics"]) == list(metrics) and list(found)[:2] == ["metrics", "a"]
+
+
 def test_a_saved_manifest_can_be_saved_again(tmp_path: Path) -> None:
     model = build()
     first = load(write(tmp_path / "one", model)).manifest
