@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ import torch
 
 import groundup
 from groundup.errors import ConfigError, DataError
+from groundup.metrics.metric import Metric
 from groundup.model.packed import Packed
 from groundup.verbs.assemble import as_recipe
+from groundup.verbs.evaluate import measure_target
 from groundup.verbs.predict import predict_stream
 from groundup.verbs.trained import load_trained
 
@@ -107,10 +112,9 @@ def test_a_csv_goes_through_every_verb(tmp_path: Path) -> None:
 def test_no_answer_is_learnt_and_its_threshold_travels(tmp_path: Path) -> None:
     recipe = make_recipe(tmp_path, make_rows(with_none=True), no_answer=True)
     trained = groundup.train(recipe, quiet=True)
-    assert trained.metrics["best_f1"].value > 50, "more than giving no answer reaches"
+    assert trained.metrics["f1"].value > 50, "more than giving no answer reaches"
     manifest = json.loads((Path(str(trained.model)) / "groundup.json").read_text(encoding="utf-8"))
     assert manifest["facts"]["threshold"] == trained.metrics["threshold"].value
-    assert trained.test_metrics["f1"].value == pytest.approx(trained.metrics["best_f1"].value)
     assert load_trained(trained.folder).objective.threshold == manifest["facts"]["threshold"]
     where, why = groundup.predict(
         trained.model, [(question, "火车今天开往北京。") for question in ("它去哪里？", "为什么晚点？")]
@@ -118,6 +122,42 @@ def test_no_answer_is_learnt_and_its_threshold_travels(tmp_path: Path) -> None:
     assert where["no_answer"] < why["no_answer"]
     for row in (where, why):
         assert (row["answer"] is None) == (row["no_answer"] > manifest["facts"]["threshold"])
+
+
+def test_training_ends_with_the_figures_of_the_threshold_that_is_saved(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, make_rows(with_none=True), no_answer=True)
+    trained = groundup.train(recipe, ["train.steps=12"], quiet=True)
+    found = measure_target(trained.folder)
+    task = found.trained.objective
+    expected = values_of(task.score(found.measured, found.samples.examples))
+    even = values_of(replace(task, threshold=0.5).score(found.measured, found.samples.examples))
+    assert expected["f1"] != even["f1"], "or it would not matter which threshold is told of"
+    assert values_of(groundup.evaluate(trained.folder).metrics) == expected
+    assert values_of(trained.metrics) == values_of(trained.test_metrics) == expected
+    content = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))
+    assert {each["name"]: each["value"] for each in content["metrics"]} == expected
+    assert "chosen on these questions" in trained.metrics["f1"].signature
+    assert "chosen on these" not in trained.test_metrics["f1"].signature
+
+    shutil.rmtree(str(trained.model))  # as if it had been killed before its end
+    groundup.report(trained.folder)
+    killed = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))
+    assert killed["found"] == content["found"] and killed["metrics"] == content["metrics"]
+
+
+def test_without_validation_the_threshold_is_even_for_all_that_follows(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, make_rows(with_none=True), no_answer=True)
+    file = recipe["data"].pop("validation")
+    trained = groundup.train(recipe, ["train.steps=12"], quiet=True)
+    assert load_trained(trained.folder).objective.threshold == 0.5
+    assert "no answer above 0.5|" in trained.test_metrics["f1"].signature
+    again = groundup.evaluate(trained.folder, [f"data.validation={file}"])
+    assert values_of(again.metrics) == values_of(trained.test_metrics)
+    assert again.metrics["f1"].value != again.metrics["best_f1"].value
+
+
+def values_of(metrics: Mapping[str, Metric]) -> dict[str, float]:
+    return {name: metric.value for name, metric in metrics.items()}
 
 
 @pytest.mark.parametrize(

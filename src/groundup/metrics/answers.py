@@ -147,8 +147,8 @@ def find_threshold(
 ) -> Threshold:
     """The best threshold for giving no answer, as SQuAD 2.0's script searches it, to be chosen on validation data.
 
-    Only thresholds that exist are tried: questions of one probability get an answer together or not at all, where the
-    script may name a score in between. Of equal ones the lowest is taken; 0 means that nothing is ever answered.
+    Questions of one probability get an answer together or not at all, where the script may part them. A threshold lies
+    in the middle between two probabilities, so that no last bit of either decides. Of equal ones the lowest is taken.
 
     Args:
         scores: of each question as it was answered (for one without answer: 1 if none was given).
@@ -166,7 +166,9 @@ def find_threshold(
     start = float((~has_answer).sum())
     totals = np.concatenate([[start], start + gains[is_last]])
     best = int(np.argmax(totals))
-    value = 0.0 if best == 0 else float(ordered[is_last][best - 1])
+    low, high = np.concatenate([[0.0], ordered[is_last], [1.0]])[best : best + 2].tolist()
+    middle = (low + high) / 2.0
+    value = middle if middle < high else low  # two probabilities may have no number between them
     return Threshold(value, 100.0 * float(totals[best]) / len(scores))
 
 

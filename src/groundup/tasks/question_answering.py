@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from groundup.metrics.details import Details, Marked
 from groundup.metrics.metric import Metric
 from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
+from groundup.metrics.threshold import EVEN
 from groundup.model.config import SpanHead
 from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
@@ -37,9 +38,6 @@ from groundup.tasks.answer_samples import Reading, encode_questions
 from groundup.tasks.answer_spans import Found, find_window_spans, measured_spans, merge_windows
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
-
-_EVEN: Final = 0.5
-"""The threshold where none was chosen: no answer where that is likelier than the best span."""
 
 
 class QuestionAnswering(Config):
@@ -96,8 +94,7 @@ class QuestionAnswering(Config):
             least = self.stride + self.max_question_length + special
             cure = f"raise it to {least}, or lower objective.stride or objective.max_question_length"
             raise ConfigError("objective.max_length", what, got=self.max_length, cure=cure)
-        best = ("best_f1" if self.no_answer else "f1", True)
-        return AnsweringTask(self, tokenizer, self.make_head(()), best)
+        return AnsweringTask(self, tokenizer, self.make_head(()))
 
     def make_head(self, labels: Sequence[str]) -> SpanHead:
         """A start and an end logit for every token."""
@@ -111,11 +108,11 @@ class AnsweringTask:
     config: QuestionAnswering
     tokenizer: Tokenizer
     head: SpanHead
-    best: tuple[str, bool]
+    best: tuple[str, bool] = ("f1", True)
     labels: tuple[str, ...] = ()
     wants_pair: bool | None = True
     threshold: float | None = None
-    """No answer is given where its probability lies above this; None until it was chosen on validation."""
+    """No answer is given where its probability lies above this; None until it was chosen on validation (`tune`)."""
 
     def guess_loss(self, vocab_size: int, lengths: Sequence[int]) -> float:
         """Of guessing evenly among the tokens of each window."""
@@ -134,8 +131,9 @@ class AnsweringTask:
         return {"threshold": self.threshold}
 
     def restore(self, facts: Mapping[str, Any]) -> Self:
-        """The task with the threshold of another."""
-        return replace(self, threshold=facts["threshold"])
+        """The task with the threshold of another one; with an even one where that had no data to choose it on."""
+        is_open = self.config.no_answer and facts["threshold"] is None
+        return replace(self, threshold=EVEN if is_open else facts["threshold"])
 
     def tune(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Self:
         """The task with the threshold that gives the best F1 on these questions, where there may be no answer."""
@@ -200,15 +198,18 @@ class AnsweringTask:
         """`exact`, `f1` (percent, over the questions whose answers are known) and `loss` (nats, over their windows).
 
         Where there may be no answer also `best_exact`, `best_f1` and `threshold`: the best that a threshold for giving
-        none reaches on these questions, as SQuAD 2.0's script computes it, and the one for the best F1. That is for
-        validation data; `exact` and `f1` go by the threshold that was chosen there, or by an even one.
+        none reaches on these questions, as SQuAD 2.0's script computes it, and the one for the best F1. All other
+        figures go by the threshold that was chosen on validation; before it was, by that one, and signatures say so.
         """
         known, found = self._known(measured, examples)
         references, rule = self._refer(known)
-        how = f"spans up to {self.config.max_answer_length} tokens, best of all windows"
-        if self.config.no_answer:
-            how += f"|no answer above {self._limit:.6g}"
-        given = [self._text(each) for each in found]
+        how, task = f"spans up to {self.config.max_answer_length} tokens, best of all windows", self
+        best = find_thresholds(found, references, rule) if self.config.no_answer else None
+        if best is not None:
+            limit = best["f1"].value if self.threshold is None else self.threshold
+            task, how = replace(self, threshold=limit), f"{how}|no answer above {limit:.6g}"
+            how += ", chosen on these questions" if self.threshold is None else ""
+        given = [task._text(each) for each in found]
         tallies = answer_tallies(given, references, rule)
         tallies = {name: replace(tally, signature=f"{tally.signature}|{how}") for name, tally in tallies.items()}
         losses = measured["loss"][measured["is_known"]]
@@ -216,10 +217,9 @@ class AnsweringTask:
             "loss", "windows", losses, "mean of start and end cross-entropy, mean over windows", full=None
         )
         metrics = measure_tallies(tallies) | (measure_tallies({"loss": loss}) if len(losses) else {})
-        if not self.config.no_answer:
+        if best is None:
             return metrics
         count, how = len(known), f"{rule}|percent|threshold chosen on these questions|n={len(known)}|v1"
-        best = find_thresholds(found, references, rule)
         metrics |= {f"best_{name}": Metric(f"best_{name}", each.score, count, how) for name, each in best.items()}
         how = f"probability of no answer, for the best f1|{how}"
         return metrics | {"threshold": Metric("threshold", best["f1"].value, count, how)}
@@ -228,7 +228,8 @@ class AnsweringTask:
         """F1 by what is asked for (`f1[who]`, in both languages), and by the length of the answer in words."""
         known, found = self._known(measured, examples)
         references, rule = self._refer(known)
-        _, f1 = score_answers([self._text(each) for each in found], references, rule)
+        task = self if self.threshold is not None else self.tune(measured, examples)
+        _, f1 = score_answers([task._text(each) for each in found], references, rule)
         parts = split_questions(known)
         tallies = {
             f"f1[{name}]": mean_tally(f"f1[{name}]", "questions", f1, f"{rule}|percent|{name}", full=100.0, of=chosen)
@@ -279,7 +280,7 @@ class AnsweringTask:
 
     def gives_none(self, found: Found) -> bool:
         """Whether no answer is given."""
-        return self.config.no_answer and found.no_answer > self._limit
+        return self.config.no_answer and found.no_answer > (EVEN if self.threshold is None else self.threshold)
 
     def show(self, batch: Batch) -> list[str]:
         """Each window in words, its answer between marks: `[CLS] who ? [SEP] it was 【mary】 . [SEP]`."""
@@ -291,10 +292,6 @@ class AnsweringTask:
                 tokens[end] = f"{tokens[end]}】"
             lines.append(" ".join(tokens))
         return lines
-
-    @property
-    def _limit(self) -> float:
-        return _EVEN if self.threshold is None else self.threshold
 
     def _text(self, found: Found) -> str:
         return "" if self.gives_none(found) else found.candidates[0].text

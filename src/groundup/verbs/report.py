@@ -53,7 +53,7 @@ from groundup.verbs.report_written import measure_writing
 from groundup.verbs.run_folder import SERIES_FILE, read_recipe, write_json, write_text
 from groundup.verbs.series_folder import is_series
 from groundup.verbs.series_report import summarise, write_series_page
-from groundup.verbs.trained import restore
+from groundup.verbs.trained import restore, tune
 
 JSON_FILE: Final = "report.json"
 PAGE_FILE: Final = "report.html"
@@ -234,7 +234,8 @@ def _load_unfinished(recipe: Recipe, folder: Path, lines: Sequence[Mapping[str, 
     _check_data(tree["data"], parts)
     model, _ = build_model(recipe, parts)
     load_weights(model, tree)
-    return parts, Weights(model, tree["progress"]["step"], tree["domain"])
+    # Nothing has chosen thresholds yet: those of the figures are taken.
+    return tune(recipe, parts, model), Weights(model, tree["progress"]["step"], tree["domain"])
 
 
 def _open_parts(recipe: Recipe, folder: Path, model_folder: Path | None) -> Parts:

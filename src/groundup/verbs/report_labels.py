@@ -36,9 +36,7 @@ def measure_labels(
     if not len(places):
         return None
     details = task.details(measured, chosen.examples)
-    # Before training ends nothing has chosen thresholds: those of the figures are taken.
-    tuned = task if task.thresholds is not None else task.tune(measured, chosen.examples)
-    predictions = tuned.decode(measured, chosen.examples)
+    predictions = task.decode(measured, chosen.examples)
     rows = [chosen.examples[int(number)] for number in chosen.numbers]
     is_right = np.array([set(rows[place].label_names or ()) == set(predictions[place].labels) for place in places])
     losses = measured["loss"][order][places]
@@ -53,7 +51,7 @@ def measure_labels(
         "of": int(sum(example.label_names is not None for example in chosen.examples)),
         "right_rows": int(is_right.sum()),
         "wrong_rows": int((~is_right).sum()),
-        "figures": _read_labels(details, has_label.sum(axis=0), tuned.thresholds or ()),
+        "figures": _read_labels(details, has_label.sum(axis=0), task.thresholds or ()),
         "buckets": make_buckets([" ".join(rows[place].texts) for place in places], chosen.lengths[places], is_right),
         "wrong": choose("wrong", np.flatnonzero(~is_right)),
         "right": choose("right", np.flatnonzero(is_right)),

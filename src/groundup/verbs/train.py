@@ -21,12 +21,12 @@ from groundup.model.generator import PREFIX
 from groundup.model.initialize import parameter_role
 from groundup.model.transformer import Transformer
 from groundup.objectives.causal import CausalObjective
-from groundup.objectives.protocol import Declared, Keeping, Rescaled, Tuned
+from groundup.objectives.protocol import Declared, Keeping, Rescaled
 from groundup.objectives.restoring import RestoringObjective
 from groundup.objectives.seq2seq import Seq2SeqObjective
 from groundup.recipe import Recipe
 from groundup.text.sample import Samples
-from groundup.training.evaluate import evaluate, measure_all
+from groundup.training.evaluate import evaluate
 from groundup.training.log import format_seconds, read_lines
 from groundup.training.machine import choose_device, keep_threads
 from groundup.training.state import exactness_domain, load_weights
@@ -36,6 +36,7 @@ from groundup.verbs.collapse import find_judge
 from groundup.verbs.corpora import make_planner
 from groundup.verbs.report import Weights, write_report
 from groundup.verbs.run_folder import open_run
+from groundup.verbs.trained import tune
 
 MANIFEST_FORMAT = 1
 
@@ -134,7 +135,7 @@ def train(
         tree = trainer.store.load(step)
         load_weights(model, tree)
         metrics = read_metrics(folder / "metrics.jsonl", step)
-        parts = finish_task(recipe, parts, model, device)
+        parts = finish_task(recipe, parts, model)
         test_metrics = {} if test is None else score(recipe, parts, model, test, device)
         export(recipe, parts, model, tree, outcome, metrics, test_metrics)
         make_report(recipe, parts, model, step)
@@ -152,23 +153,13 @@ def train(
         )
 
 
-def finish_task(recipe: Recipe, parts: Parts, model: Transformer, device: torch.device) -> Parts:
+def finish_task(recipe: Recipe, parts: Parts, model: Transformer) -> Parts:
     """The parts with a task that has chosen what validation data decides, for a model as it lies in its folder."""
+    parts = tune(recipe, parts, model)
     task = parts.objective
-    if isinstance(task, Tuned) and parts.validation is not None:
-        measured = measure_all(
-            model,
-            task,
-            parts.validation,
-            device=device,
-            precision=recipe.train.precision,
-            max_tokens=recipe.train.micro_batch_tokens,
-        )
-        task = task.tune(measured, parts.validation.examples)
     if isinstance(task, Rescaled):
         task.release(model)
-        task = task.restore(task.facts)
-    return replace(parts, objective=task)
+    return replace(parts, objective=task.restore(task.facts)) if isinstance(task, Keeping) else parts
 
 
 def score(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from groundup.objectives.causal import Causal
 from groundup.objectives.denoising import Denoising
 from groundup.objectives.masked import Masked
 from groundup.objectives.permuted import Permuted
-from groundup.objectives.protocol import Keeping
+from groundup.objectives.protocol import Keeping, Tuned
 from groundup.objectives.seq2seq import Seq2Seq
 from groundup.objectives.span import SpanCorruption
 from groundup.readers.source import ExampleSource
@@ -27,7 +27,9 @@ from groundup.tasks.regression import Regression
 from groundup.tasks.span_classification import SpanClassification
 from groundup.tasks.tagging import Tagging
 from groundup.text.tokenizer import Tokenizer
-from groundup.verbs.assemble import AnyObjective
+from groundup.training.evaluate import measure_all
+from groundup.training.machine import choose_device
+from groundup.verbs.assemble import AnyObjective, Parts
 from groundup.verbs.run_folder import RECIPE_FILE
 from groundup.verbs.series_folder import find_run, is_series
 
@@ -105,6 +107,23 @@ def restore(objective: AnyObjective, manifest: Mapping[str, Any]) -> AnyObjectiv
     """An objective with what it knew when groundup.json was written."""
     is_known = isinstance(objective, Keeping) and manifest.get("facts") is not None
     return objective.restore(manifest["facts"]) if is_known else objective
+
+
+def tune(recipe: Recipe, parts: Parts, model: Transformer) -> Parts:
+    """The parts with a task that has chosen for this model what validation data decides, where it is a task's to."""
+    task, samples = parts.objective, parts.validation
+    if not isinstance(task, Tuned) or samples is None:
+        return parts
+    device = choose_device(recipe.train)
+    measured = measure_all(
+        model.to(device),
+        task,
+        samples,
+        device=device,
+        precision=recipe.train.precision,
+        max_tokens=recipe.train.micro_batch_tokens,
+    )
+    return replace(parts, objective=task.tune(measured, samples.examples))
 
 
 def check_utf8(text: str, where: str) -> None:

@@ -174,11 +174,12 @@ def search_plainly(scores: np.ndarray, chances: np.ndarray, has_answer: np.ndarr
 def test_the_best_threshold_is_the_best_and_gives_what_it_says(rows: list[tuple[float, int, bool]]) -> None:
     values, chances, has_answer = (np.array(column) for column in zip(*rows, strict=True))
     scores = np.where(has_answer, values, (values > 0.5).astype(float))
-    chances = chances / 4 + 0.001
+    chances = chances / 5 + 0.1
     found = find_threshold(scores, chances, has_answer)
     assert found.score == pytest.approx(search_plainly(scores, chances, has_answer))
-    applied = np.where(chances <= found.value, scores, ~has_answer)
-    assert 100 * applied.mean() == pytest.approx(found.score)
+    for near in (-0.04, 0.0, 0.04):  # probabilities are a fifth apart: what another machine rounds decides nothing
+        applied = np.where(chances + near <= found.value, scores, ~has_answer)
+        assert 100 * applied.mean() == pytest.approx(found.score)
 
 
 def test_thresholds_need_questions() -> None:

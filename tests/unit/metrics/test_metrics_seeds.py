@@ -50,7 +50,9 @@ def test_what_was_measured_otherwise_is_no_seed_more() -> None:
     assert bare_signature(SIGNATURE) == "average=none|zero_division=0|n=40|v1"
 
 
-@pytest.mark.parametrize("chosen", ["threshold={}, chosen on these rows", "threshold={}", "no answer above {}"])
+@pytest.mark.parametrize(
+    "chosen", ["threshold={}, chosen on these rows", "threshold={}", "no answer above {}, chosen on these questions"]
+)
 def test_each_model_has_a_threshold_of_its_own(chosen: str) -> None:
     every = [figures([0.8], f"multi-label|{chosen.format(number)}|n=40|v1")[3] for number in (0.25, 3.1e-05)]
     found = over_seeds(dict(enumerate(every, start=1)))["accuracy"]

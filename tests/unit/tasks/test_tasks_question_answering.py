@@ -154,23 +154,27 @@ def test_answers_are_learnt_in_both_languages_and_found_at_their_characters(toke
 
 def test_no_answer_goes_by_a_threshold_that_is_chosen_once_and_travels(tokenizer: Tokenizer) -> None:
     task = build(tokenizer, no_answer=True)
-    assert isinstance(task, Tuned) and task.best == ("best_f1", True) and task.threshold is None
+    assert isinstance(task, Tuned) and task.best == ("f1", True) and task.threshold is None
     model = make_model(tokenizer, task)
     learn(task, model, WITH_NONE, 60)
     measured = measure(task, model, WITH_NONE)
     # As if the model were too sure that there is an answer: an even threshold is wrong, the best one is not.
     surest = max(found.null_score - found.candidates[0].score for found in task.decode(measured, WITH_NONE))
     measured["null"] -= surest + 0.1
+    even = task.restore({"threshold": None}).score(measured, WITH_NONE)
+    assert even["unanswerable_f1"].value == 0.0 and even["unanswerable_f1"].count == 2
+    assert even["answerable_f1"].value == 100.0 and "no answer above 0.5|" in even["f1"].signature
     before = task.score(measured, WITH_NONE)
-    assert before["unanswerable_f1"].value == 0.0 and before["unanswerable_f1"].count == 2
-    assert before["answerable_f1"].value == 100.0 and before["best_f1"].value == before["best_exact"].value == 100.0
+    assert before["f1"].value == before["best_f1"].value == before["best_exact"].value == 100.0 > even["f1"].value
     assert 0.0 < before["threshold"].value < 0.5
-    assert "threshold chosen on these questions" in before["best_f1"].signature
+    assert all("chosen on these questions" in before[name].signature for name in ("f1", "best_f1"))
     tuned = task.tune(measured, WITH_NONE)
     assert tuned.threshold == before["threshold"].value and tuned.facts == {"threshold": tuned.threshold}
     assert task.restore(tuned.facts) == tuned
     after = tuned.score(measured, WITH_NONE)
-    assert after["f1"].value == 100.0 and f"no answer above {tuned.threshold:.6g}" in after["f1"].signature
+    assert {name: each.value for name, each in after.items()} == {name: each.value for name, each in before.items()}
+    assert f"no answer above {tuned.threshold:.6g}|" in after["f1"].signature
+    assert tuned.details(measured, WITH_NONE).classes == task.details(measured, WITH_NONE).classes
     rows = [tuned.answer(*pair) for pair in zip(WITH_NONE, tuned.decode(measured, WITH_NONE), strict=True)]
     assert [row["answer"] for row in rows] == [*PLACES[:4], None, None]
     assert [row["start"] is None for row in rows] == [False] * 4 + [True] * 2

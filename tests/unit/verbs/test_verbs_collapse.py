@@ -79,7 +79,7 @@ def test_no_answer_to_any_question_and_a_guess_among_the_tokens_of_its_windows(t
     how = {"stride": 8, "max_question_length": 8}
     recipe = recipe_for(tmp_path, "question_answering", rows, no_answer=True, **how)
     found = judge(recipe)
-    assert (found.metric, found.floor, found.label) == ("best_f1", 37.5, "no answer")
+    assert (found.metric, found.floor, found.label) == ("f1", 37.5, "no answer")
     step = check(recipe).step
     assert step.expected_loss == pytest.approx(math.log(len("who?") + len("Tom0left.") + 3), abs=0.2)
     assert step.expected_loss < math.log(64) - 0.5, "a window is shorter than the longest"
