@@ -17,7 +17,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from groundup.errors import ConfigError
 from groundup.model.attention_dropout import DroppedAttention
-from groundup.model.attention_layout import SPARE_SCORES, lay_out
+from groundup.model.attention_layout import SPARE, lay_out
 from groundup.model.cache import LayerCache, MemoryCache
 from groundup.model.config import ModelConfig
 from groundup.model.linear import Linear
@@ -64,7 +64,7 @@ def attend_grouped(
         is_trained = any(mask is not None and mask.requires_grad for mask in masks)
         if dropout or is_trained or (q.dtype == torch.bfloat16 and is_short):
             has_masks = any(mask is not None for mask in masks)
-            spare = 0 if has_masks else SPARE_SCORES
+            spare = 0 if has_masks else SPARE
             layout = lay_out(packed.lengths, keys.lengths, q.shape[1], k.shape[1], spare)
             return DroppedAttention.apply(q, k, v, layout, causal, dropout, scale, *(masks if has_masks else ()))
     options = {"causal": causal, "dropout": dropout, "scale": scale}

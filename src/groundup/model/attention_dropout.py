@@ -44,7 +44,7 @@ class DroppedAttention(torch.autograd.Function):
 
         The mask of a group, for layouts without padding alone, replaces `causal`.
         """
-        ctx.layout, ctx.kept, ctx.shapes = layout, keep_rate(p), (q.shape, k.shape)
+        ctx.layout, ctx.kept, ctx.run, ctx.key_run = layout, keep_rate(p), q.shape, k.shape
         ctx.scale = q.shape[-1] ** -0.5 if scale is None else scale
         ctx.mask_shapes = [None if mask is None else mask.shape for mask in masks]
         queries, keys = layout.queries, layout.keys
@@ -90,9 +90,8 @@ class DroppedAttention(torch.autograd.Function):
             to_scores = to_scores.to(query.dtype)
             _product(to_scores, key, ctx.scale, to_query)
             _product(to_scores.mT, query, ctx.scale, to_key)
-        of_run, of_keys = ctx.shapes
-        to_run = queries.put_back(to_q, of_run), keys.put_back(to_k, of_keys), keys.put_back(to_v, of_keys)
-        return *to_run, None, None, None, None, *to_masks
+        gradients = queries.put_back(to_q, ctx.run), *(keys.put_back(each, ctx.key_run) for each in (to_k, to_v))
+        return *gradients, None, None, None, None, *to_masks
 
 
 def _kept(signed: Tensor, keep_rate: float) -> Tensor:

@@ -6,7 +6,7 @@ rows of each head are gathered once for all groups and put back once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -18,8 +18,10 @@ from torch import Tensor
 
 from groundup.model.packed import pair_groups
 
-SPARE_SCORES: Final = 4096
-"""Scores of padding that take about as long as one more group does."""
+SPARE: Final = 4096
+"""What one more group costs, in the time that a score takes (12 or 2 heads of 32 or 64, two threads)."""
+ROW: Final = 16
+"""What a row costs that is gathered and put back, in that of a score."""
 
 
 class Extent(NamedTuple):
@@ -33,6 +35,10 @@ class Extent(NamedTuple):
     def area(self) -> int:
         """Scores of one head."""
         return self.count * self.length * self.key_length
+
+    def cost(self, num_heads: int, num_kv_heads: int) -> int:
+        """In the time that a score takes."""
+        return num_heads * self.area + ROW * self.count * (num_heads * self.length + num_kv_heads * self.key_length)
 
     def join(self, other: Extent) -> Extent:
         """Both, as long as the longer one."""
@@ -60,7 +66,8 @@ class HeadRows:
         The rows of `share` neighbouring heads make one matrix.
         """
         real = np.array(lengths, dtype=np.int64)
-        padded = np.repeat(*np.array(groups, dtype=np.int64).reshape(-1, 2).T[::-1])
+        counts, longest = np.array(groups, dtype=np.int64).reshape(-1, 2).T
+        padded = np.repeat(longest, counts)
         sizes = padded * num_heads
         owner = np.repeat(np.arange(len(real)), sizes)
         head, position = np.divmod(np.arange(len(owner)) - (np.cumsum(sizes) - sizes)[owner], padded[owner])
@@ -78,7 +85,7 @@ class HeadRows:
     def cut(self, rows: Float[Tensor, "rows head_dim"]) -> list[Float[Tensor, "_matrices _rows head_dim"]]:
         """The matrices of each group, views."""
         parts = rows.split([matrices * each for matrices, each in self.shapes])
-        return [part.view(*shape, -1) for part, shape in zip(parts, self.shapes, strict=True)]
+        return [part.view(*shape, rows.shape[1]) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def put_back(
         self, rows: Float[Tensor, "rows head_dim"], shape: torch.Size
@@ -102,11 +109,11 @@ class AttentionLayout:
     """Of each group the keys that are padding; None where there are none."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def lay_out(
-    lengths: tuple[int, ...], key_lengths: tuple[int, ...], num_heads: int, num_kv_heads: int, spare: int = SPARE_SCORES
+    lengths: tuple[int, ...], key_lengths: tuple[int, ...], num_heads: int, num_kv_heads: int, spare: int = SPARE
 ) -> AttentionLayout:
-    """Neighbouring sequences share a group as long as that adds no more than `spare` scores; with 0 nothing is padded.
+    """Neighbouring sequences share a group as long as padding costs no more than `spare`; with 0 nothing is padded.
 
     Sequences are those of queries; each attends to the one of keys at its place.
     """
@@ -114,15 +121,25 @@ def lay_out(
     for group, keys in zip(*pair_groups(lengths, key_lengths), strict=True):
         extent = Extent(group.count, group.length, keys.length)
         joined = extents[-1].join(extent) if extents else None
-        if joined and num_heads * (joined.area - extents[-1].area - extent.area) <= spare:
-            extents[-1] = joined
-        else:
-            extents.append(extent)
+        if joined and 0 not in (*extents[-1], *extent):
+            whole, *parts = (each.cost(num_heads, num_kv_heads) for each in (joined, extents[-1], extent))
+            if whole - sum(parts) <= spare:
+                extents[-1] = joined
+                continue
+        extents.append(extent)
     share = num_heads // num_kv_heads
-    queries = HeadRows.of(lengths, [(each.count, each.length) for each in extents], num_heads, share)
-    is_one = lengths == key_lengths and share == 1
-    key_groups = [(each.count, each.key_length) for each in extents]
-    keys = queries if is_one else HeadRows.of(key_lengths, key_groups, num_kv_heads)
-    real = torch.tensor(key_lengths)[:, None, None, None].split([each.count for each in extents])
-    masks = [torch.arange(each.key_length) >= some for each, some in zip(extents, real, strict=True)]
-    return AttentionLayout(tuple(extents), queries, keys, tuple(mask if mask.any() else None for mask in masks))
+    with torch.inference_mode(False):  # what is remembered may be of use in training
+        queries = HeadRows.of(lengths, [(each.count, each.length) for each in extents], num_heads, share)
+        keys = queries
+        if lengths != key_lengths or share > 1:
+            keys = HeadRows.of(key_lengths, [(each.count, each.key_length) for each in extents], num_kv_heads)
+        return AttentionLayout(tuple(extents), queries, keys, tuple(_padded_keys(extents, key_lengths)))
+
+
+def _padded_keys(extents: Sequence[Extent], key_lengths: Sequence[int]) -> Iterator[Tensor | None]:
+    start = 0
+    for extent in extents:
+        real = np.array(key_lengths[start : start + extent.count])
+        start += extent.count
+        hidden = np.arange(extent.key_length) >= real[:, None, None, None]
+        yield torch.from_numpy(hidden) if hidden.any() else None
