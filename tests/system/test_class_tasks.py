@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compared_files import check_files_compare_alike
 from small_runs import small_recipe, write_small_data
 
 from groundup.checkpoint.manifest import encode_json
@@ -180,7 +181,7 @@ def test_the_report_shows_rows_as_predict_answers_them(trained: TrainReport) -> 
                 assert (set(each["given"]) == set(each["true"])) == (which == "right")
 
 
-def test_two_models_are_compared_by_the_figures_of_evaluate(trained: TrainReport) -> None:
+def test_two_models_are_compared_by_the_figures_of_evaluate(trained: TrainReport, tmp_path: Path) -> None:
     """Whose sides are not mixed up, and of which one that learnt nothing more is worse on some rows."""
     kind, folder = kind_of(trained), trained.folder.parent
     recipe = recipe_for(folder, kind, train={"steps": 1, "evaluate_every": None}) | {"output": str(folder / "poor")}
@@ -194,6 +195,8 @@ def test_two_models_are_compared_by_the_figures_of_evaluate(trained: TrainReport
     assert {"classification": "f1", "multi_label": "f1", "regression": "mae"}[kind] in found.metrics
     assert found.first_better + found.second_better > 0
     assert (found.both_right is None) == (kind != "classification"), "a number is more or less wrong"
+    keep, wrong = {"classification": ("label", "cat"), "multi_label": ("animals", []), "regression": ("price", 1)}[kind]
+    check_files_compare_alike((trained.folder, other.folder), folder / "dev.jsonl", keep, tmp_path, wrong=wrong)
     same = compare(trained.folder, trained.folder)
     assert {each.p_value for each in same.metrics.values()} == {1.0} and same.first_better == 0
 

@@ -93,8 +93,10 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         compare(one, write("other.jsonl", rows[0], rows[1] | {"text": "z"}))
     with pytest.raises(DataError, match=r"one\.jsonl:1: has no column for `truth`, got 'truth'; columns are text"):
         compare(one, one, gold="truth")
-    with pytest.raises(DataError, match=r"spans\.jsonl: holds other answers than one label a row, got 'entities'"):
+    with pytest.raises(DataError, match=r"one\.jsonl: holds answers of another kind than .*spans\.jsonl"):
         compare(write("spans.jsonl", {"text": "x", "entities": [], "gold": []}), one)
+    with pytest.raises(DataError, match=r"fills\.jsonl: holds no answers that can be compared, got \['text'"):
+        compare(write("fills.jsonl", {"text": "x", "fills": [], "gold": "a"}), one)
     with pytest.raises(DataError, match=r"odd\.jsonl:1: has probabilities that are no numbers by label"):
         compare(one, write("odd.jsonl", *(row | {"probabilities": [0.5]} for row in rows)))
     with pytest.raises(ConfigError, match=r"override seed=1: changes nothing for files"):

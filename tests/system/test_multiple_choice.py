@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compared_files import check_files_compare_alike
 from pydantic import ValidationError
 from small_runs import WORDS, small_recipe, write_small_data
 
@@ -97,7 +98,7 @@ def test_every_verb_takes_choices(trained: TrainReport) -> None:
         predict(trained.folder, ["a text"])
 
 
-def test_two_models_are_compared(trained: TrainReport) -> None:
+def test_two_models_are_compared(trained: TrainReport, tmp_path: Path) -> None:
     folder = trained.folder.parent
     recipe = recipe_for(folder) | {"output": str(folder / "other"), "seed": 9}
     other = train(recipe, quiet=True)
@@ -107,6 +108,7 @@ def test_two_models_are_compared(trained: TrainReport) -> None:
         assert (each.first, each.second) == pytest.approx(figures, rel=1e-5), name
     assert set(found.metrics) == {"accuracy", "calibration_error", "loss"} and found.both_right is not None
     assert found.first_better - found.second_better == round(20 * found.metrics["accuracy"].difference)
+    check_files_compare_alike((trained.folder, other.folder), folder / "dev.jsonl", "answer", tmp_path, wrong=1)
     rows = (folder / "dev.jsonl").read_text(encoding="utf-8")
     (folder / "changed.jsonl").write_text(rows.replace('"answer": 0', '"answer": 1', 1), encoding="utf-8")
     changed = recipe | {"data": recipe["data"] | {"validation": str(folder / "changed.jsonl")}}

@@ -86,7 +86,13 @@ def tag_tallies(
 
     how = f"{scheme}, strict" if reading == "strict" else "conlleval"
     spans = [[read(tags) for tags in side] for side in (predictions, references)]
-    tallies = span_tallies(*spans, how=how, unit=unit)
+    return span_tallies(*spans, how=how, unit=unit) | accuracy_tallies(predictions, references, unit=unit)
+
+
+def accuracy_tallies(
+    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], *, unit: str = "sentences"
+) -> dict[str, Tally]:
+    """`tag_accuracy`, the share of right tags; each text has as many in both."""
     right = [
         [sum(a == b for a, b in zip(*both, strict=True)), len(both[0])]
         for both in zip(predictions, references, strict=True)
@@ -95,7 +101,7 @@ def tag_tallies(
     accuracy = sums_tally(
         "tag_accuracy", unit, counts, lambda sums: divide(sums[:, 0], sums[:, 1]), "share of right tags", 1.0
     )
-    return tallies | {"tag_accuracy": accuracy}
+    return {"tag_accuracy": accuracy}
 
 
 def _check_number(predictions: Sequence[object], references: Sequence[object]) -> None:

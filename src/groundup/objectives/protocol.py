@@ -239,8 +239,16 @@ class Sourced(Protocol):
 
 
 @runtime_checkable
-class Comparable(Protocol[ExampleT, PredictionT]):
-    """A task of which two models can be compared on the same examples, whose answers are known."""
+class Answers(Protocol[ExampleT, PredictionT]):
+    """Answers of one kind to examples of which the right ones are known, whoever gave them: a model, or a file."""
+
+    def join(self, other: Self) -> Self:
+        """By what these answers and other ones of the kind are compared.
+
+        Raises:
+            ConfigError: they choose among other labels.
+        """
+        ...
 
     def tallies(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> Mapping[str, Tally]:
         """The metrics, each a function of how often an example counts. What depends on the model is no part of it."""
@@ -250,6 +258,25 @@ class Comparable(Protocol[ExampleT, PredictionT]):
         self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]
     ) -> Float[np.ndarray, " examples"]:
         """How wrong each prediction is: 0 where it is right."""
+        ...
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """A task of which two models can be compared on the same examples."""
+
+    @property
+    def answers(self) -> Answers[Any, Any]:
+        """The kind of its predictions."""
+        ...
+
+
+@runtime_checkable
+class Restating(Protocol):
+    """A comparable task whose examples may say the same in several ways."""
+
+    def restate(self, example: Any) -> object:
+        """What is asked and what is right, in the one way that its `answers` take."""
         ...
 
 

@@ -82,13 +82,20 @@ def _read_list(value: object, column: Column, here: str) -> list[str]:
     return value
 
 
-def _read_answer(value: object, num_choices: int, first: int, here: str) -> int:
-    """The number of the right choice, counted from 0."""
+def find_choice(value: object, num_choices: int, first: int = 0) -> int | None:
+    """Which choice a number or a letter names, counted from 0; None where it names none."""
     text = str(value).strip()
     letters = _LETTERS[:num_choices]
     if len(text) == 1 and text.upper() in letters:
         return letters.index(text.upper())
-    if text.isdecimal() and first <= int(text) < first + num_choices:
-        return int(text) - first
-    cure = f"write {first} to {first + num_choices - 1} (data.first={first}), or A to {letters[-1:]}"
-    raise DataError(here, "names no choice as right", got=value, cure=cure)
+    is_number = text.isdecimal() and first <= int(text) < first + num_choices
+    return int(text) - first if is_number else None
+
+
+def _read_answer(value: object, num_choices: int, first: int, here: str) -> int:
+    """The number of the right choice, counted from 0."""
+    found = find_choice(value, num_choices, first)
+    if found is None:
+        cure = f"write {first} to {first + num_choices - 1} (data.first={first}), or A to {_LETTERS[:num_choices][-1:]}"
+        raise DataError(here, "names no choice as right", got=value, cure=cure)
+    return found

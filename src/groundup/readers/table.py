@@ -154,7 +154,7 @@ def iterate_examples(
                 labels = tuple(counts)
                 repeated = tuple(each for each, count in counts.items() if count > 1)
             else:
-                label = _read_label(values[0], columns.label, here, needs_label=needs_label)
+                label = read_label(values[0], columns.label, here, needs_label=needs_label)
         yield Example(text, pair, label, row.line, labels, repeated)
 
 
@@ -203,7 +203,8 @@ def take_text(row: Row, column: str | int, setting: str, file: Path, where: str,
     return value
 
 
-def _read_label(value: object, column: str | int, here: str, *, needs_label: bool) -> str | None:
+def read_label(value: object, column: str | int, here: str, *, needs_label: bool = True) -> str | None:
+    """The one label in a field. Raises DataError for what is none, or for a missing one that is needed."""
     if not needs_label and (value is None or value == ""):
         return None
     if isinstance(value, bool | int):

@@ -122,7 +122,7 @@ def _read_object(row: Row, path: Path, where: str, *, needs_label: bool) -> Tagg
     marks = _find(row.fields, _MARKS)
     if marks is None and needs_label:
         raise DataError(here, "has a text and no spans", cure='write "spans": [] where there is no entity')
-    return SpanExample(text, None if marks is None else _read_marks(row.fields[marks], text, here), row.line)
+    return SpanExample(text, None if marks is None else read_marks(row.fields[marks], text, here), row.line)
 
 
 def _find(fields: Mapping[str | int, object], names: Sequence[str]) -> str | None:
@@ -135,13 +135,24 @@ def _read_words(value: object, key: str, here: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _read_marks(value: object, text: str, here: str) -> tuple[Mark, ...]:
+def read_marks(value: object, text: str, here: str, *, is_found: bool = False) -> tuple[Mark, ...]:
+    """The entities in a list of them, in order.
+
+    Args:
+        value: the list; each is `[start, end, "TYPE"]` or an object with these.
+        text: what they stand in.
+        here: the file with its line, for errors.
+        is_found: whether they are of a tagger, whose tags may have no type, and units that are blank.
+
+    Raises:
+        DataError: one is no span of the text, or not the one that it says it is.
+    """
     if not isinstance(value, list):
         raise DataError(here, "has spans that are no list", got=value, cure=_CURE_MARK)
-    return tuple(sorted(_read_mark(each, text, here) for each in value))
+    return tuple(sorted(_read_mark(each, text, here, is_found=is_found) for each in value))
 
 
-def _read_mark(value: object, text: str, here: str) -> Mark:
+def _read_mark(value: object, text: str, here: str, *, is_found: bool) -> Mark:
     if isinstance(value, Mapping):
         parts = [value.get("start"), value.get("end"), value.get("label", value.get("type"))]
         surface = value.get("text")
@@ -149,7 +160,7 @@ def _read_mark(value: object, text: str, here: str) -> Mark:
         parts = list(value) if isinstance(value, list) else []
         surface = parts.pop() if len(parts) == 4 else None
     is_whole = len(parts) == 3 and all(isinstance(each, int) and not isinstance(each, bool) for each in parts[:2])
-    if not is_whole or not isinstance(parts[2], str) or not parts[2]:
+    if not is_whole or not isinstance(parts[2], str) or not (parts[2] or is_found):
         raise DataError(here, "has a span that is none", got=value, cure=_CURE_MARK)
     start, end, kind = parts
     if not 0 <= start < end <= len(text):
@@ -158,7 +169,7 @@ def _read_mark(value: object, text: str, here: str) -> Mark:
     if surface is not None and text[start:end] != surface:
         cure = "count characters (code points) from 0, not bytes or UTF-16 units"
         raise DataError(here, f"has at {start} to {end} another text than {surface!r}", got=text[start:end], cure=cure)
-    if text[start:end] != text[start:end].strip():
+    if not is_found and text[start:end] != text[start:end].strip():
         cure = "leave them out; count characters (code points), not bytes or UTF-16 units"
         raise DataError(here, "has a span with blanks at its ends", got=text[start:end], cure=cure)
     return Mark(start, end, kind)

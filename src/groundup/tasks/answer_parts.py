@@ -52,11 +52,6 @@ def mark_answer(example: QuestionExample, given: Candidate | None, rule: Rule) -
     )
 
 
-def place_answer(candidate: Candidate) -> dict[str, object]:
-    """An answer with its characters in the passage, as `predict` says it."""
-    return {"answer": candidate.text, "start": candidate.start, "end": candidate.end}
-
-
 def find_thresholds(
     found: Sequence[Found], references: Sequence[Sequence[str]], rule: Rule
 ) -> dict[Literal["exact", "f1"], Threshold]:

@@ -51,6 +51,13 @@ class Found:
     """The sum of both logits of the token that stands for no answer, the least of all windows."""
     no_answer: float
     """The probability that there is none, against the best span: sigmoid(null score - its score)."""
+    is_none: bool = False
+    """Whether none is given: by the threshold of the task."""
+
+    @property
+    def text(self) -> str:
+        """The answer that is given; empty for none."""
+        return "" if self.is_none else self.candidates[0].text
 
 
 def find_window_spans(

@@ -16,7 +16,6 @@ from torch import Tensor
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.metrics.calibration import calibration_tally
-from groundup.metrics.class_tallies import class_tallies
 from groundup.metrics.classification import (
     Average,
     average_sums,
@@ -44,11 +43,11 @@ from groundup.tasks.class_loss import (
     describe_loss,
     named_weights,
 )
+from groundup.tasks.row_answers import LabelAnswers, Prediction
 from groundup.tasks.rows import (
     encode_rows,
     in_order,
     pack_rows,
-    quote_row,
     refuse_label,
     row_logits,
     show_rows,
@@ -104,15 +103,6 @@ class Classification(Config):
 
     def _averages_evenly(self, labels: Sequence[str]) -> bool:
         return self.average == "macro" or (self.average is None and len(labels) > 2)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one row."""
-
-    label: str
-    probabilities: dict[str, float]
-    """Of every label; they sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +203,7 @@ class ClassificationTask:
 
     def answer(self, example: Example, prediction: Prediction) -> dict[str, object]:
         """What is said of a row: the text, the label, all probabilities."""
-        return quote_row(example) | {"label": prediction.label, "probabilities": prediction.probabilities}
+        return self.answers.write(example, prediction)
 
     def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[Prediction]:
         """The most likely label of each row with all probabilities, in the order of the rows."""
@@ -223,23 +213,10 @@ class ClassificationTask:
             for best, row in zip(logs.argmax(axis=1), _shares(logs).tolist(), strict=True)
         ]
 
-    def tallies(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> dict[str, Tally]:
-        """The figures of `score`; its `loss` is plain cross-entropy, whatever loss a model was trained with."""
-        number_of = {label: number for number, label in enumerate(self.labels)}
-        return class_tallies(
-            np.array([number_of[example.label] for example in examples]),
-            np.array([number_of[each.label] for each in predictions]),
-            self.labels,
-            average=self.config.average,
-            probabilities=np.array([[each.probabilities[label] for label in self.labels] for each in predictions]),
-        )
-
-    def find_errors(
-        self, predictions: Sequence[Prediction], examples: Sequence[Example]
-    ) -> Float[np.ndarray, " examples"]:
-        """1 for another label than the true one."""
-        pairs = zip(predictions, examples, strict=True)
-        return np.array([float(each.label != example.label) for each, example in pairs])
+    @property
+    def answers(self) -> LabelAnswers:
+        """One label a row; the figures are those of `score`."""
+        return LabelAnswers(self.labels, self.config.average)
 
     def show(self, batch: Batch) -> list[str]:
         """Each row in words with its label in front: `[positive] a fine film`."""

@@ -86,15 +86,6 @@ def place_spans(spans: Sequence[Span], units: UnitText) -> tuple[Stretch, ...]:
     return tuple(Stretch(int(units.starts[start]), int(units.ends[end - 1]), kind) for start, end, kind in spans)
 
 
-def quote_entities(text: str, found: Sequence[Stretch], scores: Sequence[float]) -> dict[str, object]:
-    """The text, and every entity with its characters, its type and its score, as `predict` says it."""
-    entities = [
-        {"start": start, "end": end, "type": name, "text": text[start:end], "score": score}
-        for (start, end, name), score in zip(found, scores, strict=True)
-    ]
-    return {"text": text, "entities": entities}
-
-
 def keep_known(
     predictions: Sequence[PredictionT], examples: Sequence[Any]
 ) -> tuple[list[PredictionT], list[AnyTagged]]:

@@ -19,7 +19,7 @@ from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
 from groundup.metrics.multilabel import multilabel_tallies
 from groundup.metrics.ranking import auc_tally
-from groundup.metrics.tally import Tally, mean_tally
+from groundup.metrics.tally import mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.metrics.threshold import best_threshold
 from groundup.model.config import ClassificationHead
@@ -36,11 +36,11 @@ from groundup.tasks.class_loss import (
     label_losses,
     named_weights,
 )
+from groundup.tasks.row_answers import LabelsAnswers, LabelsPrediction
 from groundup.tasks.rows import (
     encode_rows,
     in_order,
     pack_rows,
-    quote_row,
     refuse_joined,
     refuse_label,
     row_logits,
@@ -103,16 +103,6 @@ class MultiLabel(Config):
     def make_head(self, labels: Sequence[str]) -> ClassificationHead:
         """A logit for each label; its sigmoid is the probability that a row has it."""
         return ClassificationHead(num_labels=len(labels), dropout=self.dropout)
-
-
-@dataclass(frozen=True)
-class LabelsPrediction:
-    """What the model says of one row."""
-
-    labels: tuple[str, ...]
-    """Those whose probability is at least their threshold."""
-    probabilities: dict[str, float]
-    """Of every label, each between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -260,20 +250,12 @@ class MultiLabelTask:
 
     def answer(self, example: Example, prediction: LabelsPrediction) -> dict[str, object]:
         """What is said of a row: the text, the labels, all probabilities."""
-        return quote_row(example) | {"labels": list(prediction.labels), "probabilities": prediction.probabilities}
+        return self.answers.write(example, prediction)
 
-    def tallies(self, predictions: Sequence[LabelsPrediction], examples: Sequence[Example]) -> dict[str, Tally]:
-        """The figures of `score` without its loss; what a threshold is belongs to the model."""
-        tables = (self._mark([each.labels for each in predictions]), self._mark([each.labels for each in examples]))
-        tallies = multilabel_tallies(*tables, self.labels)
-        return {name: tally for name, tally in tallies.items() if "[" not in name}
-
-    def find_errors(
-        self, predictions: Sequence[LabelsPrediction], examples: Sequence[Example]
-    ) -> Float[np.ndarray, " examples"]:
-        """The share of labels that are wrong."""
-        tables = (self._mark([each.labels for each in predictions]), self._mark([each.labels for each in examples]))
-        return (tables[0] != tables[1]).mean(axis=1)
+    @property
+    def answers(self) -> LabelsAnswers:
+        """Any number of labels a row; the figures are those of `score` without its loss."""
+        return LabelsAnswers(self.labels)
 
     def show(self, batch: Batch) -> list[str]:
         """Each row in words with its labels in front: `[fast, cheap] a fine kettle`."""
@@ -300,10 +282,6 @@ class MultiLabelTask:
         scores = 2.0 * right / (samples.report.num_rows * np.arange(1, len(counts) + 1) + right[-1])
         most = int(scores.argmax())
         return Constant(float(scores[most]), ", ".join(label for label, _ in counts[: most + 1]))
-
-    def _mark(self, rows: Sequence[Sequence[str] | None]) -> Bool[np.ndarray, "rows labels"]:
-        """Which labels each row has."""
-        return np.array([[label in (names or ()) for label in self.labels] for names in rows], dtype=bool)
 
     def _losses(self, logits: Float[Tensor, "rows labels"], batch: Batch) -> Float[Tensor, " rows"]:
         weights = None if self.weights is None else logits.new_tensor(self.weights)

@@ -8,23 +8,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.language.scripts import is_cjk
-from groundup.metrics.calibration import calibration_tally
 from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
-from groundup.metrics.tally import Tally, mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import MultipleChoiceHead
 from groundup.model.packed import Packed
 from groundup.model.transformer import Transformer
 from groundup.objectives.protocol import Batch, Constant, Loss
 from groundup.readers.examples import ChoiceExample
+from groundup.tasks.choice_answers import Choice, ChoiceAnswers, choice_tallies
 from groundup.tasks.rows import row_logits
 from groundup.text.sample import UNLABELLED, EncodingReport, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
@@ -54,16 +53,6 @@ class MultipleChoice(Config):
     def make_head(self, labels: Sequence[str]) -> MultipleChoiceHead:
         """One logit for each choice."""
         return MultipleChoiceHead(dropout=self.dropout)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the model says of one question."""
-
-    number: int
-    """Of the choice, counted from 0."""
-    probabilities: tuple[float, ...]
-    """Of the choices; they sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +152,7 @@ class MultipleChoiceTask:
         is_right = np.array([each.best == each.label for each in known])
         sure = np.array([each.shares[each.best] for each in known])
         losses = np.array([-each.logs[each.label] for each in known])
-        return measure_tallies(_tally(is_right, sure, losses))
+        return measure_tallies(choice_tallies(is_right, sure, losses))
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
         """Nothing: the place of a choice says nothing."""
@@ -180,28 +169,12 @@ class MultipleChoiceTask:
 
     def answer(self, example: ChoiceExample, prediction: Choice) -> dict[str, object]:
         """What is said of a question: its texts, the number and the text of the choice, all probabilities."""
-        texts: dict[str, object] = {"context": example.context, "question": example.question}
-        return {name: text for name, text in texts.items() if text} | {
-            "answer": prediction.number,
-            "choice": example.choices[prediction.number],
-            "probabilities": dict(zip(_name_apart(example.choices), prediction.probabilities, strict=True)),
-        }
+        return self.answers.write(example, prediction)
 
-    def tallies(self, predictions: Sequence[Choice], examples: Sequence[ChoiceExample]) -> dict[str, Tally]:
-        """The figures of `score`."""
-        is_right = self.find_errors(predictions, examples) == 0.0
-        pairs = zip(predictions, examples, strict=True)
-        of_right = [each.probabilities[example.answer or 0] for each, example in pairs]
-        # No question loses more than the smallest number that is not 0.
-        losses = -np.log(np.maximum(of_right, np.finfo(np.float64).tiny))
-        return _tally(is_right, np.array([max(each.probabilities) for each in predictions]), losses)
-
-    def find_errors(
-        self, predictions: Sequence[Choice], examples: Sequence[ChoiceExample]
-    ) -> Float[np.ndarray, " examples"]:
-        """1 for another choice than the right one."""
-        pairs = zip(predictions, examples, strict=True)
-        return np.array([float(each.number != example.answer) for each, example in pairs])
+    @property
+    def answers(self) -> ChoiceAnswers:
+        """A choice a question; the figures are those of `score`."""
+        return ChoiceAnswers()
 
     def show(self, batch: Batch) -> list[str]:
         """Each choice in words, the right one marked: `[right] he sat down`."""
@@ -260,19 +233,6 @@ def _by_question(measured: Mapping[str, np.ndarray]) -> list[_Question]:
     return [_Question(part, int(label)) for part, label in zip(np.split(logs, starts[1:]), labels, strict=True)]
 
 
-def _tally(
-    is_right: Bool[np.ndarray, " questions"],
-    sure: Float[np.ndarray, " questions"],
-    losses: Float[np.ndarray, " questions"],
-) -> dict[str, Tally]:
-    how = "softmax cross-entropy over the choices of a question, mean over questions"
-    return {
-        "accuracy": mean_tally("accuracy", "questions", is_right, "questions with the right choice"),
-        "calibration_error": replace(calibration_tally(sure, is_right), unit="questions"),
-        "loss": mean_tally("loss", "questions", losses, how, full=None),
-    }
-
-
 def _join(example: ChoiceExample, choice: str) -> str | tuple[str, str]:
     """The context, and beside it the question with the choice; without a context the question, and beside it the
     choice."""
@@ -282,8 +242,3 @@ def _join(example: ChoiceExample, choice: str) -> str | tuple[str, str]:
         return example.context, choice
     gap = "" if is_cjk(example.question[-1]) or is_cjk(choice[0]) else " "
     return example.context, f"{example.question}{gap}{choice}"
-
-
-def _name_apart(choices: Sequence[str]) -> list[str]:
-    """The choices, those that are written twice with their numbers."""
-    return [choice if choices.count(choice) == 1 else f"{choice} ({number})" for number, choice in enumerate(choices)]

@@ -19,13 +19,12 @@ from groundup.errors import ConfigError, DataError
 from groundup.metrics.answers import (
     Rule,
     answer_tallies,
-    choose_rule,
     knows_none,
     score_answers,
 )
 from groundup.metrics.details import Details, Marked
 from groundup.metrics.metric import Metric
-from groundup.metrics.tally import Tally, mean_tally
+from groundup.metrics.tally import mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.metrics.threshold import EVEN
 from groundup.model.config import SpanHead
@@ -33,9 +32,10 @@ from groundup.model.transformer import Transformer
 from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Constant, Loss
 from groundup.readers.examples import QuestionExample
-from groundup.tasks.answer_parts import find_thresholds, mark_answer, place_answer, split_questions
+from groundup.tasks.answer_parts import find_thresholds, mark_answer, split_questions
 from groundup.tasks.answer_samples import Reading, encode_questions
 from groundup.tasks.answer_spans import Found, find_window_spans, measured_spans, merge_windows
+from groundup.tasks.passage_answers import AskedQuestion, PassageAnswers
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 
@@ -238,8 +238,9 @@ class AnsweringTask:
         return Details(measure_tallies(tallies))
 
     def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[Found]:
-        """The best answers to every question of which there are windows, in their order."""
-        return list(self._find(measured, examples).values())
+        """The best answers to every question of which there are windows, in their order, and whether none is given."""
+        found = self._find(measured, examples).values()
+        return [replace(each, is_none=self.gives_none(each)) for each in found]
 
     def examples_of(self, rows: Sequence[tuple[str, str | None]]) -> list[QuestionExample]:
         """Pairs of a question and a passage."""
@@ -250,33 +251,24 @@ class AnsweringTask:
 
     def answer(self, example: QuestionExample, prediction: Found) -> dict[str, object]:
         """The question, its answer with its characters in the passage (null for none), and what else it might be."""
-        best, is_none = prediction.candidates[0], self.gives_none(prediction)
-        row: dict[str, object] = {"id": example.id, "question": example.question}
-        row |= {"answer": None, "start": None, "end": None} if is_none else place_answer(best)
-        row |= {"score": prediction.null_score if is_none else best.score}
-        row |= {"no_answer": prediction.no_answer} if self.config.no_answer else {}
-        others = [
-            place_answer(each) | {"score": each.score, "probability": each.probability}
-            for each in prediction.candidates
-        ]
-        return row | {"candidates": others}
+        return self.answers.write(example, prediction)
+
+    @property
+    def answers(self) -> PassageAnswers:
+        """Answers in passages; the figures are `exact` and `f1` of `score`."""
+        return PassageAnswers(self.config.no_answer, self.config.rule)
+
+    def restate(self, example: QuestionExample) -> AskedQuestion:
+        """The question with the texts of its answers: of several places in the passage any will do."""
+        texts = None if example.answers is None else tuple(answer.text for answer in example.answers)
+        return AskedQuestion(example.id, example.question, example.passage, texts)
 
     def mark(self, example: QuestionExample, prediction: Found) -> Marked | None:
         """The answers and what was given, in the passage; None where no answer is known."""
         if example.answers is None:
             return None
         rule = self._refer([example])[1]
-        return mark_answer(example, None if self.gives_none(prediction) else prediction.candidates[0], rule)
-
-    def tallies(self, predictions: Sequence[Found], examples: Sequence[QuestionExample]) -> dict[str, Tally]:
-        """`exact` and `f1`, as in `score`."""
-        return answer_tallies([self._text(each) for each in predictions], *self._refer(examples))
-
-    def find_errors(
-        self, predictions: Sequence[Found], examples: Sequence[QuestionExample]
-    ) -> Float[np.ndarray, " examples"]:
-        """1 for an answer that is no exact match."""
-        return 1.0 - score_answers([self._text(each) for each in predictions], *self._refer(examples))[0]
+        return mark_answer(example, None if prediction.is_none else prediction.candidates[0], rule)
 
     def gives_none(self, found: Found) -> bool:
         """Whether no answer is given."""
@@ -319,9 +311,7 @@ class AnsweringTask:
 
     def _refer(self, known: Sequence[QuestionExample]) -> tuple[list[list[str]], Rule]:
         """The true answers of each question, and by which rule they are scored."""
-        references = [[answer.text for answer in example.answers or ()] for example in known]
-        everything = [text for each in references for text in each]
-        return references, self.config.rule or choose_rule(everything, knows_none=self.config.no_answer)
+        return self.answers.refer([self.restate(example) for example in known])
 
 
 def _logits(model: Transformer, batch: Batch) -> Float[Tensor, "tokens 2"]:

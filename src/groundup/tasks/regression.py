@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -18,14 +17,23 @@ from groundup.errors import DataError
 from groundup.metrics.details import Details
 from groundup.metrics.metric import Metric
 from groundup.metrics.regression import regression_tallies
-from groundup.metrics.tally import Tally, mean_tally
+from groundup.metrics.tally import mean_tally
 from groundup.metrics.tally import measure as measure_tallies
 from groundup.model.config import ClassificationHead
 from groundup.model.linear import Linear
 from groundup.model.transformer import Transformer
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.table import Example
-from groundup.tasks.rows import encode_rows, in_order, pack_rows, quote_row, row_logits, show_rows, unlabelled_rows
+from groundup.tasks.row_answers import NumberAnswers
+from groundup.tasks.rows import (
+    encode_rows,
+    in_order,
+    pack_rows,
+    read_numbers,
+    row_logits,
+    show_rows,
+    unlabelled_rows,
+)
 from groundup.text.sample import FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
 
@@ -92,7 +100,7 @@ class RegressionTask:
 
     def fit(self, examples: Sequence[Example], where: str) -> Self:
         """The task with the mean and the standard deviation of its training rows."""
-        numbers = _read_numbers(examples, where)
+        numbers = read_numbers(examples, where)
         numbers = numbers[~np.isnan(numbers)]
         if not len(numbers) or not numbers.std() > 1e-12 * np.abs(numbers).max():
             what = "holds one number alone" if len(numbers) else "holds no number"
@@ -116,7 +124,7 @@ class RegressionTask:
 
     def encode(self, examples: Sequence[Example], where: str) -> FlatSamples:
         """Rows as token ids. What is no number is a DataError with its line."""
-        numbers = _read_numbers(examples, where)
+        numbers = read_numbers(examples, where)
         rows = encode_rows(examples, self.tokenizer, self.config.max_length, where)
         is_labelled = ~np.isnan(numbers)
         return rows.samples(examples, of_rows={"number": np.nan_to_num(numbers), "is_labelled": is_labelled})
@@ -167,15 +175,12 @@ class RegressionTask:
 
     def answer(self, example: Example, prediction: float) -> dict[str, object]:
         """What is said of a row: the text and the number."""
-        return quote_row(example) | {"number": prediction}
+        return self.answers.write(example, prediction)
 
-    def tallies(self, predictions: Sequence[float], examples: Sequence[Example]) -> dict[str, Tally]:
-        """The figures of `score` without its loss."""
-        return regression_tallies(np.array(predictions), _read_numbers(examples, "data"))
-
-    def find_errors(self, predictions: Sequence[float], examples: Sequence[Example]) -> Float[np.ndarray, " examples"]:
-        """How far each number lies from the true one."""
-        return np.abs(np.array(predictions) - _read_numbers(examples, "data"))
+    @property
+    def answers(self) -> NumberAnswers:
+        """A number a row; the figures are those of `score` without its loss."""
+        return NumberAnswers()
 
     def show(self, batch: Batch) -> list[str]:
         """Each row in words with its number in front: `[4.2] a fine film`."""
@@ -191,27 +196,6 @@ class RegressionTask:
         wanted = (batch.targets["number"] - self.center) / self.scale
         errors = (logits[:, 0] - wanted.to(logits.dtype)) * (self.scale / self.unit)
         return torch.where(batch.targets["is_labelled"], errors.square(), 0.0)
-
-
-def _read_numbers(examples: Sequence[Example], where: str) -> Float[np.ndarray, " rows"]:
-    """The label of each row as a number; NaN where it has none."""
-    return np.array([_read_number(example, where) for example in examples], dtype=np.float64)
-
-
-def _read_number(example: Example, where: str) -> float:
-    if example.label_names is None:
-        return math.nan
-    here = f"{where}:{example.line}"
-    if example.label is None:
-        raise DataError(here, "has several labels where one number is needed", got=example.label_names)
-    try:
-        number = float(example.label.replace("_", " "))  # Python's own digit groups are nobody else's
-    except ValueError:
-        cure = "write it with a dot, without a thousands separator or a unit"
-        raise DataError(here, "is no number", got=example.label, cure=cure) from None
-    if not math.isfinite(number):
-        raise DataError(here, "is no finite number", got=example.label, cure="fill it in or remove the row")
-    return number
 
 
 def _last_map(model: Transformer) -> Linear:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,7 +23,7 @@ from groundup.text.tokenizer import Tokenizer
 
 _SHOWN_LABELS: Final = 12
 """Known labels that an error names."""
-_SEPARATORS: Final = ";；|、,，"
+SEPARATORS: Final = ";；|、,，"
 """What often stands between several labels."""
 
 
@@ -121,7 +122,7 @@ def refuse_label(label: str, labels: Sequence[str], where: str) -> DataError:
 
 def refuse_joined(labels: Sequence[str], where: str) -> None:
     """DataError where labels that were read as one stand for several, because no separator was named."""
-    joined = ((label, mark) for label in labels for mark in _SEPARATORS if mark in label.strip(mark))
+    joined = ((label, mark) for label in labels for mark in SEPARATORS if mark in label.strip(mark))
     found = next(joined, None)
     if found is not None:
         label, mark = found
@@ -129,9 +130,35 @@ def refuse_joined(labels: Sequence[str], where: str) -> None:
         raise DataError(where, "has rows of one label each", got=label, cure=cure)
 
 
+def read_numbers(examples: Sequence[Example], where: str) -> Float[np.ndarray, " rows"]:
+    """The label of each row as a number; NaN where it has none. What is no number is a DataError with its line."""
+    return np.array([_read_label(example, where) for example in examples], dtype=np.float64)
+
+
+def read_number(text: str, here: str) -> float:
+    """A finite number as people write it. `here` names its line in errors."""
+    try:
+        number = float(text.replace("_", " "))  # Python's own digit groups are nobody else's
+    except ValueError:
+        cure = "write it with a dot, without a thousands separator or a unit"
+        raise DataError(here, "is no number", got=text, cure=cure) from None
+    if not math.isfinite(number):
+        raise DataError(here, "is no finite number", got=text, cure="fill it in or remove the row")
+    return number
+
+
 def in_order(measured: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """What was measured of each row, in the order of the rows."""
     return measured[name][np.argsort(measured["sample"], kind="stable")]
+
+
+def _read_label(example: Example, where: str) -> float:
+    if example.label_names is None:
+        return math.nan
+    here = f"{where}:{example.line}"
+    if example.label is None:
+        raise DataError(here, "has several labels where one number is needed", got=example.label_names)
+    return read_number(example.label, here)
 
 
 def _inputs(example: Example) -> str | tuple[str, str]:

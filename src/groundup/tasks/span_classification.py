@@ -20,7 +20,7 @@ from torch.nn import functional
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.language.tags import Scheme, Span, split_tag
-from groundup.metrics.details import Details, Marked, Stretch
+from groundup.metrics.details import Details, Marked
 from groundup.metrics.entities import span_tallies
 from groundup.metrics.metric import Metric
 from groundup.metrics.tally import Tally, divide, sums_tally
@@ -31,7 +31,8 @@ from groundup.objectives.packing import pack_samples
 from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import SpanExample, TaggedExample
 from groundup.readers.table import sort_labels
-from groundup.tasks.entities import AnyTagged, Writing, find_writing, keep_known, lay_units, place_spans, quote_entities
+from groundup.tasks.entities import AnyTagged, Writing, find_writing, keep_known, lay_units, place_spans
+from groundup.tasks.entity_answers import Entities, EntityAnswers, KnownText
 from groundup.tasks.nesting import choose_spans
 from groundup.tasks.span_samples import Spans, encode_spans, lay_grid
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
@@ -87,19 +88,6 @@ class SpanClassification(Config):
     def make_head(self, labels: Sequence[str]) -> BiaffineHead:
         """A score of every span for each type, and for no entity."""
         return BiaffineHead(num_labels=len(labels), size=self.size, dropout=self.dropout)
-
-
-@dataclass(frozen=True)
-class FoundSpans:
-    """What a model finds in a text."""
-
-    text: str
-    found: tuple[Stretch, ...]
-    """By characters of the text, in their order."""
-    scores: tuple[float, ...]
-    """The probability of each."""
-    confidence: float
-    """The least probability of what any span of the text was called."""
 
 
 @dataclass(frozen=True)
@@ -209,25 +197,26 @@ class SpanTask:
         ]
         parts, how = np.stack(sums, axis=1), "softmax cross-entropy, mean over spans"
         loss = sums_tally("loss", "texts", parts, lambda each: divide(each[..., 0], each[..., 1]), how)
-        return measure_tallies(self.tallies(found, known)) | measure_tallies({"loss": loss})
+        tallies = {name: tally for name, tally in self._tallies(found, known).items() if "[" not in name}
+        return measure_tallies(tallies) | measure_tallies({"loss": loss})
 
     def details(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> Details:
         """Precision, recall and F1 of every type."""
         tallies = self._tallies(*keep_known(self.decode(measured, examples), examples))
         return Details(measure_tallies({name: tally for name, tally in tallies.items() if "[" in name}))
 
-    def tallies(self, predictions: Sequence[FoundSpans], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
-        """The figures of `score` without its loss."""
-        return {name: tally for name, tally in self._tallies(predictions, examples).items() if "[" not in name}
+    @property
+    def answers(self) -> EntityAnswers:
+        """Entities by characters; whether one may lie within another is a matter of the model."""
+        return EntityAnswers(self.labels)
 
-    def find_errors(
-        self, predictions: Sequence[FoundSpans], examples: Sequence[AnyTagged]
-    ) -> Float[np.ndarray, " examples"]:
-        """1 where anything else was found than stands there."""
-        pairs = zip(predictions, examples, strict=True)
-        return np.array([float(set(each.found) != set(self._true(example) or ())) for each, example in pairs])
+    def restate(self, example: AnyTagged) -> KnownText:
+        """The entities of an example by its characters."""
+        units = lay_units(example, self._writing.unit)
+        spans = self.spans.read(example, units, "data")
+        return KnownText(units.text, None if spans is None else place_spans(spans, units))
 
-    def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[FoundSpans]:
+    def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[Entities]:
         """What is found in each text, in their order."""
         logs, starts, ends = measured["log_probability"], measured["start"], measured["end"]
         # The likeliest first; of equal ones the one that begins first, then the longest.
@@ -244,20 +233,20 @@ class SpanTask:
             taken.sort(key=lambda each: (spans[each].start, -spans[each].end))
             stretches = place_spans([spans[each] for each in taken], units)
             scores = tuple(float(np.exp(logs[rows[each]])) for each in taken)
-            texts.append(FoundSpans(units.text, stretches, scores, float(np.exp(least[number]))))
+            texts.append(Entities(units.text, stretches, scores, float(np.exp(least[number]))))
         return texts
 
     def examples_of(self, rows: Sequence[tuple[str, str | None]]) -> list[SpanExample]:
         """Texts as they were typed."""
         return [SpanExample(text, None, number) for number, (text, _) in enumerate(rows, start=1)]
 
-    def answer(self, example: AnyTagged, prediction: FoundSpans) -> dict[str, object]:
+    def answer(self, example: AnyTagged, prediction: Entities) -> dict[str, object]:
         """The text, and every entity with its characters, its type and its probability."""
-        return quote_entities(prediction.text, prediction.found, prediction.scores)
+        return self.answers.write(prediction)
 
-    def mark(self, example: AnyTagged, prediction: FoundSpans) -> Marked | None:
+    def mark(self, example: AnyTagged, prediction: Entities) -> Marked | None:
         """The entities that stand in a text and those that were found; None where nothing is known."""
-        expected, found = self._true(example), prediction.found
+        expected, found = self.restate(example).entities, prediction.found
         if expected is None:
             return None
         is_right = set(expected) == set(found)
@@ -293,17 +282,14 @@ class SpanTask:
         scores = model.heads["biaffine"](hidden, batch.targets["label"].shape[1])
         return scores if scores.dtype == torch.float64 else scores.float()
 
-    def _true(self, example: AnyTagged) -> tuple[Stretch, ...] | None:
-        """The true entities of an example, by characters."""
-        units = lay_units(example, self._writing.unit)
-        spans = self.spans.read(example, units, "data")
-        return None if spans is None else place_spans(spans, units)
-
-    def _tallies(self, predictions: Sequence[FoundSpans], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
+    def _tallies(self, predictions: Sequence[Entities], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
         """With those of every type."""
         found, true = (
             [[Span(*each) for each in side] for side in sides]
-            for sides in ([each.found for each in predictions], [self._true(example) or () for example in examples])
+            for sides in (
+                [each.found for each in predictions],
+                [self.restate(example).entities or () for example in examples],
+            )
         )
         how = f"exact spans, {'nested' if self.spans.nested else 'flat'}"
         return span_tallies(found, true, how=how, unit="texts")

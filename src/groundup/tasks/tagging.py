@@ -20,7 +20,7 @@ from torch.nn import functional
 from groundup.config import Config
 from groundup.errors import ConfigError, DataError
 from groundup.language.tags import Scheme, Span, read_spans, split_tag, write_tags
-from groundup.metrics.details import Details, Marked, Stretch
+from groundup.metrics.details import Details, Marked
 from groundup.metrics.entities import Reading, tag_tallies
 from groundup.metrics.metric import Metric
 from groundup.metrics.tally import Tally, divide, sums_tally
@@ -32,7 +32,8 @@ from groundup.objectives.protocol import Batch, Loss
 from groundup.readers.examples import SpanExample, TaggedExample
 from groundup.readers.table import sort_labels
 from groundup.tasks.chain import ChainScores, Layout, best_paths, chain_losses, class_probabilities, legal_chain
-from groundup.tasks.entities import AnyTagged, Writing, find_writing, keep_known, lay_units, place_spans, quote_entities
+from groundup.tasks.entities import AnyTagged, Writing, find_writing, keep_known, lay_units, place_spans
+from groundup.tasks.entity_answers import Entities, EntityAnswers, KnownText
 from groundup.tasks.tag_samples import encode_tagged, read_tags
 from groundup.text.sample import UNLABELLED, FlatSamples, Sample
 from groundup.text.tokenizer import Tokenizer
@@ -89,21 +90,6 @@ class Tagging(Config):
     def make_head(self, labels: Sequence[str]) -> TokenHead:
         """A logit for each tag on every token, and the scores of a chain where it is asked for."""
         return TokenHead(num_labels=len(labels), dropout=self.dropout, chain=self.chain)
-
-
-@dataclass(frozen=True)
-class Entities:
-    """What a model finds in a text."""
-
-    text: str
-    tags: tuple[str, ...]
-    """Of each unit."""
-    found: tuple[Stretch, ...]
-    """By characters of the text."""
-    scores: tuple[float, ...]
-    """Of each entity: the least probability of the tags of its units."""
-    confidence: float
-    """The least probability of any tag of the text."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +168,8 @@ class TaggingTask:
 
     def score(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> dict[str, Metric]:
         """`precision`, `recall`, `f1` of entities, `macro_f1` over types, `tag_accuracy`, and `loss` (nats a unit)."""
-        tallies = self.tallies(*keep_known(self.decode(measured, examples), examples))
+        tallies = self._tallies(*keep_known(self.decode(measured, examples), examples))
+        tallies = {name: tally for name, tally in tallies.items() if "[" not in name}
         how = "negative log-likelihood of the chain" if self.config.chain else "softmax cross-entropy"
         is_known = measured["is_known"]
         texts, place = np.unique(measured["example"][is_known], return_inverse=True)
@@ -197,16 +184,17 @@ class TaggingTask:
         tallies = self._tallies(*keep_known(self.decode(measured, examples), examples))
         return Details(measure_tallies({name: tally for name, tally in tallies.items() if "[" in name}))
 
-    def tallies(self, predictions: Sequence[Entities], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
-        """The figures of `score` without its loss."""
-        return {name: tally for name, tally in self._tallies(predictions, examples).items() if "[" not in name}
+    @property
+    def answers(self) -> EntityAnswers:
+        """Entities by characters, and tags; what is legal means one thing in all schemes and readings."""
+        types = {split_tag(label).type for label in self.labels if label != "O"}
+        return EntityAnswers(sort_labels(types), (self.writing, *sorted(self.labels)))
 
-    def find_errors(
-        self, predictions: Sequence[Entities], examples: Sequence[AnyTagged]
-    ) -> Float[np.ndarray, " examples"]:
-        """1 where anything else was found than stands there."""
-        pairs = zip(predictions, examples, strict=True)
-        return np.array([float(each.tags != self._tags(example)) for each, example in pairs])
+    def restate(self, example: AnyTagged) -> KnownText:
+        """The entities of an example by its characters, and its tags."""
+        tags, units = self._tags(example), lay_units(example, self.writing.unit)
+        spans = None if tags is None else read_spans(tags, self.writing.scheme)
+        return KnownText(units.text, None if spans is None else place_spans(spans, units), tags)
 
     def decode(self, measured: Mapping[str, np.ndarray], examples: Sequence[object]) -> list[Entities]:
         """What is found in each text, in their order."""
@@ -224,7 +212,7 @@ class TaggingTask:
             spans = read_spans(tags, self.writing.scheme)
             scores = tuple(float(sure[span.start : span.end].min()) for span in spans)
             stretches = place_spans(spans, units)
-            found.append(Entities(units.text, tuple(tags), stretches, scores, float(sure.min(initial=1.0))))
+            found.append(Entities(units.text, stretches, scores, float(sure.min(initial=1.0)), tuple(tags)))
         return found
 
     def examples_of(self, rows: Sequence[tuple[str, str | None]]) -> list[SpanExample]:
@@ -233,17 +221,15 @@ class TaggingTask:
 
     def answer(self, example: AnyTagged, prediction: Entities) -> dict[str, object]:
         """The text, and every entity with its characters, its type and its score."""
-        return quote_entities(prediction.text, prediction.found, prediction.scores)
+        return self.answers.write(prediction)
 
     def mark(self, example: AnyTagged, prediction: Entities) -> Marked | None:
         """The entities that stand in a text and those that were found; None where nothing is known."""
-        tags = self._tags(example)
-        if tags is None:
+        known = self.restate(example)
+        if known.entities is None:
             return None
-        units = lay_units(example, self.writing.unit)
-        expected = place_spans(read_spans(tags, self.writing.scheme), units)
-        is_right = expected == prediction.found
-        return Marked(example.line, None, units.text, expected, prediction.found, is_right, prediction.confidence)
+        is_right = known.entities == prediction.found
+        return Marked(example.line, None, known.text, known.entities, prediction.found, is_right, prediction.confidence)
 
     def show(self, batch: Batch) -> list[str]:
         """Each window in words with the tags that are learnt: `[CLS] EU【B-ORG】 said [SEP]`."""
@@ -306,7 +292,7 @@ class TaggingTask:
     def _tallies(self, predictions: Sequence[Entities], examples: Sequence[AnyTagged]) -> dict[str, Tally]:
         """With those of every type."""
         true = [self._tags(example) or () for example in examples]
-        given = [each.tags for each in predictions]
+        given = [each.tags or () for each in predictions]
         return tag_tallies(given, true, self.writing.scheme, reading=self.config.reading, unit="texts")
 
 

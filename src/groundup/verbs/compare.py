@@ -21,8 +21,9 @@ from groundup.metrics.paired import Comparison
 from groundup.metrics.paired import compare as compare_answers
 from groundup.metrics.tally import Tally, divide, sums_tally
 from groundup.objectives.protocol import Comparable, Task
+from groundup.tasks.written import ReadAnswers
 from groundup.training.machine import keep_threads
-from groundup.verbs.compare_files import check_same_examples, is_prediction_file, read_predictions
+from groundup.verbs.compare_files import check_same_examples, is_prediction_file, read_predictions, restate
 from groundup.verbs.compare_seeds import SeedsCompareReport, compare_seeds
 from groundup.verbs.evaluate import Evaluated, measure_target
 from groundup.verbs.layout import columns, fold, plural
@@ -46,6 +47,8 @@ class CompareReport:
     """None where no answer is simply right, as with a loss."""
     alike: int
     """Rows on which neither is better, those on which both are right included."""
+    left_out: tuple[str, ...] = ()
+    """Metrics of one of them that mean nothing for the other: how often tags are right, where they differ."""
 
     def to_json(self) -> dict[str, object]:
         """Plain data."""
@@ -68,6 +71,8 @@ class CompareReport:
         yield f"{what}: first {self.first_better:,}, second {self.second_better:,}"
         if self.both_right is not None:
             yield f"both right {self.both_right:,}, both wrong {self.alike - self.both_right:,}"
+        if self.left_out:
+            yield f"left out, since it is not of the same for both: {', '.join(self.left_out)}"
 
 
 @keep_threads()
@@ -92,8 +97,8 @@ def compare(
     if all(files):
         if overrides:
             raise ConfigError(f"override {overrides[0]}", "changes nothing for files of predictions")
-        task, rows, answers = read_predictions(Path(first), Path(second), gold)
-        return _compare_answers(str(first), str(second), str(first), task, task, rows, answers)
+        one, other = read_predictions(Path(first), Path(second), gold)
+        return _compare_answers(str(first), str(second), str(first), one, other)
     if any(files):
         one, other = (first, second) if files[0] else (second, first)
         cure = f"write its predictions to a file first: groundup predict {other} ... --output FILE"
@@ -102,49 +107,48 @@ def compare(
     if one is not None and other is not None:
         return compare_seeds(one, other, overrides)
     found = [measure_target(target, overrides) for target in (first, second)]
-    kinds = [each.trained.objective.config.kind for each in found]
-    if kinds[0] != kinds[1]:
-        raise ConfigError("objective", "is not the same for both", got=kinds, cure="compare models of one kind")
-    if isinstance(found[0].trained.objective, Task):
+    tasks = [each.trained.objective for each in found]
+    if all(isinstance(task, Task) for task in tasks):
         return _compare_tasks(str(first), str(second), *found)
+    _check_kinds(tasks[0].config.kind == tasks[1].config.kind, *found)
     return _compare_losses(str(first), str(second), *found)
+
+
+def _check_kinds(is_one: bool, one: Evaluated, other: Evaluated) -> None:
+    if not is_one:
+        kinds = [each.trained.objective.config.kind for each in (one, other)]
+        raise ConfigError("objective", "is not the same for both", got=kinds, cure="compare models of one kind")
 
 
 def _compare_tasks(first: str, second: str, one: Evaluated, other: Evaluated) -> CompareReport:
     tasks = [each.trained.objective for each in (one, other)]
     if not all(isinstance(task, Comparable) for task in tasks):
         raise ConfigError("objective", "has no paired comparison", got=tasks[0].config.kind)
-    labels = [getattr(task, "labels", ()) for task in tasks]
-    if set(labels[0]) != set(labels[1]):
-        raise ConfigError("labels", "are not the same for both", got=labels, cure="compare models of the same labels")
+    kinds = [task.answers for task in tasks]
+    _check_kinds(type(kinds[0]) is type(kinds[1]), one, other)
+    kinds[0].join(kinds[1])  # what differs in labels differs in rows, too, and is better said of labels
     check_same_examples(one, other)
-    examples = one.samples.examples
-    answers = [
-        task.decode(each.measured, each.samples.examples) for task, each in zip(tasks, (one, other), strict=True)
-    ]
-    known = [number for number, example in enumerate(examples) if example.label_names is not None]
+    known = [number for number, example in enumerate(one.samples.examples) if example.label_names is not None]
     if not known:
         raise DataError(one.data, "no row has a label, so there is nothing to compare", cure="name the label column")
-    rows = [examples[number] for number in known]
-    chosen = [[each[number] for number in known] for each in answers]
-    return _compare_answers(first, second, one.data, *tasks, rows, chosen)
+    sides = []
+    for task, kind, each in zip(tasks, kinds, (one, other), strict=True):
+        examples, answers = each.samples.examples, task.decode(each.measured, each.samples.examples)
+        rows = restate(task, [examples[number] for number in known])
+        sides.append(ReadAnswers(kind, rows, [answers[number] for number in known]))
+    return _compare_answers(first, second, one.data, *sides)
 
 
-def _compare_answers(
-    first: str,
-    second: str,
-    data: str,
-    one: Comparable,
-    other: Comparable,
-    rows: Sequence[object],
-    answers: Sequence[Sequence[object]],
-) -> CompareReport:
+def _compare_answers(first: str, second: str, data: str, one: ReadAnswers, other: ReadAnswers) -> CompareReport:
     """Of systems whose answers are right or wrong, or more or less wrong."""
-    _check_signatures(one.tallies(answers[0], rows), other.tallies(answers[1], rows))
-    metrics = compare_answers(one.tallies, *answers, rows)
-    errors = [one.find_errors(each, rows) for each in answers]
+    joint, same = one.answers.join(other.answers), other.answers.join(one.answers)
+    rows, answers = one.examples, (one.predictions, other.predictions)
+    _check_signatures(joint.tallies(answers[0], rows), same.tallies(answers[1], rows))
+    metrics = compare_answers(joint.tallies, *answers, rows)
+    errors = [joint.find_errors(each, rows) for each in answers]
     has_right = all(np.isin(each, (0.0, 1.0)).all() for each in errors)
-    return _report(first, second, data, metrics, *errors, has_right=has_right)
+    own = {name for side in (one, other) for name in side.answers.tallies(side.predictions, side.examples)}
+    return _report(first, second, data, metrics, *errors, has_right=has_right, left_out=sorted(own - metrics.keys()))
 
 
 def _compare_losses(first: str, second: str, one: Evaluated, other: Evaluated) -> CompareReport:
@@ -184,6 +188,7 @@ def _report(
     other: Float[np.ndarray, " others"],
     *,
     has_right: bool,
+    left_out: Sequence[str] = (),
 ) -> CompareReport:
     both = int(((one == 0.0) & (other == 0.0)).sum()) if has_right else None
     return CompareReport(
@@ -196,6 +201,7 @@ def _report(
         int((other < one).sum()),
         both,
         int((one == other).sum()),
+        tuple(left_out),
     )
 
 
@@ -204,4 +210,5 @@ def _check_signatures(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> N
     for name in one.keys() & other.keys():
         signatures = (one[name].signature, other[name].signature)
         if signatures[0] != signatures[1]:
-            raise ConfigError(name, "is not computed alike for both", got=signatures, cure="check objective.average")
+            cure = "measure both by the same settings of the objective"
+            raise ConfigError(name, "is not computed alike for both", got=signatures, cure=cure)

@@ -1,62 +1,22 @@
-"""Files of a classifier's predictions, as `predict` writes them, with the true label in a column beside."""
+"""Files of predictions with what is right in a column beside, and whether two systems answered the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-import numpy as np
-from jaxtyping import Float
+from typing import Final
 
 from groundup.errors import DataError
-from groundup.metrics.class_tallies import class_tallies
-from groundup.metrics.tally import Tally
-from groundup.readers.records import Layout, Row, iterate_rows
+from groundup.objectives.protocol import Objective, Restating
+from groundup.readers.records import Layout, iterate_rows
 from groundup.readers.source import AnExample
-from groundup.readers.table import Example, take_field
-from groundup.tasks.classification import Prediction
+from groundup.readers.table import Example
+from groundup.tasks.kinds import find_kind
+from groundup.tasks.written import ReadAnswers, WrittenRow
 from groundup.verbs.evaluate import Evaluated
 
 SUFFIXES: Final = (".jsonl", ".ndjson", ".csv", ".tsv")
-_PROBABILITY: Final = "probabilities."
-_OTHER_ANSWERS: Final = ("labels", "number", "choice", "entities", "candidates")
-"""Columns by which answers of other tasks are told."""
-
-
-class GoldRow(NamedTuple):
-    """What both systems answered, and what is right."""
-
-    text: object
-    pair: object
-    label: str
-
-
-@dataclass(frozen=True)
-class WrittenLabels:
-    """The comparison of what two classifiers wrote (implements Comparable)."""
-
-    labels: tuple[str, ...]
-    has_probabilities: bool
-
-    def tallies(self, predictions: Sequence[Prediction], examples: Sequence[GoldRow]) -> dict[str, Tally]:
-        """As those of the task `classification`."""
-        number_of = {label: number for number, label in enumerate(self.labels)}
-        shares = [[each.probabilities.get(label, 0.0) for label in self.labels] for each in predictions]
-        return class_tallies(
-            np.array([number_of[example.label] for example in examples]),
-            np.array([number_of[each.label] for each in predictions]),
-            self.labels,
-            probabilities=np.array(shares) if self.has_probabilities else None,
-        )
-
-    def find_errors(
-        self, predictions: Sequence[Prediction], examples: Sequence[GoldRow]
-    ) -> Float[np.ndarray, " examples"]:
-        """1 for another label than the true one."""
-        pairs = zip(predictions, examples, strict=True)
-        return np.array([float(each.label != example.label) for each, example in pairs])
 
 
 def is_prediction_file(target: str | Path) -> bool:
@@ -64,22 +24,23 @@ def is_prediction_file(target: str | Path) -> bool:
     return Path(target).suffix.lower() in SUFFIXES and not Path(target).is_dir()
 
 
-def read_predictions(
-    first: Path, second: Path, gold: str
-) -> tuple[WrittenLabels, list[GoldRow], list[list[Prediction]]]:
-    """The rows of two files with what each says of them.
+def read_predictions(first: Path, second: Path, gold: str) -> tuple[ReadAnswers, ReadAnswers]:
+    """What two files say of the same rows.
 
     Raises:
-        DataError: a column is missing, or the two are not of the same rows.
+        DataError: a column is missing, or they hold other answers, or the two are not of the same rows.
     """
-    rows, answers = zip(*(_read(path, gold) for path in (first, second)), strict=True)
-    check_same_rows(str(first), str(second), *rows)
-    has_probabilities = all(each.probabilities for answered in answers for each in answered)
-    names = {row.label for row in rows[0]} | {each.label for answered in answers for each in answered}
-    known = list(answers[0][0].probabilities)
-    # The order in which a model wrote its classes says which of two is the positive one.
-    labels = tuple(known) if names <= set(known) else tuple(sorted(names))
-    return WrittenLabels(labels, has_probabilities), rows[0], list(answers)
+    files = [[WrittenRow(row, path, gold) for row in iterate_rows(path, Layout())] for path in (first, second)]
+    for path, rows in zip((first, second), files, strict=True):
+        if not rows:
+            raise DataError(str(path), "holds no row", cure="check the file")
+    kinds = [find_kind(rows) for rows in files]
+    if kinds[0] is not kinds[1]:
+        got, cure = [kind.columns for kind in kinds], "compare answers to the same questions"
+        raise DataError(str(second), f"holds answers of another kind than {first}", got=got, cure=cure)
+    one, other = (kind.read(rows) for kind, rows in zip(kinds, files, strict=True))
+    check_same_rows(str(first), str(second), *([_bare(each) for each in found.examples] for found in (one, other)))
+    return one, other
 
 
 def check_same_rows(first: str, second: str, one: Sequence[object], other: Sequence[object]) -> None:
@@ -98,37 +59,17 @@ def check_same_examples(one: Evaluated, other: Evaluated) -> None:
         cure = "name one file for both: data.validation=FILE; losses compare within one tokenizer and one objective"
         what = "is not the same tokens for both models, so their losses are of different things"
         raise DataError("data.validation", what, got=[one.data, other.data], cure=cure)
-    check_same_rows(one.data, other.data, *([_bare(each) for each in found.samples.examples] for found in (one, other)))
+    asked = [restate(each.trained.objective, each.samples.examples) for each in (one, other)]
+    check_same_rows(one.data, other.data, *([_bare(each) for each in examples] for examples in asked))
 
 
-def _bare(example: AnExample) -> AnExample:
+def restate(task: Objective, examples: Sequence[object]) -> Sequence[object]:
+    """Examples as the answers of a task are compared with them."""
+    return [task.restate(each) for each in examples] if isinstance(task, Restating) else examples
+
+
+def _bare(example: object) -> object:
     """An example wherever it stands."""
-    return example._replace(line=0) if isinstance(example, Example) else replace(example, line=0)  # type: ignore[type-var]
-
-
-def _read(path: Path, gold: str) -> tuple[list[GoldRow], list[Prediction]]:
-    rows: list[GoldRow] = []
-    answers: list[Prediction] = []
-    for row in iterate_rows(path, Layout()):
-        other = next((name for name in _OTHER_ANSWERS if name in row.fields and "label" not in row.fields), None)
-        if other is not None:
-            cure = "compare the models themselves: groundup compare RUN RUN data.validation=FILE"
-            raise DataError(str(path), "holds other answers than one label a row", got=other, cure=cure)
-        label, true = (str(take_field(row, column, column, path, "")) for column in ("label", gold))
-        rows.append(GoldRow(row.fields.get("text"), row.fields.get("pair"), true))
-        answers.append(Prediction(label, _read_probabilities(row, path)))
-    if not rows:
-        raise DataError(str(path), "holds no row", cure="check the file")
-    return rows, answers
-
-
-def _read_probabilities(row: Row, path: Path) -> dict[str, float]:
-    """Those of a JSON object, or of the columns `probabilities.LABEL`; none where there are none."""
-    found: Any = row.fields.get("probabilities")
-    if found is None:
-        named = ((str(name), value) for name, value in row.fields.items())
-        found = {name.removeprefix(_PROBABILITY): value for name, value in named if name.startswith(_PROBABILITY)}
-    try:
-        return {str(name): float(value) for name, value in found.items()}
-    except (AttributeError, TypeError, ValueError):
-        raise DataError(f"{path}:{row.line}", "has probabilities that are no numbers by label", got=found) from None
+    if isinstance(example, Example):
+        return example._replace(line=0)
+    return replace(example, line=0) if isinstance(example, AnExample) else example  # type: ignore[type-var]

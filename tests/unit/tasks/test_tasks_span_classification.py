@@ -195,10 +195,11 @@ def test_gold_spans_score_one_and_others_do_not(tokenizer: Tokenizer) -> None:
     assert found[0].found == ((0, 13, "PER"), (23, 39, "ORG"), (31, 39, "LOC"))
     assert found[2].found == ((0, 4, "ORG"), (0, 2, "LOC"), (5, 7, "LOC"))
     assert task.mark(TYPED, found[1]) is None and task.mark(CHINESE, found[2]).is_right
-    assert task.find_errors([found[0], found[2]], [ENGLISH, CHINESE]).tolist() == [0.0, 0.0]
+    known = [task.restate(example) for example in (ENGLISH, CHINESE)]
+    assert task.answers.find_errors([found[0], found[2]], known).tolist() == [0.0, 0.0]
     fewer = answer(torch.where(batch.targets["label"] == 1 + LABELS.index("LOC"), 0, batch.targets["label"]))
     assert task.score(fewer, samples.examples)["recall"].value == 0.5
-    assert task.find_errors(task.decode(fewer, samples.examples)[::2], [ENGLISH, CHINESE]).tolist() == [1.0, 1.0]
+    assert task.answers.find_errors(task.decode(fewer, samples.examples)[::2], known).tolist() == [1.0, 1.0]
     shown = task.show(batch)
     assert (
         shown[0].endswith("##k】LOC】ORG . [SEP]")

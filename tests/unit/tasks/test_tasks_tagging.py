@@ -116,7 +116,8 @@ def test_gold_tags_score_one_and_others_do_not(tokenizer: Tokenizer) -> None:
         ((0, 13, "PER"), (22, 30, "LOC")),
         ((0, 2, "PER"), (6, 8, "LOC")),
     ]
-    assert task.mark(CHINESE, found[1]).is_right and task.find_errors(found, [WORDS, CHINESE]).tolist() == [0.0, 0.0]
+    known = [task.restate(example) for example in (WORDS, CHINESE)]
+    assert task.mark(CHINESE, found[1]).is_right and task.answers.find_errors(found, known).tolist() == [0.0, 0.0]
     shorter = gold["path"].copy()
     shorter[1] = LABELS.index("O")  # Smithson
     assert task.score(measured | {"path": shorter}, samples.examples)["f1"].value == 0.75

@@ -1,0 +1,84 @@
+"""Files of predictions of entities and of answers, English and Chinese: compared as the models that wrote them are."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compared_files import check_files_compare_alike
+
+from groundup.verbs.compare import compare
+from groundup.verbs.train import train
+
+MODEL = {"kind": "transformer", "hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_length": 48}
+NAMES = {"PER": ("Mary Smith", "Anna", "张伟", "李娜"), "LOC": ("Paris", "New York", "北京", "上海")}
+FRAMES = (("{PER} went to {LOC} .", "We saw {LOC} .", "No news ."), ("{PER}去了{LOC}。", "看见了{LOC}。", "没有消息。"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_pages() -> Iterator[None]:
+    """The pages of runs take most of the time of runs as short as these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groundup.verbs.train.make_report", lambda *arguments: None)
+        yield
+
+
+def make_spans(draw: random.Random) -> dict[str, Any]:
+    side = draw.randrange(2)
+    text, spans = "🙂", []
+    for part in draw.choice(FRAMES[side]).replace("}", "{").split("{"):
+        name = draw.choice(NAMES[part][2 * side :][:2]) if part in NAMES else part
+        spans += [[len(text), len(text) + len(name), part]] if part in NAMES else []
+        text += name
+    return {"text": text, "spans": spans}
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def train_one(folder: Path, name: str, data: dict[str, str], steps: int, **objective: Any) -> Path:
+    recipe = {
+        "output": str(folder / name),
+        "tokenizer": {"kind": "wordpiece", "vocab_size": 160, "min_frequency": 1},
+        "data": data,
+        "model": MODEL,
+        "objective": {"max_length": 48, **objective},
+        "optimizer": {"kind": "adamw", "learning_rate": 1e-2},
+        "train": {"steps": steps, "batch_size": 16, "device": "cpu", "threads": 1, "evaluate_every": None},
+    }
+    return train(recipe, quiet=True).folder
+
+
+@pytest.fixture(scope="module")
+def taggers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Taggers of two schemes and a classifier of spans on the same marked texts."""
+    folder, draw = tmp_path_factory.mktemp("taggers"), random.Random(3)
+    for name, count in (("train", 64), ("dev", 24)):
+        write_rows(folder / f"{name}.jsonl", [make_spans(draw) for _ in range(count)])
+    data = {"kind": "tagged", **{name: str(folder / file) for name, file in FILES.items()}}
+    train_one(folder, "iob2", data, 24, kind="tagging")
+    train_one(folder, "bioes", data, 12, kind="tagging", scheme="bioes")
+    train_one(folder, "spans", data, 20, kind="span_classification", size=16)
+    return folder
+
+
+FILES = {"train": "train.jsonl", "validation": "dev.jsonl"}
+
+
+@pytest.mark.parametrize("second", ["bioes", "spans"])
+def test_taggers_of_two_schemes_and_span_models_compare_by_entities(taggers: Path, tmp_path: Path, second: str) -> None:
+    runs = (taggers / "iob2", taggers / second)
+    found = check_files_compare_alike(runs, taggers / "dev.jsonl", "spans", tmp_path, wrong=[])
+    assert set(found.metrics) == {"precision", "recall", "f1", "macro_f1"} and found.left_out == ("tag_accuracy",)
+    assert "left out, since it is not of the same for both: tag_accuracy" in str(found)
+    assert found.metrics["f1"].first > 0.0 and found.first_better + found.second_better > 0
+    same = compare(taggers / "iob2", taggers / "iob2")
+    assert "tag_accuracy" in same.metrics and not same.left_out and "left out" not in str(same)
+    assert same.metrics["f1"].first == found.metrics["f1"].first
+    assert same.metrics["f1"].signature == found.metrics["f1"].signature
