@@ -12,6 +12,7 @@ import pytest
 from compared_files import check_files_compare_alike
 
 from groundup.verbs.compare import compare
+from groundup.verbs.evaluate import evaluate
 from groundup.verbs.train import train
 
 MODEL = {"kind": "transformer", "hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_length": 48}
@@ -82,3 +83,36 @@ def test_taggers_of_two_schemes_and_span_models_compare_by_entities(taggers: Pat
     assert "tag_accuracy" in same.metrics and not same.left_out and "left out" not in str(same)
     assert same.metrics["f1"].first == found.metrics["f1"].first
     assert same.metrics["f1"].signature == found.metrics["f1"].signature
+
+
+ASKED = {
+    "en": ("The train to {} leaves at {} .", "Where does it go ?", "Why is it late ?", ("Oslo", "New York", "Lima")),
+    "zh": ("火车开往{}，{}出发。", "它去哪里？", "为什么晚点？", ("北京", "上海", "乌鲁木齐")),
+}
+
+
+@pytest.mark.parametrize("language", ASKED)
+def test_answers_compare_by_the_rule_of_their_language_each_with_its_own_threshold(
+    tmp_path: Path, language: str
+) -> None:
+    frame, where, why, places = ASKED[language]
+    rows = []
+    for number in range(24):
+        passage, place = frame.format(places[number % 3], number), places[number % 3]
+        asked, texts = (where, [place, place]) if number % 2 else (why, [])
+        answers = {"text": texts, "answer_start": [passage.index(place)] * len(texts)}
+        rows.append({"id": f"q{number}", "question": asked, "context": passage, "answers": answers})
+    file = str(write_rows(tmp_path / "rows.jsonl", rows))
+    data = {"kind": "questions", "train": file, "validation": file}
+    sizes = {"stride": 16, "max_question_length": 12, "max_answer_length": 8, "no_answer": True}
+    runs = tuple(
+        train_one(tmp_path, f"run-{steps}", data, steps, kind="question_answering", **sizes) for steps in (16, 2)
+    )
+    found = check_files_compare_alike(runs, Path(file), "answers", tmp_path, wrong="x" if language == "en" else "错")
+    rule = "squad2.0" if language == "en" else "cmrc2018+none"
+    assert set(found.metrics) >= {"exact", "f1", "answerable_f1"} and found.metrics["f1"].signature.startswith(rule)
+    values = [evaluate(run).metrics for run in runs]
+    assert values[0]["f1"].signature.split("|")[4] != values[1]["f1"].signature.split("|")[4], "thresholds differ"
+    assert (found.metrics["f1"].first, found.metrics["f1"].second) == pytest.approx(
+        tuple(each["f1"].value for each in values)
+    )
