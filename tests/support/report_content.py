@@ -285,7 +285,9 @@ def make_found() -> dict[str, Any]:
         "of": 31,
         "right_rows": 20,
         "wrong_rows": 10,
-        "parts": [figure(name, 0.7) for name in ("f1[PER]", "f1[LOC]", "recall[PER]", "f1[words 2-3]")],
+        "expected": {"PER": 12, "LOC": 7},
+        "found": {"PER": 11, "NAME": 1},
+        "parts": [figure(name, 0.7) for name in ("f1[PER]", "f1[LOC]", "recall[PER]", "f1[NAME]")],
         "buckets": [
             {"by": "length", "name": "1-20", "count": 18, "accuracy": 0.72, "low": 0.5, "high": 0.9, "loss": None},
             {"by": "length", "name": "21-", "count": 12, "accuracy": 0.58, "low": 0.3, "high": 0.8, "loss": None},
@@ -353,6 +355,7 @@ def _split(name: str, rows: int, labels: dict[str, int]) -> dict[str, Any]:
         "characters": None,
         "labels": labels,
         "label_shares": {label: count / rows for label, count in labels.items()},
+        "counts_entities": False,
         "unlabelled": 0,
         "empty": 0,
         "num_cut": 0,

@@ -167,6 +167,7 @@ def test_the_report_shows_rows_as_predict_answers_them(trained: TrainReport) -> 
             assert sum(each["count"] * each["error"] for each in parts) == pytest.approx(np.abs(errors).sum())
             assert sum(each["count"] * each["bias"] for each in parts) == pytest.approx(sum(errors))
     if kind == "multi_label":
+        assert all(split["unlabelled"] == 0 for split in content["data"]), "a row may have several labels"
         labels, scored = content["labels"], evaluate(trained.folder)
         wrong = [each for each, row in zip(answers, rows, strict=True) if set(each["labels"]) != set(row["animals"])]
         assert labels["wrong_rows"] == len(wrong) == len(rows) - labels["right_rows"]

@@ -83,11 +83,16 @@ def predict_file_rows(trained: Trained, folder: Path, keep: dict[str, str]) -> l
 
 
 @pytest.mark.parametrize("chain", [False, True])
-def test_a_file_goes_through_every_verb(tmp_path: Path, chain: bool) -> None:
+def test_a_file_goes_through_every_verb(tmp_path: Path, chain: bool, capfd: pytest.CaptureFixture[str]) -> None:
     recipe = make_recipe(tmp_path, chain=chain)
     report = groundup.check(recipe)
     assert report.labels == ("LOC", "PER") and set(report.splits[0].label_counts) == {"LOC", "PER"}
-    trained = groundup.train(recipe, quiet=True)
+    trained = groundup.train(recipe)
+    counted = [split.label_counts for split in report.splits]
+    log = capfd.readouterr().err
+    for name, counts in zip(("train", "validation"), counted, strict=True):
+        total, types = sum(counts.values()), ", ".join(f"{kind}: {counts[kind]}" for kind in report.labels)
+        assert f"\n{name}: " in log and f" rows, {total} entities ({types}); 5 tags of iob2 by word; " in log
     assert trained.metrics["f1"].value > 0.9 and "entities, iob2, strict" in trained.metrics["f1"].signature.replace(
         "|", ", "
     )
@@ -104,7 +109,11 @@ def test_a_file_goes_through_every_verb(tmp_path: Path, chain: bool) -> None:
     assert len(rows) == 32 and rows[0]["entities"]
     same = groundup.compare(trained.folder, trained.folder)
     assert same.metrics["f1"].p_value == 1.0 and same.both_right is not None
-    content = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))["found"]
+    written = json.loads((trained.folder / "report.json").read_text(encoding="utf-8"))
+    assert [split["labels"] for split in written["data"]] == counted
+    assert all(split["counts_entities"] and split["unlabelled"] == 0 for split in written["data"])
+    content = written["found"]
+    assert content["expected"] == counted[1] and sum(content["found"].values()) == sum(len(r["entities"]) for r in rows)
     assert content["rows"] == 32 and content["right_rows"] == same.both_right
     by_length = [each for each in content["buckets"] if each["by"] == "length"]
     assert sum(each["count"] for each in by_length) == 32

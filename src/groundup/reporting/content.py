@@ -165,6 +165,10 @@ class Found(TypedDict):
     wrong_rows: int
     parts: list[Figure]
     """Of each type, or each kind of question."""
+    expected: dict[str, int]
+    """Entities of each type that stand in the texts; empty where questions are answered."""
+    found: dict[str, int]
+    """Entities of each type that were found."""
     buckets: list[Bucket]
     """Texts in which all is right."""
     faults: dict[str, int]
@@ -290,8 +294,12 @@ class DataSplit(TypedDict):
     documents: int | None
     characters: int | None
     labels: dict[str, int] | None
+    """Rows of each label, or entities of each type."""
     label_shares: dict[str, float] | None
+    counts_entities: bool
+    """Whether entities are counted in `labels`."""
     unlabelled: int
+    """Rows of which no label is known."""
     empty: int
     num_cut: int
     tokens_lost: int

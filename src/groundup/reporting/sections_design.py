@@ -178,13 +178,14 @@ def _draw_labels(splits: list[DataSplit], most: int = 20) -> Html | None:
     largest = max(labels.values(), default=0) or 1
     rows = []
     for label in sorted(labels, key=lambda each: -labels[each])[:most]:
-        row: list[Html | Cell] = [prose(label)]
+        row: list[Html | Cell] = [prose(label) if label else say("part.untyped")]
         for split in splits:
             count, share = (split["labels"] or {}).get(label, 0), (split["label_shares"] or {}).get(label, 0.0)
             row.append(Cell(join(data(f"{count:,}"), " ", data(format_share(share), "small")), "number"))
         rows.append([*row, draw_bar(labels[label] / largest)])
-    head = [say("data.label"), *(say_name("data", split["name"]) for split in splits), ""]
-    return table(say("data.labels"), head, rows, "numbers")
+    label, caption = ("data.type", "data.entities") if splits[0]["counts_entities"] else ("data.label", "data.labels")
+    head = [say(label), *(say_name("data", split["name"]) for split in splits), ""]
+    return table(say(caption), head, rows, "numbers")
 
 
 def _draw_lengths(split: DataSplit) -> Html:

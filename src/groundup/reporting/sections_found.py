@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from groundup.reporting.content import Found, MarkedText, Report, Stretch
-from groundup.reporting.content_rows import Figure
 from groundup.reporting.language import say, say_name
 from groundup.reporting.markup import Html, data, join, tag
 from groundup.reporting.parts import Cell, find_language, note, number, prose, section, show_figure, table
@@ -22,7 +21,7 @@ def draw_found(report: Report) -> Html | None:
         "found",
         "found.title",
         note(say(f"found.measured.{found['split']}", rows=rows, of=of)),
-        _draw_parts(found["parts"]) if found["parts"] else None,
+        _draw_parts(found) if found["parts"] else None,
         draw_buckets(found["buckets"], say("found.buckets"), say("found.texts")),
         _draw_faults(found["faults"]) if any(found["faults"].values()) else None,
         _draw_list(found, False),
@@ -30,27 +29,37 @@ def draw_found(report: Report) -> Html | None:
     )
 
 
-def _draw_parts(parts: list[Figure]) -> Html:
-    """A row for each part, a column for each metric: `f1[PER]` stands in row PER, column F1."""
+def _draw_parts(found: Found) -> Html:
+    """A row for each part, a column for each metric: `f1[PER]` stands in row PER, column F1.
+
+    What is counted of a type are its entities, those that stand in the texts and those that were found; of another part
+    its questions.
+    """
     names, metrics = ({}, {})
-    for figure in parts:
+    for figure in found["parts"]:
         metric, _, name = figure["name"].rstrip("]").partition("[")
         names.setdefault(name, {})[metric] = figure
         metrics[metric] = None
+    has_types = bool(found["expected"] or found["found"])
     rows: list[list[Html | Cell]] = []
     for name, of in names.items():
-        counted = number(f"{max(figure['count'] for figure in of.values()):,}")
+        counts = [max(figure["count"] for figure in of.values())]
+        if has_types:
+            counts = [found[side].get(name, 0) for side in ("expected", "found")]
+        first = (prose(name) if name else say("part.untyped")) if has_types else _say_part(name)
         cells = [Cell(show_figure(of[metric]), "number") if metric in of else Cell(Html("")) for metric in metrics]
-        rows.append([_say_part(name), counted, *cells])
-    head = [say("found.part"), say("classes.count"), *(say_name("metric", metric) for metric in metrics)]
-    return table(say("found.parts"), head, rows, "numbers")
+        rows.append([first, *(number(f"{count:,}") for count in counts), *cells])
+    caption, head = say("found.parts"), [say("found.part"), say("found.questions")]
+    if has_types:
+        caption, head = say("found.types"), [say("found.type"), say("found.expected"), say("found.found")]
+    return table(caption, [*head, *(say_name("metric", metric) for metric in metrics)], rows, "numbers")
 
 
 def _say_part(name: str) -> Html:
     kind, _, size = name.partition(" ")
     if kind == "words" and size:
         return say("part.words", size=data(size.replace("-", "–")))
-    return say_name("part", name) if find_language(name) is None else prose(name)
+    return say_name("part", name)
 
 
 def _draw_faults(faults: dict[str, int]) -> Html:

@@ -185,6 +185,8 @@ DESIGN: Final[dict[str, tuple[str, str]]] = {
     "data.digest": ("digest", "摘要"),
     "data.labels": ("Labels", "标签"),
     "data.label": ("label", "标签"),
+    "data.entities": ("Entities by type", "各类型的实体数"),
+    "data.type": ("type", "类型"),
     "data.lengths": ("Training sequences by length in tokens", "训练序列的长度分布（词元）"),
     "data.length": ("length", "长度"),
     "data.count": ("sequences", "序列数"),

@@ -117,7 +117,14 @@ def encode_spans(
         joined.pop("input_ids"),
         sizes,
         EncodingReport(
-            len(examples), num_empty, 0, 0, {label: counts[label] for label in labels}, tuple(notes), warnings
+            len(examples),
+            num_empty,
+            0,
+            0,
+            {label: counts[label] for label in labels},
+            tuple(notes),
+            warnings,
+            counts_entities=True,
         ),
         label_names=tuple(labels),
         of_rows={name: np.array(values, dtype=np.int64) for name, values in of_windows.items()},

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from groundup.errors import DataError
-from groundup.language.tags import write_tags
+from groundup.language.tags import read_spans, split_tag, write_tags
 from groundup.readers.examples import TaggedExample
 from groundup.tasks.entities import AnyTagged, Room, Writing, lay_units, read_entities
 from groundup.tasks.rows import refuse_label
@@ -72,7 +72,7 @@ def encode_tagged(
             if tag not in number_of:
                 line = example.line_of(place) if isinstance(example, TaggedExample) else example.line
                 raise refuse_label(tag, labels, f"{where}:{line}")
-        counts.update(tags or ())
+        counts.update(span.type for span in read_spans(tags or (), writing.scheme))
         known = np.full(len(units), UNLABELLED) if tags is None else np.array([number_of[tag] for tag in tags], int)
         is_there = aligned.firsts >= 0
         num_lost += int((~is_there).sum())
@@ -95,10 +95,12 @@ def encode_tagged(
     notes = [f"{len(labels)} tags of {writing.scheme} by {writing.unit}", f"{len(sizes)} windows"]
     notes += [f"{num_lost} {writing.unit}s of which the tokenizer leaves nothing"] if num_lost else []
     joined = {name: np.concatenate(parts) for name, parts in of_tokens.items()}
+    types = dict.fromkeys(split_tag(label).type for label in labels if label != "O")
+    by_type = {kind: counts[kind] for kind in types}
     return FlatSamples(
         joined.pop("input_ids"),
         sizes,
-        EncodingReport(len(examples), num_empty, 0, 0, {label: counts[label] for label in labels}, tuple(notes)),
+        EncodingReport(len(examples), num_empty, 0, 0, by_type, tuple(notes), counts_entities=True),
         label_names=tuple(labels),
         of_rows={
             "example": np.array(of_windows["example"], dtype=np.int64),

@@ -72,11 +72,13 @@ class EncodingReport:
     tokens_lost: int
     """Tokens cut from them."""
     label_counts: dict[str, int] = field(default_factory=dict)
-    """Rows of each label; unlabelled rows are not in it."""
+    """Rows of each label, or entities of each type; unlabelled rows are not in it."""
     notes: tuple[str, ...] = ()
     """What else there is to say of them, in words."""
     warnings: tuple[str, ...] = ()
     """What will count as wrong whatever is learnt, each a sentence that ends with the cure."""
+    counts_entities: bool = False
+    """Whether entities are counted in `label_counts`."""
 
     @property
     def cautions(self) -> tuple[str, ...]:

@@ -332,7 +332,10 @@ def open_validation(recipe: Recipe, tokenizer: Tokenizer, objective: AnyObjectiv
 
 
 def _describe(name: str, report: EncodingReport) -> str:
-    labels = ", ".join(f"{label}: {count}" for label, count in report.label_counts.items())
+    labels = ", ".join(f"{label or 'no type'}: {count}" for label, count in report.label_counts.items())
     labels = f" ({labels})" if labels else ""
+    if report.counts_entities:
+        total = sum(report.label_counts.values())
+        labels = f", {total} {'entity' if total == 1 else 'entities'}{labels}"
     cut = f"; {report.num_truncated} cut, {report.tokens_lost} tokens lost" if report.num_truncated else ""
     return "; ".join([f"{name}: {report.num_rows} rows{labels}{cut}", *report.notes, *report.cautions])

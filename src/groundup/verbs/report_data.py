@@ -42,6 +42,7 @@ def _describe(recipe: Recipe, parts: Parts, name: str, samples: Samples) -> Data
         "characters": None,
         "labels": None,
         "label_shares": None,
+        "counts_entities": False,
         "unlabelled": 0,
         "empty": 0,
         "num_cut": 0,
@@ -72,12 +73,15 @@ def _of_corpus(shared: DataSplit, corpus: Corpus) -> DataSplit:
 
 def _of_examples(shared: DataSplit, samples: FlatSamples, data: ExampleSource, parts: Parts) -> DataSplit:
     report, unknown = samples.report, parts.tokenizer.unknown_id
-    labels, total = dict(report.label_counts), sum(report.label_counts.values())
+    labels = dict(report.label_counts)
+    unlabelled = sum(each.label_names is None for each in samples.examples) if labels else 0  # type: ignore[attr-defined]
+    whole = sum(labels.values()) if report.counts_entities else report.num_rows - unlabelled
     return shared | {
         "files": [_fingerprint(path) for path in data.find_files(shared["name"])],
         "labels": labels or None,
-        "label_shares": {label: count / max(1, total) for label, count in labels.items()} or None,
-        "unlabelled": report.num_rows - total if labels else 0,
+        "label_shares": {label: count / max(1, whole) for label, count in labels.items()} or None,
+        "counts_entities": report.counts_entities,
+        "unlabelled": unlabelled,
         "empty": report.num_empty,
         "num_cut": report.num_truncated,
         "tokens_lost": report.tokens_lost,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -40,20 +42,26 @@ def measure_found(
         return None
     is_right = np.array([each.is_right for each in known])
     details = task.details(measured, samples.examples)
-    names = {each.name for text in known for each in text.expected}
+    are_entities = known[0].title is None  # what is asked for has no type
     return {
         "split": split,
         "rows": len(known),
         "of": len(examples),
         "right_rows": int(is_right.sum()),
         "wrong_rows": int((~is_right).sum()),
+        "expected": _count_types(each.expected for each in known) if are_entities else {},
+        "found": _count_types(each.found for each in known) if are_entities else {},
         "parts": [metric.to_json() for metric in details.classes.values()],  # type: ignore[misc]
         "buckets": make_buckets(
             [each.text for each in known], count_tokens(task.tokenizer, [each.text for each in known]), is_right
         ),
-        "faults": dict(count_faults(known)) if names - {""} else {},
+        "faults": dict(count_faults(known)) if are_entities else {},
         "shown": [_show(each) for wanted in (False, True) for each in _choose(known, wanted)],
     }
+
+
+def _count_types(texts: Iterable[Sequence[Stretch]]) -> dict[str, int]:
+    return dict(Counter(stretch.name for stretches in texts for stretch in stretches))
 
 
 def _choose(texts: list[Marked], is_right: bool) -> list[Marked]:

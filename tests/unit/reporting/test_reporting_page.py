@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_content import EVIL, make_classes, make_content, make_design, make_writing
+from report_content import EVIL, figure, make_classes, make_content, make_design, make_writing
 from report_pages import Element, read_page, shown_numbers, texts, untranslated, written_numbers
 
 from groundup.metrics.answers import answer_tallies
@@ -261,11 +261,34 @@ def test_what_is_found_in_texts() -> None:
     assert [each.text("en") for each in nested.find("mark")] == ["Li ", "LeiNAME · PER", "北京LOC"]
     assert "谁写了这本书？" in question.text("en") and [each.text("en") for each in question.find("mark")] == ["鲁迅"]
     text = part.text("en")
-    assert "right type, another boundary" in text and "missed" not in text and "words in the answer: 2–3" in text
+    assert "right type, another boundary" in text and "missed" not in text
     assert "类型对，边界错" in part.text("zh") and "Wrong (2 of 10)" in text
     faultless = make_content()["found"] | {"faults": {"missed": 0}}  # type: ignore[operator]
     assert "What is wrong, and how" in text
     assert "What is wrong, and how" not in read_page(render(make_content(found=faultless))).text("en")
+
+
+def test_entities_are_counted_by_type_and_answers_by_question() -> None:
+    def read_table(**found: object) -> list[list[str]]:
+        content = make_content(found=make_content()["found"] | found)  # type: ignore[operator]
+        (part,) = read_page(render(content)).find("section", id="found")
+        return [[cell.text("en") for cell in row.find("th") + row.find("td")] for row in part.find("tr")]
+
+    head, *rows = read_table()[:4]
+    assert head == ["type", "in the data", "found", "F1", "Recall"]
+    assert [row[:3] for row in rows] == [["PER", "12", "11"], ["LOC", "7", "0"], ["NAME", "0", "1"]]
+    answers = [figure(name, 0.7) for name in ("f1[who]", "f1[words 2-3]")]
+    head, *rows = read_table(parts=answers, expected={}, found={})[:3]
+    assert head == ["part", "questions", "F1"]
+    assert [row[:2] for row in rows] == [["who", "40"], ["words in the answer: 2–3", "40"]]
+    (row,) = read_table(parts=[figure("f1[]", 0.7)], expected={"": 3}, found={})[1:2]
+    assert row[:3] == ["no type", "3", "0"]
+
+    splits = [split | {"counts_entities": True, "labels": {"PER": 5, "": 2}} for split in make_content()["data"]]
+    (part,) = read_page(render(make_content(data=splits))).find("section", id="data")
+    assert "Entities by type" in part.text("en") and "各类型的实体数" in part.text("zh")
+    assert "no type" in part.text("en") and "无类型" in part.text("zh") and "标签" not in part.text("zh")
+    assert "Labels" in read_page(render(make_content())).find("section", id="data")[0].text("en")
 
 
 def test_labels_stand_with_their_thresholds_and_rows_with_those_given_and_true() -> None:
