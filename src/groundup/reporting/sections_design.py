@@ -148,7 +148,7 @@ def draw_data(report: Report) -> Html:
 
 
 def _draw_counts(report: Report, splits: list[DataSplit]) -> Html:
-    is_table = report["recipe"]["data"]["kind"] == "table"
+    is_table = report["recipe"]["data"]["kind"] != "corpus"
     limit = data(f"{splits[0]['lengths']['limit']:,}")
     figures: list[tuple[Html, str, bool]] = [
         (say("data.documents"), "documents", False),

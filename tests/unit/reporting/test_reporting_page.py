@@ -291,6 +291,16 @@ def test_entities_are_counted_by_type_and_answers_by_question() -> None:
     assert "Labels" in read_page(render(make_content())).find("section", id="data")[0].text("en")
 
 
+def test_what_is_cut_of_examples_is_lost_and_of_a_corpus_too_short() -> None:
+    for kind, said, other in (
+        ("tagged", "tokens lost by the cut", "too short to use"),
+        ("corpus", "too short to use", "lost by the cut"),
+    ):
+        recipe = make_content()["recipe"] | {"data": {"kind": kind, "train": "train.jsonl"}}
+        (part,) = read_page(render(make_content(recipe=recipe))).find("section", id="data")
+        assert said in part.text("en") and other not in part.text("en"), kind
+
+
 def test_labels_stand_with_their_thresholds_and_rows_with_those_given_and_true() -> None:
     (part,) = read_page(render(make_content())).find("section", id="labels")
     assert "Measured on 38 of 40 validation rows" in part.text("en")
