@@ -77,7 +77,7 @@ def test_taggers_of_two_schemes_and_span_models_compare_by_entities(taggers: Pat
     runs = (taggers / "iob2", taggers / second)
     found = check_files_compare_alike(runs, taggers / "dev.jsonl", "spans", tmp_path, wrong=[])
     assert set(found.metrics) == {"precision", "recall", "f1", "macro_f1"} and found.left_out == ("tag_accuracy",)
-    assert "left out, since it is not of the same for both: tag_accuracy" in str(found)
+    assert "left out, as it does not mean the same of both: tag_accuracy" in str(found)
     assert found.metrics["f1"].first > 0.0 and found.first_better + found.second_better > 0
     same = compare(taggers / "iob2", taggers / "iob2")
     assert "tag_accuracy" in same.metrics and not same.left_out and "left out" not in str(same)

@@ -162,7 +162,7 @@ def compare(
     ],
     second: Annotated[str, typer.Argument(help="Another one of the same kind.", metavar="SECOND")],
     overrides: Overrides = None,
-    gold: Annotated[str, typer.Option(help="In files of predictions, the column of the true label.")] = "gold",
+    gold: Annotated[str, typer.Option(help="In files of predictions, the column of what is right.")] = "gold",
     as_json: AsJson = False,
 ) -> None:
     """Two models, or two files of predictions, on the same rows: differences with intervals, p values, who is right."""

@@ -179,7 +179,7 @@ class MarkedTextFormat:
             if not isinstance(text, str):
                 raise DataError(here, "has no text", got=text, cure='write {"text": "...", "label": {}}')
             label = row.fields.get("label")
-            yield SpanExample(text, None if label is None else tuple(sorted(_find_marks(text, label, here))), row.line)
+            yield SpanExample(text, None if label is None else tuple(sorted(find_marks(text, label, here))), row.line)
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,8 @@ def _iterate_pairs(files: Sequence[Path]) -> Iterator[tuple[str, str, int]]:
         raise DataError(place(files[1], "", extra.number), f"is too much, {files[0].name} has no such line")
 
 
-def _find_marks(text: str, label: object, here: str) -> Iterator[Mark]:
+def find_marks(text: str, label: object, here: str) -> Iterator[Mark]:
+    """The entities of a text in `{type: {surface: [[first, last]]}}`. Raises DataError for one that is not there."""
     if not isinstance(label, Mapping):
         raise DataError(here, "has a label that is no object", got=label, cure='write {"type": {"surface": [[0, 3]]}}')
     for kind, surfaces in label.items():

@@ -6,7 +6,7 @@ tagger, one of another scheme and a classifier of spans are compared by the char
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, get_args
 
@@ -19,6 +19,7 @@ from groundup.metrics.details import Stretch
 from groundup.metrics.entities import accuracy_tallies, span_tallies
 from groundup.metrics.tally import Tally
 from groundup.readers.examples import TaggedExample
+from groundup.readers.formats import find_marks
 from groundup.readers.tagged_files import read_marks
 from groundup.tasks.entities import find_writing, lay_units, place_spans
 from groundup.tasks.written import ReadAnswers, WrittenRow, check_labels
@@ -124,10 +125,11 @@ def _read_true(rows: Sequence[WrittenRow]) -> list[KnownText]:
 
 
 def _read_known(row: WrittenRow) -> TaggedExample | KnownText:
+    """Entities as `read` takes them, also as CLUENER is released, or tags with their tokens."""
     value, text = row.take_value(row.gold), row.take_text("text")
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-        marks = read_marks(value, text, row.here)
-        return KnownText(text, tuple(dict.fromkeys(Stretch(*each) for each in marks)))
+        marks = find_marks(text, value, row.here) if isinstance(value, Mapping) else read_marks(value, text, row.here)
+        return KnownText(text, tuple(sorted({Stretch(*each) for each in marks})))
     column = next((name for name in _TOKENS if name in row.fields), None)
     tokens: Any = None if column is None else row.take_value(column)
     if not isinstance(tokens, list) or len(tokens) != len(value):

@@ -195,7 +195,7 @@ def _split_labels(value: str, column: str, known: dict[str, float], here: str) -
         return ()
     if not known and not any(mark in value for mark in SEPARATORS):
         return (value,)
-    ways = {read_several(value, mark, column, here) for mark in (*SEPARATORS, " ", "\t") if mark in value}
+    ways = {read_several(value, mark, column, here) for mark in value if not mark.isalnum()}
     ways = {way for way in ways if set(way) <= set(known)}
     if len(ways) != 1:
         what = f"column {column!r} holds no list of known labels"

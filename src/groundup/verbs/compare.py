@@ -48,7 +48,8 @@ class CompareReport:
     alike: int
     """Rows on which neither is better, those on which both are right included."""
     left_out: tuple[str, ...] = ()
-    """Metrics of one of them that mean nothing for the other: how often tags are right, where they differ."""
+    """Metrics of one of them that mean something else, or nothing, of the other: the share of right tags, say, where
+    these are written in two ways."""
 
     def to_json(self) -> dict[str, object]:
         """Plain data."""
@@ -72,7 +73,7 @@ class CompareReport:
         if self.both_right is not None:
             yield f"both right {self.both_right:,}, both wrong {self.alike - self.both_right:,}"
         if self.left_out:
-            yield f"left out, since it is not of the same for both: {', '.join(self.left_out)}"
+            yield f"left out, as it does not mean the same of both: {', '.join(self.left_out)}"
 
 
 @keep_threads()
@@ -81,17 +82,18 @@ def compare(
 ) -> CompareReport | SeedsCompareReport:
     """Whether one of two systems is better than the other on the same data, metric by metric.
 
-    Two folders of several seeds are compared seed by seed; of one beside a single model, its best seed is taken.
+    Taggers of two schemes, or a tagger and a classifier of spans, are compared by the entities that they find. Two
+    folders of several seeds are compared seed by seed; of one beside a single model, its best seed is taken.
 
     Args:
         first: a model folder, a run folder or a recipe; or a file of predictions, as `predict` writes it.
         second: another one of the same kind.
         overrides: settings of both recipes to change first, such as `data.validation=test.csv`.
-        gold: in files of predictions, the column of the true label.
+        gold: in files of predictions, the column of what is right, as it stands in data to learn from.
 
     Raises:
         ConfigError: the two learnt different things, were measured in another way, or cannot be compared.
-        DataError: they are not of the same rows.
+        DataError: they are not of the same rows, or a file does not say what was answered or what is right.
     """
     files = [is_prediction_file(each) for each in (first, second)]
     if all(files):
