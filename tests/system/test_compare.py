@@ -87,6 +87,9 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     one = write("one.jsonl", *rows)
     assert compare(one, one).metrics["accuracy"].first == 0.5
     assert "loss" not in compare(one, one).metrics, "without probabilities there is none"
+    sure = write("sure.jsonl", *(row | {"probabilities": {"a": 0.7, "b": 0.3}} for row in rows))
+    assert compare(sure, sure).left_out == () and "loss" in compare(sure, sure).metrics
+    assert compare(sure, one).left_out == compare(one, sure).left_out == ("calibration_error", "loss")
     with pytest.raises(DataError, match=r"rows: are 2 of .*one\.jsonl, but 1 of .*short\.jsonl"):
         compare(one, write("short.jsonl", rows[0]))
     with pytest.raises(DataError, match=r"row 2: of .*one\.jsonl is not that of .*other\.jsonl"):

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from compared_files import check_files_compare_alike
 
+from groundup.errors import DataError
+from groundup.language.tags import Span, write_tags
 from groundup.verbs.compare import compare
 from groundup.verbs.evaluate import evaluate
 from groundup.verbs.train import train
@@ -83,6 +85,31 @@ def test_taggers_of_two_schemes_and_span_models_compare_by_entities(taggers: Pat
     assert "tag_accuracy" in same.metrics and not same.left_out and "left out" not in str(same)
     assert same.metrics["f1"].first == found.metrics["f1"].first
     assert same.metrics["f1"].signature == found.metrics["f1"].signature
+
+
+def test_taggers_are_compared_each_on_tags_of_its_own_scheme(tmp_path: Path) -> None:
+    draw, runs = random.Random(4), []
+    rows = [make_spans(draw) for _ in range(48)]
+    for scheme in ("iob2", "bmes"):
+        tagged = [
+            {
+                "tokens": list(row["text"]),
+                "tags": write_tags([Span(*span) for span in row["spans"]], len(row["text"]), scheme),
+            }
+            for row in rows
+        ]
+        write_rows(tmp_path / f"{scheme}-train.jsonl", tagged[:32])
+        write_rows(tmp_path / f"{scheme}-dev.jsonl", tagged[32:])
+        data = {"kind": "tagged", **{name: str(tmp_path / f"{scheme}-{file}") for name, file in FILES.items()}}
+        runs.append(train_one(tmp_path, scheme, data, 6, kind="tagging", unit="character"))
+    found = compare(*runs)
+    assert found.count == 16 and found.left_out == ("tag_accuracy",)
+    values = [evaluate(run).metrics["recall"].value for run in runs]
+    assert [found.metrics["recall"].first, found.metrics["recall"].second] == pytest.approx(values)
+    without = tagged[32] | {"tags": ["O"] * len(tagged[32]["tags"])}
+    write_rows(tmp_path / "bmes-dev.jsonl", [without, *tagged[33:]])
+    with pytest.raises(DataError, match=r"row 1: of .*iob2-dev\.jsonl is not that of .*bmes-dev\.jsonl"):
+        compare(*runs)
 
 
 ASKED = {

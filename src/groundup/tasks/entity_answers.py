@@ -22,7 +22,7 @@ from groundup.readers.examples import TaggedExample
 from groundup.readers.formats import find_marks
 from groundup.readers.tagged_files import read_marks
 from groundup.tasks.entities import find_writing, lay_units, place_spans
-from groundup.tasks.written import ReadAnswers, WrittenRow, check_labels
+from groundup.tasks.written import Answered, WrittenRow, check_labels
 from groundup.text.units import Unit
 
 _TOKENS = ("tokens", "words")
@@ -74,14 +74,14 @@ class EntityAnswers:
         return {"text": text, "entities": entities}
 
     @classmethod
-    def read(cls, rows: Sequence[WrittenRow]) -> ReadAnswers:
+    def read(cls, rows: Sequence[WrittenRow]) -> Answered:
         """What `write` wrote, with or without scores; the true ones in the same way, or as tags beside their tokens."""
         predictions = []
         for row in rows:
             found = read_marks(row.take_value("entities"), row.take_text("text"), row.here, is_found=True)
             stretches = tuple(Stretch(*each) for each in found)
             predictions.append(Entities(row.take_text("text"), stretches, (), 0.0))
-        return ReadAnswers(cls(), _read_true(rows), predictions)
+        return Answered(cls(), _read_true(rows), predictions)
 
     def join(self, other: Self) -> Self:
         """By entities of the same types; by tags, too, where they are written alike."""

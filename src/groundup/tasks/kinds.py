@@ -29,4 +29,4 @@ def find_kind(rows: Sequence[WrittenRow]) -> type[AnyAnswers]:
     if not whole:
         cure = f"columns are {', '.join(names)}; give files that groundup predict wrote, or their columns"
         raise DataError(str(first.file), "holds no answers that can be compared", got=names, cure=cure)
-    return max(whole, key=lambda kind: max(names.index(name) for name in kind.columns if name in names))
+    return max(whole, key=lambda kind: names.index(kind.columns[-1]))

@@ -15,7 +15,7 @@ from groundup.metrics.answers import Rule, answer_tallies, choose_rule, score_an
 from groundup.metrics.tally import Tally
 from groundup.readers.examples import QuestionExample
 from groundup.tasks.answer_spans import Candidate, Found
-from groundup.tasks.written import ReadAnswers, WrittenRow
+from groundup.tasks.written import Answered, WrittenRow
 
 _PASSAGES: Final = ("passage", "context")
 
@@ -63,7 +63,7 @@ class PassageAnswers:
         return row | {"candidates": others}
 
     @classmethod
-    def read(cls, rows: Sequence[WrittenRow]) -> ReadAnswers:
+    def read(cls, rows: Sequence[WrittenRow]) -> Answered:
         """What `write` wrote, or the answers alone; the true ones as a text or a list of texts, or as SQuAD's lists."""
         predictions = [GivenAnswer(_read_given(row)) for row in rows]
         examples = [
@@ -72,7 +72,7 @@ class PassageAnswers:
         ]
         says_none = any("no_answer" in row.fields for row in rows)
         gives_none = any(not each.text for each in predictions) or any(not each.answers for each in examples)
-        return ReadAnswers(cls(says_none or gives_none), examples, predictions)
+        return Answered(cls(says_none or gives_none), examples, predictions)
 
     def join(self, other: Self) -> Self:
         """By the rule of these; a different one of others shows in the signature."""
@@ -116,6 +116,7 @@ def _read_given(row: WrittenRow) -> str:
     if ends == [None, None]:
         return text
     start, end = (int(str(each)) if str(each).isdecimal() else -1 for each in ends)
+    end = start + len(text) if ends[1] is None else end
     passage = _find_passage(row)
     if not 0 <= start < end or end - start != len(text) or (passage and passage[start:end] != text):
         cure = "count characters (code points) from 0, not bytes or UTF-16 units"

@@ -18,7 +18,7 @@ from groundup.metrics.tally import Tally
 from groundup.readers.labels import read_several
 from groundup.readers.table import Example, read_label, sort_labels
 from groundup.tasks.rows import SEPARATORS, quote_row, read_number, read_numbers
-from groundup.tasks.written import ReadAnswers, WrittenRow, check_labels
+from groundup.tasks.written import Answered, WrittenRow, check_labels
 
 _CURE_LABELS = 'write ["a", "b"], in quotes where the file has them'
 
@@ -57,13 +57,13 @@ class LabelAnswers:
         return quote_row(example) | {"label": prediction.label, "probabilities": prediction.probabilities}
 
     @classmethod
-    def read(cls, rows: Sequence[WrittenRow]) -> ReadAnswers:
+    def read(cls, rows: Sequence[WrittenRow]) -> Answered:
         """What `write` wrote, or the labels alone."""
         predictions = [Prediction(_take_label(row, "label"), row.take_shares()) for row in rows]
         examples = [_read_example(row, label=_take_label(row, row.gold)) for row in rows]
         names = {*(each.label for each in predictions), *(each.label or "" for each in examples)}
         labels, has_probabilities = _find_labels([each.probabilities for each in predictions], names)
-        return ReadAnswers(cls(labels, None, has_probabilities), examples, predictions)
+        return Answered(cls(labels, None, has_probabilities), examples, predictions)
 
     def join(self, other: Self) -> Self:
         """By the labels of both, which must be the same where they are known by their probabilities."""
@@ -103,14 +103,14 @@ class LabelsAnswers:
         return quote_row(example) | {"labels": list(prediction.labels), "probabilities": prediction.probabilities}
 
     @classmethod
-    def read(cls, rows: Sequence[WrittenRow]) -> ReadAnswers:
+    def read(cls, rows: Sequence[WrittenRow]) -> Answered:
         """What `write` wrote, or the labels alone; the true ones as a list, or with one sign between them."""
         shares = [row.take_shares() for row in rows]
         pairs = list(zip(rows, shares, strict=True))
         predictions = [LabelsPrediction(_take_labels(row, "labels", each), each) for row, each in pairs]
         examples = [_read_example(row, labels=_take_labels(row, row.gold, each)) for row, each in pairs]
         names = {label for side in (predictions, examples) for each in side for label in each.labels or ()}
-        return ReadAnswers(cls(*_find_labels(shares, names)), examples, predictions)
+        return Answered(cls(*_find_labels(shares, names)), examples, predictions)
 
     def join(self, other: Self) -> Self:
         """By the labels of both, which must be the same where they are known by their probabilities."""
@@ -149,12 +149,12 @@ class NumberAnswers:
         return quote_row(example) | {"number": prediction}
 
     @classmethod
-    def read(cls, rows: Sequence[WrittenRow]) -> ReadAnswers:
+    def read(cls, rows: Sequence[WrittenRow]) -> Answered:
         """What `write` wrote."""
         examples = [_read_example(row, label=_take_label(row, row.gold)) for row in rows]
         for row, example in zip(rows, examples, strict=True):
             read_number(example.label or "", row.here)
-        return ReadAnswers(cls(), examples, [read_number(_take_label(row, "number"), row.here) for row in rows])
+        return Answered(cls(), examples, [read_number(_take_label(row, "number"), row.here) for row in rows])
 
     def join(self, other: Self) -> Self:
         """Any two numbers compare."""

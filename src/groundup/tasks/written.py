@@ -17,11 +17,11 @@ from groundup.readers.table import take_field
 _PROBABILITY: Final = "probabilities."
 
 
-class ReadAnswers(NamedTuple):
-    """What a file says."""
+class Answered(NamedTuple):
+    """What one system answered, by what a file says or a model."""
 
     answers: Answers[Any, Any]
-    """The kind, with what all of its rows show of it."""
+    """The kind, with all that is known of it."""
     examples: Sequence[object]
     """What was asked, and what is right."""
     predictions: Sequence[object]

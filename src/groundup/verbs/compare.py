@@ -21,7 +21,7 @@ from groundup.metrics.paired import Comparison
 from groundup.metrics.paired import compare as compare_answers
 from groundup.metrics.tally import Tally, divide, sums_tally
 from groundup.objectives.protocol import Comparable, Task
-from groundup.tasks.written import ReadAnswers
+from groundup.tasks.written import Answered
 from groundup.training.machine import keep_threads
 from groundup.verbs.compare_files import check_same_examples, is_prediction_file, read_predictions, restate
 from groundup.verbs.compare_seeds import SeedsCompareReport, compare_seeds
@@ -137,20 +137,25 @@ def _compare_tasks(first: str, second: str, one: Evaluated, other: Evaluated) ->
     for task, kind, each in zip(tasks, kinds, (one, other), strict=True):
         examples, answers = each.samples.examples, task.decode(each.measured, each.samples.examples)
         rows = restate(task, [examples[number] for number in known])
-        sides.append(ReadAnswers(kind, rows, [answers[number] for number in known]))
+        sides.append(Answered(kind, rows, [answers[number] for number in known]))
     return _compare_answers(first, second, one.data, *sides)
 
 
-def _compare_answers(first: str, second: str, data: str, one: ReadAnswers, other: ReadAnswers) -> CompareReport:
+def _compare_answers(first: str, second: str, data: str, one: Answered, other: Answered) -> CompareReport:
     """Of systems whose answers are right or wrong, or more or less wrong."""
+    sides = (one, other)
+    own = [side.answers.tallies(side.predictions, side.examples) for side in sides]
     joint, same = one.answers.join(other.answers), other.answers.join(one.answers)
-    rows, answers = one.examples, (one.predictions, other.predictions)
-    _check_signatures(joint.tallies(answers[0], rows), same.tallies(answers[1], rows))
-    metrics = compare_answers(joint.tallies, *answers, rows)
-    errors = [joint.find_errors(each, rows) for each in answers]
+    common = [
+        found if kind == side.answers else kind.tallies(side.predictions, side.examples)
+        for kind, side, found in zip((joint, same), sides, own, strict=True)
+    ]
+    _check_signatures(*common)
+    metrics = compare_answers(joint.tallies, one.predictions, other.predictions, one.examples)
+    errors = [joint.find_errors(side.predictions, one.examples) for side in sides]
     has_right = all(np.isin(each, (0.0, 1.0)).all() for each in errors)
-    own = {name for side in (one, other) for name in side.answers.tallies(side.predictions, side.examples)}
-    return _report(first, second, data, metrics, *errors, has_right=has_right, left_out=sorted(own - metrics.keys()))
+    left_out = sorted({name for found in own for name in found} - metrics.keys())
+    return _report(first, second, data, metrics, *errors, has_right=has_right, left_out=left_out)
 
 
 def _compare_losses(first: str, second: str, one: Evaluated, other: Evaluated) -> CompareReport:

@@ -13,7 +13,7 @@ from groundup.readers.records import Layout, iterate_rows
 from groundup.readers.source import AnExample
 from groundup.readers.table import Example
 from groundup.tasks.kinds import find_kind
-from groundup.tasks.written import ReadAnswers, WrittenRow
+from groundup.tasks.written import Answered, WrittenRow
 from groundup.verbs.evaluate import Evaluated
 
 SUFFIXES: Final = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -24,7 +24,7 @@ def is_prediction_file(target: str | Path) -> bool:
     return Path(target).suffix.lower() in SUFFIXES and not Path(target).is_dir()
 
 
-def read_predictions(first: Path, second: Path, gold: str) -> tuple[ReadAnswers, ReadAnswers]:
+def read_predictions(first: Path, second: Path, gold: str) -> tuple[Answered, Answered]:
     """What two files say of the same rows.
 
     Raises:

@@ -13,7 +13,7 @@ from groundup.readers.records import Layout, iterate_rows
 from groundup.tasks.entity_answers import EntityAnswers
 from groundup.tasks.kinds import find_kind
 from groundup.tasks.row_answers import LabelAnswers, LabelsAnswers
-from groundup.tasks.written import ReadAnswers, WrittenRow
+from groundup.tasks.written import Answered, WrittenRow
 
 TEXT = "🙂张伟去了北京"
 FOUND = [{"start": 1, "end": 3, "type": "PER", "text": "张伟", "score": 0.9}]
@@ -22,7 +22,7 @@ CHOICE = {"answer": 1, "choice": "书", "probabilities": {"山": 0.2, "书": 0.7
 ASKED = {"question": "Where?", "context": "🙂 to Oslo", "answer": "Oslo", "start": 5, "end": 9}
 
 
-def read(folder: Path, *rows: dict[str, Any], ending: str = "jsonl") -> ReadAnswers:
+def read(folder: Path, *rows: dict[str, Any], ending: str = "jsonl") -> Answered:
     """What a file of these rows says."""
     path = folder / f"rows.{ending}"
     if ending == "jsonl":
@@ -86,6 +86,11 @@ def test_entities_come_as_spans_or_as_tags_of_any_scheme(tmp_path: Path, ending:
 def test_a_choice_comes_as_number_letter_or_text(tmp_path: Path, gold: Any) -> None:
     found = read(tmp_path, CHOICE | {"gold": gold})
     assert found.examples[0].answer == found.predictions[0].number == 1
+    bare = {name: each for name, each in CHOICE.items() if name != "probabilities"} | {"question": "kept"}
+    if gold != "书":
+        alone = read(tmp_path, bare | {"gold": gold})
+        assert list(alone.answers.tallies(alone.predictions, alone.examples)) == ["accuracy"]
+        assert found.answers.join(alone.answers) == alone.answers.join(found.answers) == alone.answers
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
