@@ -15,6 +15,7 @@ from groundup.errors import DataError
 from groundup.language.tags import Span, write_tags
 from groundup.verbs.compare import compare
 from groundup.verbs.evaluate import evaluate
+from groundup.verbs.predict_file import predict_file
 from groundup.verbs.train import train
 
 MODEL = {"kind": "transformer", "hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_length": 48}
@@ -89,7 +90,7 @@ def test_taggers_of_two_schemes_and_span_models_compare_by_entities(taggers: Pat
 
 def test_taggers_are_compared_each_on_tags_of_its_own_scheme(tmp_path: Path) -> None:
     draw, runs = random.Random(4), []
-    rows = [make_spans(draw) for _ in range(48)]
+    rows = [row for row in (make_spans(draw) for _ in range(120)) if " " not in row["text"]][:48]
     for scheme in ("iob2", "bmes"):
         tagged = [
             {
@@ -106,9 +107,15 @@ def test_taggers_are_compared_each_on_tags_of_its_own_scheme(tmp_path: Path) -> 
     assert found.count == 16 and found.left_out == ("tag_accuracy",)
     values = [evaluate(run).metrics["recall"].value for run in runs]
     assert [found.metrics["recall"].first, found.metrics["recall"].second] == pytest.approx(values)
-    without = tagged[32] | {"tags": ["O"] * len(tagged[32]["tags"])}
-    write_rows(tmp_path / "bmes-dev.jsonl", [without, *tagged[33:]])
-    with pytest.raises(DataError, match=r"row 1: of .*iob2-dev\.jsonl is not that of .*bmes-dev\.jsonl"):
+    # Files with a token a line hold tokens and tags; those are read in either scheme.
+    lines = [f"{token} {tag}\n" for row in tagged[32:] for token, tag in [*zip(*row.values(), strict=True), ("", "")]]
+    (tmp_path / "dev.conll").write_text("".join(lines).replace(" \n", "\n"), encoding="utf-8")
+    files = [tmp_path / f"{run.name}.csv" for run in runs]
+    for run, file in zip(runs, files, strict=True):
+        predict_file(run, tmp_path / "dev.conll", file, keep={"tags": "gold", "tokens": "tokens"}, quiet=True)
+    assert compare(*files).metrics == found.metrics
+    write_rows(tmp_path / "bmes-dev.jsonl", [row | {"tags": ["O"] * len(row["tags"])} for row in tagged[32:]])
+    with pytest.raises(DataError, match=r"row \d+: of .*iob2-dev\.jsonl is not that of .*bmes-dev\.jsonl"):
         compare(*runs)
 
 
@@ -138,6 +145,17 @@ def test_answers_compare_by_the_rule_of_their_language_each_with_its_own_thresho
     found = check_files_compare_alike(runs, Path(file), "answers", tmp_path, wrong="x" if language == "en" else "错")
     rule = "squad2.0" if language == "en" else "cmrc2018+none"
     assert set(found.metrics) >= {"exact", "f1", "answerable_f1"} and found.metrics["f1"].signature.startswith(rule)
+    squad = [
+        {"context": row["context"], "qas": [{"id": row["id"], "question": row["question"], "answers": answers}]}
+        for row in rows
+        for texts, starts in [row["answers"].values()]
+        for answers in [[{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]]
+    ]
+    (tmp_path / "squad.json").write_text(json.dumps({"data": [{"paragraphs": squad}]}), encoding="utf-8")
+    files = [tmp_path / f"{run.name}.jsonl" for run in runs]
+    for run, written in zip(runs, files, strict=True):
+        predict_file(run, tmp_path / "squad.json", written, keep={"answers": "gold"}, quiet=True)
+    assert compare(*files).metrics == found.metrics
     values = [evaluate(run).metrics for run in runs]
     assert values[0]["f1"].signature.split("|")[4] != values[1]["f1"].signature.split("|")[4], "thresholds differ"
     assert (found.metrics["f1"].first, found.metrics["f1"].second) == pytest.approx(

@@ -29,7 +29,11 @@ def predict(
     ] = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(help="A column to put beside the answer; may be given again.", metavar="COLUMN[=NAME]"),
+        typer.Option(
+            help="A column to put beside the answer (`answers` of SQuAD's layout, `tags` of tagged text); may be given"
+            " again.",
+            metavar="COLUMN[=NAME]",
+        ),
     ] = None,
     data_set: Annotated[
         str | None,

@@ -45,6 +45,16 @@ class QuestionsConfig(RowSource):
         """A question and a passage."""
         return True
 
+    def iterate_fields(self, path: Path) -> Iterator[Row]:
+        """The columns of each row; of SQuAD's layout `id`, `question`, `context` and `answers`."""
+        if path.suffix.lower() != ".json":
+            yield from super().iterate_fields(path)
+            return
+        for question in SquadFormat().read([path]):
+            answers = [{"text": each.text, "answer_start": each.start} for each in question.answers or ()]
+            fields = {"id": question.id, "question": question.question, "context": question.passage}
+            yield Row(question.line, fields | ({} if question.answers is None else {"answers": answers}), 0)
+
     def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[QuestionExample]:
         """The questions of a file, one at a time; answers that are not needed are not looked at.
 

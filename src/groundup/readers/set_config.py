@@ -15,7 +15,7 @@ from groundup.readers.data_set import FoundSplit, find_split
 from groundup.readers.examples import AnyExample, TranslationExample
 from groundup.readers.formats import TableFormat
 from groundup.readers.question_files import QuestionsConfig
-from groundup.readers.records import Layout
+from groundup.readers.records import Row
 from groundup.readers.registry import DATA_SETS, get_data_set
 from groundup.readers.source import AnExample, ExampleKind, ExampleSource, FileSource, Split
 from groundup.readers.table import Example, TableConfig
@@ -71,9 +71,9 @@ class SetConfig(ExampleSource):
         """The examples of a file of one's own, written as its kind of files is by default."""
         return self._own(path).iterate_file(path, where, needs_label=needs_label)
 
-    def layout_of(self, path: Path) -> Layout | None:
-        """That of a file of one's own."""
-        return self._own(path).layout_of(path)
+    def iterate_fields(self, path: Path) -> Iterator[Row]:
+        """Those of a file of one's own."""
+        return self._own(path).iterate_fields(path)
 
     def _own(self, path: Path) -> FileSource:
         match self.example_kind:

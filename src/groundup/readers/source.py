@@ -13,7 +13,7 @@ from groundup.config import Config
 from groundup.errors import DataError
 from groundup.readers.lines import TextEncoding
 from groundup.readers.locate import locate
-from groundup.readers.records import Layout
+from groundup.readers.records import Layout, Row, iterate_rows
 
 Split = Literal["train", "validation", "test"]
 ExampleKind = Literal["text", "tags", "spans", "questions", "choice"]
@@ -74,9 +74,9 @@ class ExampleSource(Config):
     def iterate_file(self, path: Path, where: str = "", *, needs_label: bool = False) -> Iterator[AnExample]:
         """The examples of a file that is written like these; `where` is the setting that names it, for errors."""
 
-    def layout_of(self, path: Path) -> Layout | None:
-        """How a file is written that holds a row for each example; None for other files."""
-        return None
+    @abstractmethod
+    def iterate_fields(self, path: Path) -> Iterator[Row]:
+        """The fields of each example of a file, by the names that they have there, one row after the other."""
 
     def read(self, split: Split, *, needs_label: bool = True) -> Sequence[AnExample]:
         """All examples of a split. Raises DataError naming the line, or that there is none."""
@@ -124,6 +124,6 @@ class RowSource(FileSource):
         """How the files are written."""
         return Layout(self.header, self.delimiter, self.quoting, None, self.encoding)
 
-    def layout_of(self, path: Path) -> Layout | None:
-        """That of every file but `.json`, whose passages have many questions."""
-        return None if path.suffix.lower() == ".json" else self.layout
+    def iterate_fields(self, path: Path) -> Iterator[Row]:
+        """The columns of each row."""
+        return iterate_rows(path, self.layout)

@@ -45,9 +45,14 @@ class TaggedConfig(FileSource):
         """One text each."""
         return False
 
-    def layout_of(self, path: Path) -> Layout | None:
-        """That of objects; elsewhere a token has a line."""
-        return Layout(encoding=self.encoding) if path.suffix.lower() in _OBJECTS else None
+    def iterate_fields(self, path: Path) -> Iterator[Row]:
+        """Those of objects; `tokens` and `tags` where a token has a line."""
+        if path.suffix.lower() in _OBJECTS:
+            yield from iterate_rows(path, Layout(encoding=self.encoding))
+            return
+        for example in self.iterate_file(path):
+            assert isinstance(example, TaggedExample)
+            yield Row(example.line, {"tokens": list(example.tokens), "tags": list(example.tags)}, 0)
 
     def iterate_file(
         self, path: Path, where: str = "", *, needs_label: bool = False

@@ -71,7 +71,8 @@ def predict_stream(
         model: a model folder, a run folder, a recipe, or a model that is loaded already.
         source: a text, a .txt, .csv, .tsv, .jsonl or .parquet file with the columns of the recipe, or `-`.
         pair: the second text that goes with a text.
-        keep: columns of a table that go beside the answers; as a mapping, with the names that they get there.
+        keep: columns that go beside the answers (`context` and `answers` of SQuAD's layout, `tokens` and `tags` of
+            files with a token a line); as a mapping, with the names that they get there.
         batch_rows: rows at a time.
     """
     trained = load_predictor(model)

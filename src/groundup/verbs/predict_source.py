@@ -15,7 +15,6 @@ from groundup.errors import ConfigError, DataError
 from groundup.objectives.protocol import Task
 from groundup.readers.examples import TaggedExample
 from groundup.readers.lines import iterate_whole_lines, place
-from groundup.readers.records import Layout, iterate_rows
 from groundup.readers.source import AnExample, ExampleSource
 from groundup.readers.table import Example, TableConfig, take_field
 from groundup.verbs.trained import Trained
@@ -84,7 +83,7 @@ def open_source(trained: Trained, source: str, pair: str | None, keep: Mapping[s
     is_file = os.path.isfile(source)  # Path.is_file raises for a text that is too long for a name
     known = None if trained.recipe is None else trained.recipe.data
     if is_file and isinstance(known, ExampleSource) and _is_own(trained, path, known):
-        return _open_rows(trained, path, known, keep)
+        return Source(path, lambda: _read_table(trained, path, known, keep))
     if path.suffix.lower() not in FILE_SUFFIXES or "\n" in source:
         if is_file:
             cure = f"rename it to one of {', '.join(FILE_SUFFIXES)}"
@@ -101,15 +100,7 @@ def open_source(trained: Trained, source: str, pair: str | None, keep: Mapping[s
     columns = known if isinstance(known, ExampleSource) else TableConfig(train=source)
     if isinstance(columns, TableConfig) and not isinstance(trained.objective, Task):
         columns = columns.model_copy(update={"pair": None})
-    return _open_rows(trained, path, columns, keep)
-
-
-def _open_rows(trained: Trained, path: Path, columns: ExampleSource, keep: Mapping[str, str]) -> Source:
-    layout = columns.layout_of(path)
-    if layout is None:
-        _refuse_keep(keep, f"a {path.suffix} file that has no row for each example")
-        return Source(path, lambda: _read_examples(trained, path, columns))
-    return Source(path, lambda: _read_table(trained, path, columns, layout, keep))
+    return Source(path, lambda: _read_table(trained, path, columns, keep))
 
 
 def _refuse_keep(keep: Mapping[str, str], what: str) -> None:
@@ -158,15 +149,13 @@ def _read_examples(trained: Trained, path: Path, source: ExampleSource) -> Itera
             yield Given(example, where, None)
 
 
-def _read_table(
-    trained: Trained, path: Path, columns: ExampleSource, layout: Layout, keep: Mapping[str, str]
-) -> Iterator[Given]:
-    """The rows of a table; its columns are read a second time where some of them are kept."""
+def _read_table(trained: Trained, path: Path, columns: ExampleSource, keep: Mapping[str, str]) -> Iterator[Given]:
+    """The examples of a file; it is read a second time where some of its fields are kept."""
     given = _read_examples(trained, path, columns)
     if not keep:
         yield from given
         return
-    for each, row in zip(given, iterate_rows(path, layout), strict=True):
+    for each, row in zip(given, columns.iterate_fields(path), strict=True):
         kept = {name: take_field(row, _number(column), "keep", path, "") for column, name in keep.items()}
         yield each._replace(kept=kept)
 
