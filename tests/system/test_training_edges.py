@@ -87,6 +87,30 @@ def test_a_validation_that_is_not_finite_is_never_the_best_where_bad_steps_are_s
     assert report.step_of_model in (8, 12)
 
 
+def test_of_equal_scores_the_one_that_loses_less_is_kept_and_patience_waits_for_a_better_score(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = [(0.5, 0.9), (0.5, 0.3), (0.5, 0.6), (0.4, 0.1), (0.5, 0.2), (0.6, 9.0), (0.6, 9.5)]
+    evaluate, left = trainer.evaluate, iter(figures)
+
+    def pretend(*arguments: object, **settings: object) -> dict:
+        metrics, values = evaluate(*arguments, **settings), next(left)
+        return metrics | {
+            name: replace(metrics[name], value=value) for name, value in zip(("accuracy", "loss"), values, strict=True)
+        }
+
+    monkeypatch.setattr(trainer, "evaluate", pretend)
+    settings = {"steps": 9, "evaluate_every": 1, "keep_last": 1, "patience": 4}
+    report = train(make_recipe("classification", "four", train=settings), quiet=True)
+    assert (report.step, report.step_of_model) == (5, 5)
+    left = iter(figures)
+    report = train(make_recipe("classification", "three", train=settings | {"patience": 3}), quiet=True)
+    assert (report.step, report.step_of_model) == (4, 2)
+    left = iter(figures)
+    report = train(make_recipe("classification", "many", train=settings | {"patience": None, "steps": 7}), quiet=True)
+    assert (report.step, report.step_of_model) == (7, 6)
+
+
 def test_a_signal_in_the_last_step_finds_a_finished_run(make_recipe: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     take_step = Trainer._take_step
 

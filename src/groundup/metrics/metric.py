@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from groundup.figures import format_figure
@@ -44,6 +44,12 @@ def format_metrics(metrics: Iterable[Metric]) -> list[str]:
             f"  {metric.name.ljust(width)}  {format_figure(metric.value)}  {interval.ljust(18)}  {rest}".rstrip()
         )
     return [*lines, *([f"  {shared}"] if shared else [])]
+
+
+def rank(metrics: Mapping[str, Metric], name: str, *, is_larger_better: bool) -> tuple[float, float]:
+    """What the better of two models has more of: the metric `name`, and of equals the one that loses less."""
+    value, loss = metrics[name].value, metrics.get("loss")
+    return value if is_larger_better else -value, 0.0 if loss is None else -loss.value
 
 
 def split_signatures(signatures: Sequence[str]) -> tuple[list[str], str]:

@@ -44,7 +44,7 @@ class TrainConfig(Config):
     keep_last: PositiveInt = 2
     """The newest checkpoints that are kept; the best one always is."""
     patience: PositiveInt | None = None
-    """Stop after so many validations without a new best; null for never."""
+    """Stop after so many validations without a better figure of the metric that chooses; null for never."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """What to do with a step whose loss or gradient is NaN or infinite; its batch is written out either way."""
     max_skipped_in_a_row: PositiveInt = 10

@@ -29,12 +29,12 @@ class Progress:
     """Summed loss since the last line of the log."""
     window_count: int = 0
     """Targets since the last line of the log."""
-    best_score: float | None = None
-    """The best validation score so far."""
+    best_rank: list[float] | None = None
+    """What `groundup.metrics.metric.rank` says of the best validation so far."""
     best_step: int | None = None
     """The step that reached it."""
     evaluations_without_gain: int = 0
-    """Validations since then: what patience compares with."""
+    """Validations since its metric was first reached: what patience compares with."""
     skipped: int = 0
     """Steps whose loss or gradient was not finite."""
     skipped_in_a_row: int = 0

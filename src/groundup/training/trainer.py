@@ -17,7 +17,7 @@ import torch
 from groundup.checkpoint.store import Store, Tree
 from groundup.errors import TrainingError
 from groundup.figures import format_figure
-from groundup.metrics.metric import Metric
+from groundup.metrics.metric import Metric, rank
 from groundup.model.transformer import Transformer
 from groundup.objectives.protocol import Batch, Objective, Sourced
 from groundup.optim.schedule import ScheduleConfig
@@ -254,17 +254,16 @@ class Trainer:
         else:
             self._report_bad_validation(metrics, log)
         name, larger_is_better = self.objective.best
-        score = metrics[name].value
-        is_better = is_finite and (
-            progress.best_score is None
-            or (score > progress.best_score if larger_is_better else score < progress.best_score)
-        )
-        if is_better:
-            progress.best_score, progress.best_step, progress.evaluations_without_gain = score, progress.step, 0
+        found, best = list(rank(metrics, name, is_larger_better=larger_is_better)), progress.best_rank
+        is_better = is_finite and (best is None or found > best)
+        if is_finite and (best is None or found[0] > best[0]):
+            progress.evaluations_without_gain = 0
         else:
             progress.evaluations_without_gain += 1
             patience = self.settings.patience
             progress.stopped_early = patience is not None and progress.evaluations_without_gain >= patience
+        if is_better:
+            progress.best_rank, progress.best_step = found, progress.step
         figures = "  ".join(f"{each} {format_figure(metric.value)}" for each, metric in metrics.items())
         log.say(f"step {progress.step}: validation {figures}{'  (best so far)' if is_better else ''}")
         if progress.stopped_early:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from groundup.errors import CheckpointError
 from groundup.figures import format_figure
+from groundup.metrics.metric import rank
 from groundup.metrics.seeds import SeedMetric, format_seeds, over_seeds
 from groundup.reporting.seeds_page import render_seeds
 from groundup.verbs.layout import columns, plural
@@ -134,12 +135,12 @@ def write_series_page(report: SeriesReport) -> Path:
 
 
 def _choose(done: Mapping[int, SeedRun], manifests: Mapping[int, Mapping[str, Any]]) -> tuple[int | None, Judge | None]:
-    """The best seed, the first of equals."""
+    """The best seed."""
     if not done:
         return None, None
     judge = Judge(**next(iter(manifests.values()))["judge"])
-    sign = 1.0 if judge.is_larger_better else -1.0
-    return max(done, key=lambda seed: sign * done[seed].metrics[judge.metric].value), judge
+    better = judge.is_larger_better
+    return max(done, key=lambda seed: rank(done[seed].metrics, judge.metric, is_larger_better=better)), judge
 
 
 def _check_same_data(folder: Path, manifests: Mapping[int, Mapping[str, Any]]) -> None:
