@@ -36,6 +36,7 @@ class ChoiceAnswers:
 
     columns: ClassVar[tuple[str, ...]] = ("answer", "choice")
     has_probabilities: bool = True
+    """Whether they are known of every question; files may hold choices alone."""
 
     def write(self, example: ChoiceExample, prediction: Choice) -> dict[str, object]:
         """The texts of the question, the number and the text of the choice, all probabilities."""

@@ -16,16 +16,16 @@ AnyAnswers = LabelAnswers | LabelsAnswers | NumberAnswers | ChoiceAnswers | Enti
 
 
 def find_kind(rows: Sequence[WrittenRow]) -> type[AnyAnswers]:
-    """The kind whose columns a file has; of several the one that stands last, behind what was kept of the input.
+    """The kind whose columns a file has, the last of which is the answer; of several the one that answers last.
+
+    What was kept of the input stands in front of the answer.
 
     Raises:
         DataError: it has those of no kind.
     """
     first = rows[0]
     names = [str(name) for name in first.fields if name != first.gold]
-    whole = [
-        kind for kind in get_args(AnyAnswers) if set(kind.columns) <= {*names, *(name.split(".")[0] for name in names)}
-    ]
+    whole = [kind for kind in get_args(AnyAnswers) if set(kind.columns) <= set(names)]
     if not whole:
         cure = f"columns are {', '.join(names)}; give files that groundup predict wrote, or their columns"
         raise DataError(str(first.file), "holds no answers that can be compared", got=names, cure=cure)

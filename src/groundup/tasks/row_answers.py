@@ -51,6 +51,7 @@ class LabelAnswers:
     """The classes in order. Of two, the second is the positive one."""
     average: Average | None = None
     has_probabilities: bool = True
+    """Whether they are known of every row; files may hold labels alone."""
 
     def write(self, example: Example, prediction: Prediction) -> dict[str, object]:
         """The text, the label, all probabilities."""
@@ -97,6 +98,7 @@ class LabelsAnswers:
     columns: ClassVar[tuple[str, ...]] = ("labels",)
     labels: tuple[str, ...]
     has_probabilities: bool = True
+    """Whether they are known of every row; files may hold labels alone."""
 
     def write(self, example: Example, prediction: LabelsPrediction) -> dict[str, object]:
         """The text, the labels, all probabilities."""

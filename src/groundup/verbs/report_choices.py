@@ -11,7 +11,8 @@ from groundup.model.transformer import Transformer
 from groundup.readers.examples import ChoiceExample
 from groundup.recipe import Recipe
 from groundup.reporting.content_rows import Choices, ChosenQuestion
-from groundup.tasks.multiple_choice import Choice, MultipleChoiceTask
+from groundup.tasks.choice_answers import Choice
+from groundup.tasks.multiple_choice import MultipleChoiceTask
 from groundup.verbs.report_parts import make_buckets
 from groundup.verbs.report_run import clip_text
 from groundup.verbs.report_sample import Chosen, measure

@@ -14,7 +14,8 @@ from groundup.model.transformer import Transformer
 from groundup.readers.table import Example as Row
 from groundup.recipe import Recipe
 from groundup.reporting.content_rows import Classes, ClassFigures, Example
-from groundup.tasks.classification import ClassificationTask, Prediction
+from groundup.tasks.classification import ClassificationTask
+from groundup.tasks.row_answers import Prediction
 from groundup.text.sample import UNLABELLED
 from groundup.verbs.report_parts import make_buckets
 from groundup.verbs.report_run import clip_text

@@ -14,7 +14,8 @@ from groundup.model.transformer import Transformer
 from groundup.readers.table import Example
 from groundup.recipe import Recipe
 from groundup.reporting.content_rows import LabelFigures, LabelledRow, Labels
-from groundup.tasks.multi_label import LabelsPrediction, MultiLabelTask
+from groundup.tasks.multi_label import MultiLabelTask
+from groundup.tasks.row_answers import LabelsPrediction
 from groundup.verbs.report_parts import make_buckets
 from groundup.verbs.report_run import clip_text
 from groundup.verbs.report_sample import Chosen, measure
