@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from groundup.metrics.metric import Metric, rank
 from groundup.model.config import ModelConfig
 from groundup.objectives.protocol import Guessing, Indivisible
 from groundup.recipe import Recipe
@@ -104,11 +105,13 @@ def _mean(values: Sequence[int | float | None]) -> float | None:
 
 def find_best_step(curves: Curves) -> int | None:
     """The step of the best validation so far, the earliest of equals, as the loop chooses it."""
-    figures, steps = curves["validation"].get(curves["best_metric"], []), curves["validation_steps"]
-    if not figures:
+    steps, best = curves["validation_steps"], curves["best_metric"]
+    chosen = {name: figures for name, figures in curves["validation"].items() if name in (best, "loss")}
+    if best not in chosen or not steps:
         return None
-    values = [figure["value"] for figure in figures]
-    return steps[values.index(max(values) if curves["best_is_larger"] else min(values))]
+    found = [{name: Metric(**figures[place]) for name, figures in chosen.items()} for place in range(len(steps))]
+    ranks = [rank(metrics, best, is_larger_better=curves["best_is_larger"]) for metrics in found]
+    return steps[ranks.index(max(ranks))]
 
 
 def find_metrics(curves: Curves, step: int | None) -> list[Figure]:
