@@ -92,8 +92,12 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert compare(sure, one).left_out == compare(one, sure).left_out == ("calibration_error", "loss")
     with pytest.raises(DataError, match=r"rows: are 2 of .*one\.jsonl, but 1 of .*short\.jsonl"):
         compare(one, write("short.jsonl", rows[0]))
-    with pytest.raises(DataError, match=r"row 2: of .*one\.jsonl is not that of .*other\.jsonl"):
+    with pytest.raises(
+        DataError, match=r"row 2: of .*one.* is not that of .*other\.jsonl by its text, got \('y', 'z'\)"
+    ):
         compare(one, write("other.jsonl", rows[0], rows[1] | {"text": "z"}))
+    with pytest.raises(DataError, match=r"row 2: of .* by its label, got \('a', 'b'\); both must answer the same rows"):
+        compare(one, write("right.jsonl", rows[0], rows[1] | {"gold": "b"}))
     with pytest.raises(DataError, match=r"one\.jsonl:1: has no column for `truth`, got 'truth'; columns are text"):
         compare(one, one, gold="truth")
     with pytest.raises(DataError, match=r"one\.jsonl: holds answers of another kind than .*spans\.jsonl"):
@@ -104,6 +108,22 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         compare(one, write("odd.jsonl", *(row | {"probabilities": [0.5]} for row in rows)))
     with pytest.raises(ConfigError, match=r"override seed=1: changes nothing for files"):
         compare(one, one, ["seed=1"])
+
+
+def test_files_compare_by_what_both_say_of_their_rows(tmp_path: Path) -> None:
+    def write(name: str, **facts: object) -> Path:
+        row = {"question": "谁?", "gold": 0, "answer": 0, "choice": "她"} | facts
+        (path := tmp_path / name).write_text(json.dumps(row) + "\n", encoding="utf-8")
+        return path
+
+    whole = write("whole.jsonl", context="她", probabilities={"她": 0.6, "他": 0.4})
+    found = compare(whole, write("bare.jsonl", answer=1, choice="他"))
+    assert (found.first_better, found.left_out) == (1, ("calibration_error", "loss"))
+    with pytest.raises(DataError, match=r"by its context, got \('她', '他'\)"):
+        compare(whole, write("other.jsonl", context="他"))
+    # Nothing in common but what is right does not tell that rows are the same.
+    with pytest.raises(DataError, match=r"row 1: of .* is not that of .* by its context"):
+        compare(whole, write("nothing.jsonl", question=""))
 
 
 def test_models_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:

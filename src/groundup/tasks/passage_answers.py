@@ -109,7 +109,7 @@ def _read_given(row: WrittenRow) -> str:
     """The answer that is given, empty for none. DataError where it does not stand where it is said to."""
     value, ends = row.take("answer"), [row.fields.get(name) for name in ("start", "end")]
     # A csv has the same word for null and for an answer that is this word: the latter has a place.
-    is_none = value in (None, "") or (value == "null" and ends[0] in ("null", ""))
+    is_none = value in (None, "") or (value == "null" and not row.is_object and ends[0] in (None, "null", ""))
     if is_none:
         return ""
     text = str(value)
@@ -128,7 +128,7 @@ def _read_true(row: WrittenRow) -> tuple[str, ...]:
     """The texts in a field of true answers, which in a csv may be JSON."""
     value = row.take(row.gold)
     if isinstance(value, str) and not row.is_object:
-        value = _parse(value)
+        value = _parse(value, row)
     if isinstance(value, Mapping):
         value = value.get("text")
     texts = [] if value in (None, "") else value if isinstance(value, list) else [value]
@@ -139,10 +139,13 @@ def _read_true(row: WrittenRow) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _parse(text: str) -> object:
+def _parse(text: str, row: WrittenRow) -> object:
     """The lists, objects and null of a csv; all else is the text of an answer."""
     try:
         value = json.loads(text)
     except ValueError:
+        if (text[:1], text[-1:]) in (("{", "}"), ("[", "]")):  # as Python prints it, say, which is not to be an answer
+            cure = 'write JSON: {"text": ["text"], "answer_start": [0]}; a text with such brackets as ["[text]"]'
+            raise DataError(row.here, f"column {row.gold!r} is no JSON", got=text, cure=cure) from None
         return text
     return value if value is None or isinstance(value, list | Mapping) else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -60,10 +61,12 @@ class LabelAnswers:
     @classmethod
     def read(cls, rows: Sequence[WrittenRow]) -> Answered:
         """What `write` wrote, or the labels alone."""
-        predictions = [Prediction(_take_label(row, "label"), row.take_shares()) for row in rows]
+        shares = _take_shares(rows)
+        predictions = [Prediction(_take_label(row, "label"), each) for row, each in zip(rows, shares, strict=True)]
         examples = [_read_example(row, label=_take_label(row, row.gold)) for row in rows]
-        names = {*(each.label for each in predictions), *(each.label or "" for each in examples)}
-        labels, has_probabilities = _find_labels([each.probabilities for each in predictions], names)
+        given, true = {each.label for each in predictions}, {each.label or "" for each in examples}
+        _check_writing(given, true.difference(*shares), str(rows[0].file))
+        labels, has_probabilities = _find_labels(shares, given | true)
         return Answered(cls(labels, None, has_probabilities), examples, predictions)
 
     def join(self, other: Self) -> Self:
@@ -107,7 +110,7 @@ class LabelsAnswers:
     @classmethod
     def read(cls, rows: Sequence[WrittenRow]) -> Answered:
         """What `write` wrote, or the labels alone; the true ones as a list, or with one sign between them."""
-        shares = [row.take_shares() for row in rows]
+        shares = _take_shares(rows)
         pairs = list(zip(rows, shares, strict=True))
         predictions = [LabelsPrediction(_take_labels(row, "labels", each), each) for row, each in pairs]
         examples = [_read_example(row, labels=_take_labels(row, row.gold, each)) for row, each in pairs]
@@ -176,6 +179,33 @@ def _read_example(row: WrittenRow, *, label: str | None = None, labels: tuple[st
     return Example(row.take_text("text"), None if pair is None else str(pair), label, row.line, labels)
 
 
+def _take_shares(rows: Sequence[WrittenRow]) -> list[dict[str, float]]:
+    """The probabilities of each row, none where it has none. DataError for those of other labels than elsewhere."""
+    shares = [row.take_shares() for row in rows]
+    known = next(filter(None, shares), {})
+    for row, each in zip(rows, shares, strict=True):
+        if each and each.keys() != known.keys():
+            got, cure = [list(each), list(known)], "write those of every label in every row, or leave all of them out"
+            raise DataError(
+                row.here, "has probabilities of other labels than the rows in front of it", got=got, cure=cure
+            )
+    return shares
+
+
+def _check_writing(given: set[str], true: set[str], where: str) -> None:
+    """DataError where an answer is written otherwise than a true label, as 1.0 for 1: it would never be right."""
+    ways = {_simplify(label): label for label in sorted(true)}
+    pair = next(((each, ways[_simplify(each)]) for each in sorted(given - true) if _simplify(each) in ways), None)
+    if pair is not None:
+        raise DataError(where, "writes a label in two ways", got=pair, cure="write the answers as what is right is")
+
+
+def _simplify(label: str) -> str:
+    """What ways of writing a label have in common: of a number its value, of a word its letters."""
+    text = unicodedata.normalize("NFC", label).casefold()
+    return text.removesuffix(".0") if text.removesuffix(".0").isdecimal() else text
+
+
 def _take_label(row: WrittenRow, column: str) -> str:
     return read_label(row.take(column), column, row.here) or ""
 
@@ -201,13 +231,14 @@ def _split_labels(value: str, column: str, known: dict[str, float], here: str) -
     ways = {way for way in ways if set(way) <= set(known)}
     if len(ways) != 1:
         what = f"column {column!r} holds no list of known labels"
-        raise DataError(here, what, got=value, cure=f"{_CURE_LABELS}; known are {', '.join(list(known)[:12])}")
+        names = f"; known are {', '.join(list(known)[:12])}" if known else ""
+        raise DataError(here, what, got=value, cure=_CURE_LABELS + names)
     return ways.pop()
 
 
 def _find_labels(shares: Sequence[dict[str, float]], names: set[str]) -> tuple[tuple[str, ...], bool]:
     """All labels, and whether every row has probabilities, in whose order they then are."""
-    known = tuple(shares[0])
+    known = tuple(next(filter(None, shares), {}))
     # The order in which a model wrote its classes says which of two is the positive one.
     return known if names <= set(known) else sort_labels({*known, *names}), all(shares)
 

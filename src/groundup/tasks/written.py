@@ -15,6 +15,8 @@ from groundup.readers.records import Row
 from groundup.readers.table import take_field
 
 _PROBABILITY: Final = "probabilities."
+_MOST: Final = 1.0 + 1e-6
+"""The largest probability; sums of them may be rounded."""
 
 
 class Answered(NamedTuple):
@@ -77,15 +79,27 @@ class WrittenRow:
             raise DataError(self.here, f"column {column!r} is no JSON", got=value, cure=cure) from None
 
     def take_shares(self) -> dict[str, float]:
-        """The probabilities, by what they are of, in their order; of a csv also those in columns of their own."""
+        """The probabilities, by what they are of, in their order; of a csv also those in columns of their own.
+
+        Raises:
+            DataError: one is no number from 0 to 1.
+        """
         named = {str(name): value for name, value in self.row.fields.items()}
-        found: Any = {name.removeprefix(_PROBABILITY): named[name] for name in named if name.startswith(_PROBABILITY)}
-        if named.get("probabilities") is not None:
+        found: Any = {
+            name.removeprefix(_PROBABILITY): value
+            for name, value in named.items()
+            if name.startswith(_PROBABILITY) and value not in (None, "")
+        }
+        if named.get("probabilities") not in (None, ""):
             found = self.take_value("probabilities")
         try:
-            return {str(name): float(value) for name, value in found.items()}
+            shares = {str(name): float(value) for name, value in found.items()}
         except (AttributeError, TypeError, ValueError):
             raise DataError(self.here, "has probabilities that are no numbers by label", got=found) from None
+        wrong = {name: share for name, share in shares.items() if not 0.0 <= share <= _MOST}
+        if wrong:
+            raise DataError(self.here, "has probabilities that are none", got=wrong, cure="write numbers from 0 to 1")
+        return shares
 
 
 def check_labels(one: Sequence[str], other: Sequence[str]) -> None:

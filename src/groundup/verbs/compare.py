@@ -217,5 +217,5 @@ def _check_signatures(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> N
     for name in one.keys() & other.keys():
         signatures = (one[name].signature, other[name].signature)
         if signatures[0] != signatures[1]:
-            cure = "measure both by the same settings of the objective"
+            cure = "measure both by the same settings of the objective; in files, order probabilities alike"
             raise ConfigError(name, "is not computed alike for both", got=signatures, cure=cure)

@@ -143,6 +143,12 @@ def test_answers_come_as_texts_or_as_squad_has_them(tmp_path: Path, ending: str,
         ),
         (ASKED | {"gold": "Oslo", "start": 6, "end": 10}, r"rows\.jsonl:1: has an answer that does not stand where"),
         (ASKED | {"gold": 7}, r"rows\.jsonl:1: column 'gold' holds an answer that is no text, got 7"),
+        (
+            CHOICE | {"gold": 1, "probabilities": {"山": float("nan"), "书": 70, "水": 1.0000002}},
+            r"rows\.jsonl:1: has probabilities that are none, got \{'山': nan, '书': 70\.0\}; write numbers",
+        ),
+        ({"text": "x", "gold": 1, "label": 1.0}, r"rows\.jsonl: writes a label in two ways, got \('1\.0', '1'\)"),
+        ({"text": "x", "gold": "é", "label": "E\u0301"}, r"rows\.jsonl: writes a label in two ways"),
         ({"text": "x", "fills": [], "gold": 1}, r"rows\.jsonl: holds no answers that can be compared"),
     ],
     ids=[
@@ -158,12 +164,38 @@ def test_answers_come_as_texts_or_as_squad_has_them(tmp_path: Path, ending: str,
         "other tokens",
         "answer elsewhere",
         "no text",
+        "percent",
+        "number as text",
+        "letters apart",
         "no kind",
     ],
 )
 def test_rows_that_say_nothing_are_told_of(tmp_path: Path, row: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(tmp_path, row)
+
+
+@pytest.mark.parametrize("label", ["label", "labels"])
+def test_rows_have_probabilities_of_the_same_labels_or_none(tmp_path: Path, label: str) -> None:
+    def row(**shares: float) -> dict[str, Any]:
+        return {"text": "x", "gold": "a", label: "a"} | ({"probabilities": shares} if shares else {})
+
+    assert read(tmp_path, row(b=0.1, a=0.9), row(a=0.8, b=0.2)).answers.labels == ("b", "a")
+    some = read(tmp_path, row(), row(b=0.1, a=0.9)).answers
+    assert some.labels == ("b", "a") and not some.has_probabilities
+    with pytest.raises(
+        DataError, match=r"rows\.jsonl:2: has probabilities of other labels .*got \[\['a'\], \['a', 'b'\]\]"
+    ):
+        read(tmp_path, row(a=0.9, b=0.1), row(a=0.9))
+
+
+def test_a_csv_means_nothing_by_null_and_no_answer_by_what_is_no_json(tmp_path: Path) -> None:
+    bare = {"question": "Where?", "answer": "null", "gold": "null"}
+    found = [read(tmp_path, bare, ending=ending) for ending in ("csv", "jsonl")]
+    assert [(each.predictions[0].text, each.examples[0].answers) for each in found] == [("", ()), ("null", ("null",))]
+    for gold in ("{'text': ['Oslo'], 'answer_start': [5]}", "[Oslo]"):
+        with pytest.raises(DataError, match=r"rows\.csv:2: column 'gold' is no JSON, got .*Oslo.*; write JSON"):
+            read(tmp_path, ASKED | {"gold": gold}, ending="csv")
 
 
 def test_kept_columns_stand_in_front_and_are_no_answers(tmp_path: Path) -> None:
