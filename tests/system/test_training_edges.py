@@ -87,6 +87,24 @@ def test_a_validation_that_is_not_finite_is_never_the_best_where_bad_steps_are_s
     assert report.step_of_model in (8, 12)
 
 
+@pytest.mark.parametrize(
+    ("on_nonfinite", "message"),
+    [
+        ("stop", "step 1: the validation after it is not finite: loss nan; lower"),
+        ("skip", "step 3: ends a run without"),
+    ],
+)
+def test_a_model_whose_answers_are_no_numbers_is_told_of_by_its_loss(
+    make_recipe: Make, on_nonfinite: str, message: str
+) -> None:
+    settings = {"steps": 3, "evaluate_every": 1, "on_nonfinite": on_nonfinite}
+    recipe = make_recipe("classification", train=settings, optimizer={"learning_rate": 1e30})
+    with pytest.raises(TrainingError, match=message):
+        train(recipe, quiet=True)
+    bad = [line for line in read_lines(Path(recipe["output"]) / "metrics.jsonl") if line["kind"] == "bad_validation"]
+    assert [line["metrics"] for line in bad] == [{"loss": "nan"}] * (1 if on_nonfinite == "stop" else 3)
+
+
 def test_of_equal_scores_the_one_that_loses_less_is_kept_and_patience_waits_for_a_better_score(
     make_recipe: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -254,9 +254,10 @@ class Trainer:
         else:
             self._report_bad_validation(metrics, log)
         name, larger_is_better = self.objective.best
-        found, best = list(rank(metrics, name, is_larger_better=larger_is_better)), progress.best_rank
-        is_better = is_finite and (best is None or found > best)
-        if is_finite and (best is None or found[0] > best[0]):
+        found = list(rank(metrics, name, is_larger_better=larger_is_better)) if is_finite else None
+        best = progress.best_rank
+        is_better = found is not None and (best is None or found > best)
+        if found is not None and (best is None or found[0] > best[0]):
             progress.evaluations_without_gain = 0
         else:
             progress.evaluations_without_gain += 1

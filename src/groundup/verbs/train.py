@@ -14,7 +14,7 @@ import torch
 
 from groundup.checkpoint import pretrained
 from groundup.checkpoint.store import Tree
-from groundup.errors import GroundupError
+from groundup.errors import GroundupError, TrainingError
 from groundup.figures import format_figure
 from groundup.metrics.metric import Metric, format_metrics
 from groundup.model.generator import PREFIX
@@ -131,6 +131,9 @@ def train(
                 {},
                 progress.seconds,
             )
+        if parts.validation is not None and progress.best_step is None:
+            cure = "lower optimizer.learning_rate"
+            raise TrainingError(f"step {progress.step}", "ends a run without one validation that is finite", cure=cure)
         step = progress.best_step or progress.step
         tree = trainer.store.load(step)
         load_weights(model, tree)
