@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
 from jaxtyping import Float
@@ -75,8 +75,8 @@ class PassageAnswers:
         return Answered(cls(says_none or gives_none), examples, predictions)
 
     def join(self, other: Self) -> Self:
-        """By the rule of these; a different one of others shows in the signature."""
-        return self
+        """By the rule that knows questions without answer where one of both does; other rules show in signatures."""
+        return replace(self, knows_none=self.knows_none or other.knows_none)
 
     def tallies(
         self, predictions: Sequence[Found | GivenAnswer], examples: Sequence[AskedQuestion]

@@ -114,8 +114,13 @@ class LabelsAnswers:
         pairs = list(zip(rows, shares, strict=True))
         predictions = [LabelsPrediction(_take_labels(row, "labels", each), each) for row, each in pairs]
         examples = [_read_example(row, labels=_take_labels(row, row.gold, each)) for row, each in pairs]
-        names = {label for side in (predictions, examples) for each in side for label in each.labels or ()}
-        return Answered(cls(*_find_labels(shares, names)), examples, predictions)
+        given, true = ({label for each in side for label in each.labels or ()} for side in (predictions, examples))
+        _check_writing(given, true.difference(*shares), str(rows[0].file))
+        labels, has_probabilities = _find_labels(shares, given | true)
+        if not labels:
+            cure = "compare files of which a row has a label, or is given one"
+            raise DataError(str(rows[0].file), "names no label in any row", cure=cure)
+        return Answered(cls(labels, has_probabilities), examples, predictions)
 
     def join(self, other: Self) -> Self:
         """By the labels of both, which must be the same where they are known by their probabilities."""

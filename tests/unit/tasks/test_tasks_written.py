@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from groundup.errors import ConfigError, DataError
@@ -149,6 +150,8 @@ def test_answers_come_as_texts_or_as_squad_has_them(tmp_path: Path, ending: str,
         ),
         ({"text": "x", "gold": 1, "label": 1.0}, r"rows\.jsonl: writes a label in two ways, got \('1\.0', '1'\)"),
         ({"text": "x", "gold": "é", "label": "E\u0301"}, r"rows\.jsonl: writes a label in two ways"),
+        ({"text": "x", "gold": [1], "labels": ["1.0"]}, r"rows\.jsonl: writes a label in two ways"),
+        ({"text": "x", "gold": [], "labels": []}, r"rows\.jsonl: names no label in any row"),
         ({"text": "x", "fills": [], "gold": 1}, r"rows\.jsonl: holds no answers that can be compared"),
     ],
     ids=[
@@ -167,6 +170,8 @@ def test_answers_come_as_texts_or_as_squad_has_them(tmp_path: Path, ending: str,
         "percent",
         "number as text",
         "letters apart",
+        "numbers in lists",
+        "no label at all",
         "no kind",
     ],
 )
@@ -196,6 +201,17 @@ def test_a_csv_means_nothing_by_null_and_no_answer_by_what_is_no_json(tmp_path: 
     for gold in ("{'text': ['Oslo'], 'answer_start': [5]}", "[Oslo]"):
         with pytest.raises(DataError, match=r"rows\.csv:2: column 'gold' is no JSON, got .*Oslo.*; write JSON"):
             read(tmp_path, ASKED | {"gold": gold}, ending="csv")
+
+
+@pytest.mark.parametrize(("gold", "rule"), [("Oslo", "squad2.0"), ("北京", "cmrc2018+none")], ids=["en", "zh"])
+def test_answers_are_compared_with_those_of_a_system_that_may_give_none(tmp_path: Path, gold: str, rule: str) -> None:
+    asked = {"question": "?", "gold": gold}
+    sure, unsure = (read(tmp_path, asked | {"answer": answer}) for answer in (gold, None))
+    joint, same = sure.answers.join(unsure.answers), unsure.answers.join(sure.answers)
+    assert joint == same == unsure.answers != sure.answers
+    figures = [joint.tallies(each.predictions, sure.examples)["exact"] for each in (sure, unsure)]
+    assert [float(each.figure(np.ones((1, 1)))[0]) for each in figures] == [100.0, 0.0]
+    assert all(each.signature.startswith(f"{rule}|") for each in figures)
 
 
 def test_kept_columns_stand_in_front_and_are_no_answers(tmp_path: Path) -> None:
