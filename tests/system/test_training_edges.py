@@ -20,6 +20,7 @@ from groundup.training import trainer
 from groundup.training.log import MetricsFile, read_lines
 from groundup.training.trainer import Trainer
 from groundup.verbs.check import check
+from groundup.verbs.report import report as report_of
 from groundup.verbs.train import train
 
 Make = Callable[..., dict]
@@ -103,6 +104,8 @@ def test_a_model_whose_answers_are_no_numbers_is_told_of_by_its_loss(
         train(recipe, quiet=True)
     bad = [line for line in read_lines(Path(recipe["output"]) / "metrics.jsonl") if line["kind"] == "bad_validation"]
     assert [line["metrics"] for line in bad] == [{"loss": "nan"}] * (1 if on_nonfinite == "stop" else 3)
+    found = json.loads(report_of(recipe["output"]).data.read_text(encoding="utf-8"))
+    assert (found["run"]["state"], found["classes"], found["metrics"]) == ("unfinished", None, [])
 
 
 def test_of_equal_scores_the_one_that_loses_less_is_kept_and_patience_waits_for_a_better_score(

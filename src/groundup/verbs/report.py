@@ -222,16 +222,17 @@ def _load_finished(recipe: Recipe, folder: Path) -> tuple[Parts, Weights]:
     parts = replace(parts, objective=restore(parts.objective, manifest))
     _check_data(manifest["data"], parts)
     trained = manifest["trained"]
-    parts = replace(parts, objective=restore(parts.objective, manifest))
     return parts, Weights(loaded.model, trained["step"], trained["domain"])
 
 
-def _load_unfinished(recipe: Recipe, folder: Path, lines: Sequence[Mapping[str, Any]]) -> tuple[Parts, Weights]:
-    """The best weights so far, or the newest where nothing was validated."""
+def _load_unfinished(recipe: Recipe, folder: Path, lines: Sequence[Mapping[str, Any]]) -> tuple[Parts, Weights | None]:
+    """The best weights so far, the newest where nothing was validated, none where no validation was finite."""
     parts, store = _open_parts(recipe, folder, None), Store(folder / "checkpoints")
     best = find_best_step(read_curves(recipe, lines, parts.objective.best))
     tree = store.load(best if best in store.steps() else None)
     _check_data(tree["data"], parts)
+    if best is None and any(line["kind"] == "bad_validation" for line in lines):
+        return parts, None
     model, _ = build_model(recipe, parts)
     load_weights(model, tree)
     # Nothing has chosen thresholds yet: those of the figures are taken.
