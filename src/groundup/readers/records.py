@@ -49,7 +49,7 @@ def iterate_rows(path: Path, layout: Layout, where: str = "") -> Iterator[Row]:
         yield from iterate_parquet(path, where)
         return
     lines = iterate_whole_lines(path, layout.encoding, where=where)
-    if path.suffix in (".jsonl", ".ndjson") if layout.objects is None else layout.objects:
+    if path.suffix.lower() in (".jsonl", ".ndjson") if layout.objects is None else layout.objects:
         yield from _iterate_objects(path, lines, where)
         return
     fields = _iterate_fields(path, lines, layout, where)

@@ -51,7 +51,7 @@ def evaluate(
 ) -> dict[str, Metric]:
     """The objective's metrics over all samples; the loss alone where it is not finite."""
     measured = measure_all(model, objective, samples, device=device, precision=precision, max_tokens=max_tokens)
-    losses = next((measured[name] for name in ("loss", "nll") if name in measured), np.zeros(0))
+    losses = next((measured[name] for name in ("loss", "nll", "log_probability") if name in measured), np.zeros(0))
     if not np.isfinite(losses).all():
         # What such a model answers is no answer, and thresholds and ranks cannot be drawn from it.
         return {"loss": Metric("loss", float(losses.mean()), len(losses), "mean of what is not finite")}

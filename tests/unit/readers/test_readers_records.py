@@ -44,6 +44,12 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         list(iterate_rows(file, Layout()))
 
 
+def test_the_case_of_an_extension_says_nothing(tmp_path: Path) -> None:
+    for name, text in (("rows.JSONL", '{"text": "好"}\n'), ("rows.CSV", "text\n好\n"), ("rows.Tsv", "text\n好\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert [row.fields for row in iterate_rows(tmp_path / name, Layout())] == [{"text": "好"}], name
+
+
 def test_objects_and_ragged_rows_by_the_layout(tmp_path: Path) -> None:
     file = tmp_path / "train.json"
     file.write_text('{"text": "a"}\n{"text": "b"}\n')
