@@ -113,7 +113,7 @@ class LabelsAnswers:
         shares = _take_shares(rows)
         pairs = list(zip(rows, shares, strict=True))
         predictions = [LabelsPrediction(_take_labels(row, "labels", each), each) for row, each in pairs]
-        examples = [_read_example(row, labels=_take_labels(row, row.gold, each)) for row, each in pairs]
+        examples = [_read_example(row, labels=tuple(sorted(_take_labels(row, row.gold, each)))) for row, each in pairs]
         given, true = ({label for each in side for label in each.labels or ()} for side in (predictions, examples))
         _check_writing(given, true.difference(*shares), str(rows[0].file))
         labels, has_probabilities = _find_labels(shares, given | true)
@@ -160,11 +160,9 @@ class NumberAnswers:
 
     @classmethod
     def read(cls, rows: Sequence[WrittenRow]) -> Answered:
-        """What `write` wrote."""
-        examples = [_read_example(row, label=_take_label(row, row.gold)) for row in rows]
-        for row, example in zip(rows, examples, strict=True):
-            read_number(example.label or "", row.here)
-        return Answered(cls(), examples, [read_number(_take_label(row, "number"), row.here) for row in rows])
+        """What `write` wrote; of two ways to write a true number, as 1 and 1.0, both are the same."""
+        examples = [_read_example(row, label=str(_take_number(row, row.gold))) for row in rows]
+        return Answered(cls(), examples, [_take_number(row, "number") for row in rows])
 
     def join(self, other: Self) -> Self:
         """Any two numbers compare."""
@@ -213,6 +211,10 @@ def _simplify(label: str) -> str:
 
 def _take_label(row: WrittenRow, column: str) -> str:
     return read_label(row.take(column), column, row.here) or ""
+
+
+def _take_number(row: WrittenRow, column: str) -> float:
+    return read_number(_take_label(row, column), row.here)
 
 
 def _take_labels(row: WrittenRow, column: str, known: dict[str, float]) -> tuple[str, ...]:

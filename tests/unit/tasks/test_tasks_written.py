@@ -214,6 +214,17 @@ def test_answers_are_compared_with_those_of_a_system_that_may_give_none(tmp_path
     assert all(each.signature.startswith(f"{rule}|") for each in figures)
 
 
+@pytest.mark.parametrize(
+    ("answer", "ways", "other"),
+    [({"number": 1}, [1, 1.0, "1.00"], 2), ({"labels": []}, [["a", "b"], ["b", "a", "b"]], ["a"])],
+    ids=["number", "labels"],
+)
+def test_what_is_right_is_the_same_however_it_is_written(tmp_path: Path, answer: dict, ways: list, other: Any) -> None:
+    found = [read(tmp_path, {"text": "x", "gold": gold} | answer).examples for gold in ways]
+    assert all(each == found[0] for each in found)
+    assert read(tmp_path, {"text": "x", "gold": other} | answer).examples != found[0]
+
+
 def test_kept_columns_stand_in_front_and_are_no_answers(tmp_path: Path) -> None:
     kept = {"question": "kept", "answer": "kept", "number": 3, "gold": "a"}
     assert read(tmp_path, kept | {"text": "x", "label": "a"}).answers == LabelAnswers(("a",), None, False)
