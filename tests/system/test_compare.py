@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from scipy import stats
 from small_runs import small_recipe, write_small_data
 
 from groundup.errors import ConfigError, DataError
+from groundup.metrics.metric import Metric
 from groundup.verbs.compare import CompareReport, compare
-from groundup.verbs.compare_seeds import SeedsCompareReport
+from groundup.verbs.compare_seeds import SeedsCompareReport, _compare
 from groundup.verbs.evaluate import evaluate
 from groundup.verbs.predict_file import predict_file
 from groundup.verbs.series import train_seeds
@@ -190,13 +192,30 @@ def test_two_recipes_are_compared_seed_by_seed(folder: Path, tmp_path: Path) -> 
     assert (loss.difference, loss.p_value) == pytest.approx((np.mean(values[0]) - np.mean(values[1]), expected.pvalue))
     assert (loss.low, loss.high) == pytest.approx(tuple(expected.confidence_interval()))
     assert "2 shared seeds" in str(found) and "paired differences" in loss.signature
-    same = compare(folder / "seeds-good", folder / "seeds-good").metrics["loss"]
-    assert (same.difference, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
+    twice = compare(folder / "seeds-good", folder / "seeds-good")
+    same = twice.metrics["loss"]
+    assert (same.difference, same.low, same.high, same.p_value) == (0.0, None, None, None)
+    assert "-: the difference is the same with each seed, so nothing tells of other seeds" in " ".join(
+        str(twice).split()
+    )
+    assert "nothing tells" not in str(replace(found, metrics={"loss": loss}))
     # Beside a single model the best seed stands for its series.
     assert isinstance(compare(folder / "seeds-good", folder / "poor"), CompareReport)
     train_seeds(poor | {"seed": 8, "output": str(tmp_path / "others")}, seeds=2, quiet=True)
     with pytest.raises(ConfigError, match=r"seeds: of .* that finished are fewer than two, got \[\]"):
         compare(folder / "seeds-good", tmp_path / "others")
+
+
+@pytest.mark.parametrize("third", [0.5, 0.5001])
+def test_a_difference_that_is_the_same_with_each_seed_has_no_interval(third: float) -> None:
+    values = {1: (0.9, 0.6), 2: (0.7, 0.4), 3: (0.8, third)}
+    pairs = {seed: tuple(Metric("f1", value, 10, "") for value in pair) for seed, pair in values.items()}
+    found = _compare("f1", pairs)
+    assert found.difference == pytest.approx(0.3, abs=1e-3)
+    if third == 0.5:
+        assert (found.low, found.high, found.p_value) == (None, None, None)
+    else:
+        assert found.low < found.difference < found.high and 0.0 < found.p_value < 1e-5
 
 
 def test_the_command_line(folder: Path, run: Run) -> None:

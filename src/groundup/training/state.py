@@ -68,7 +68,8 @@ class State:
         saved = _branch(tree, "progress")
         known = {field.name for field in fields(Progress)}
         if set(saved) != known:
-            raise CheckpointError("progress", f"holds {sorted(set(saved) ^ known)} too many or too few")
+            what = f"holds {sorted(set(saved) ^ known)} too many or too few"
+            raise CheckpointError("progress", what, cure="another version wrote it: go on with that one, or start anew")
         self.progress = Progress(**saved)
 
 

@@ -29,9 +29,10 @@ class SeedDifference:
     second: float
     difference: float
     """The mean of first - second."""
-    low: float
-    high: float
-    p_value: float
+    low: float | None
+    """None, as `high` and `p_value` are, where every seed has the same difference: nothing tells of other seeds."""
+    high: float | None
+    p_value: float | None
     """Of the paired t-test, two-sided."""
     differences: dict[int, float]
     """Of each seed."""
@@ -60,10 +61,15 @@ class SeedsCompareReport:
         rows = [("", "first", "second", "first - second", f"{CONFIDENCE:.0%} interval", "p")]
         for each in self.metrics.values():
             figures = (format_figure(each.first), format_figure(each.second), format_signed(each.difference))
-            interval = f"[{format_signed(each.low)}, {format_signed(each.high)}]"
-            rows.append((each.name, *figures, interval, f"{each.p_value:.4f}"))
+            if each.low is None or each.high is None or each.p_value is None:
+                rows.append((each.name, *figures, "-", "-"))
+            else:
+                interval = f"[{format_signed(each.low)}, {format_signed(each.high)}]"
+                rows.append((each.name, *figures, interval, f"{each.p_value:.4f}"))
         yield from columns(rows, "lrrrlr")
         how = f"means over seeds {', '.join(map(str, self.seeds))}; interval and p by Student's t of paired differences"
+        if any(each.p_value is None for each in self.metrics.values()):
+            how += "; -: the difference is the same with each seed, so nothing tells of other seeds"
         yield from fold(how)
 
 
@@ -107,10 +113,10 @@ def _compare(name: str, pairs: dict[int, tuple[Metric, Metric]]) -> SeedDifferen
     first, second = (np.array([pair[side].value for pair in pairs.values()]) for side in (0, 1))
     mean, low, high = difference_interval(first, second)
     differences = first - second
-    spread = float(differences.std(ddof=1))
-    degrees = len(pairs) - 1
-    # Differences that are all the same say for certain, of these seeds, that there is one, or none.
-    p_value = student_t_tails(mean / (spread / len(pairs) ** 0.5), degrees) if spread else float(mean == 0.0)
+    p_value = None
+    # Rounding leaves a spread that is not quite nothing.
+    if high - low > 1e-9 * abs(mean):
+        p_value = student_t_tails(mean * len(pairs) ** 0.5 / float(differences.std(ddof=1)), len(pairs) - 1)
     signature = (
         f"mean difference over seeds {','.join(map(str, pairs))}|interval=Student's t of paired differences, "
         f"{CONFIDENCE:.0%}|p=paired t-test, two-sided|of {signatures.pop()}"
@@ -120,8 +126,8 @@ def _compare(name: str, pairs: dict[int, tuple[Metric, Metric]]) -> SeedDifferen
         float(first.mean()),
         float(second.mean()),
         mean,
-        low,
-        high,
+        None if p_value is None else low,
+        None if p_value is None else high,
         p_value,
         dict(zip(pairs, differences.tolist(), strict=True)),
         signature,
