@@ -1,8 +1,8 @@
 """Grouped attention with dropout on its probabilities, or in bfloat16, for CPUs.
 
-torch's fused kernel takes no dropout on a CPU; what it falls back to took 1.6 times as long as this on 32 sequences of
-8 to 128 tokens (8 heads of 64, forward and backward). In bfloat16 the kernel took 6 times as long as this on 12
-sequences of 64 tokens (4 heads of 32).
+torch's fused kernel takes no dropout on a CPU; what it falls back to took 1.3 to 1.7 times as long as this on 32
+sequences of 8 to 128 tokens (8 heads of 64, forward and backward, two threads). In bfloat16 the kernel took 4 times as
+long as this on 12 sequences of 64 tokens (4 heads of 32).
 """
 
 from __future__ import annotations

@@ -13,16 +13,11 @@ import yaml
 
 from groundup.metrics.metric import Metric, rank
 from groundup.model.config import ModelConfig
-from groundup.objectives.protocol import Guessing, Indivisible
+from groundup.objectives.protocol import Guessing, Indivisible, Task
 from groundup.recipe import Recipe
 from groundup.reporting.content import Baseline, Curves, Run, RunDesign, ShownBatch, State
 from groundup.reporting.content_rows import Figure
-from groundup.tasks.multi_label import MultiLabelTask
-from groundup.tasks.multiple_choice import MultipleChoiceTask
-from groundup.tasks.question_answering import AnsweringTask
-from groundup.tasks.regression import RegressionTask
-from groundup.tasks.span_classification import SpanTask
-from groundup.tasks.tagging import TaggingTask
+from groundup.tasks.classification import ClassificationTask
 from groundup.training.trainer import count_steps
 from groundup.verbs.assemble import Parts
 from groundup.verbs.corpora import make_planner
@@ -124,17 +119,14 @@ def find_metrics(curves: Curves, step: int | None) -> list[Figure]:
 
 def find_baseline(recipe: Recipe, parts: Parts, config: ModelConfig | None) -> Baseline | None:
     """What always answering the most frequent label reaches on validation, or what an even guess or the mean loses."""
-    judged = parts.train if parts.validation is None else parts.validation
-    if isinstance(
-        parts.objective, MultiLabelTask | RegressionTask | MultipleChoiceTask | TaggingTask | SpanTask | AnsweringTask
-    ):
-        return {"metric": "loss", "value": parts.objective.guess_loss(0, judged.lengths.tolist()), "label": None}
-    if not parts.labels:
-        if config is None or isinstance(parts.objective, Indivisible):  # a guess among the texts of a step
+    task, judged = parts.objective, parts.train if parts.validation is None else parts.validation
+    if not isinstance(task, ClassificationTask):
+        # A guess among the texts of a step depends on how many they are; one among tokens, on the vocabulary.
+        if isinstance(task, Indivisible) or (config is None and not isinstance(task, Task)):
             return None
-        guess = math.log(config.vocab_size)
-        if isinstance(parts.objective, Guessing):
-            guess = parts.objective.guess_loss(config.vocab_size, judged.lengths.tolist())
+        size = 0 if config is None else config.vocab_size
+        is_known = isinstance(task, Guessing)
+        guess = task.guess_loss(size, judged.lengths.tolist()) if is_known else math.log(size)
         return {"metric": "loss", "value": guess, "label": None}
     train, validation = (getattr(samples, "report", None) for samples in (parts.train, parts.validation))
     if train is None or validation is None or not sum(validation.label_counts.values()):
